@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * The write-ahead log port: what makes an append durable before it is
+ * acknowledged, and how a host brings a log of its own.
+ *
+ * A log is addressed by positions: bytes since it was made, which grow for
+ * ever and never repeat.  A node writes groups of records, one write after
+ * the other, at `end`; it never writes a position twice unless the first
+ * write failed for certain.  The records are in the format of
+ * docs/formats.md, encoded by the node.
+ *
+ * Life of a log: open, `recover` until there is no more, `start`, `write`
+ * and `trim` as often as you like, `close`.  Everything is asynchronous and
+ * runs in the core.
+ */
+#ifndef WEIR_WAL_H
+#define WEIR_WAL_H
+
+#include <weir/buf.h>
+#include <weir/env.h>
+
+WEIR_BEGIN
+
+/** The log survives the process (a file does, memory does not). */
+#define WEIR_WAL_PERSISTENT 1u
+
+/** Whom a log belongs to, and who opens it. */
+struct weir_wal_owner {
+    unsigned char cluster[16]; /* Id of the cluster. */
+    uint64_t epoch;            /* Node epoch of this opening. */
+    uint32_t node_id;
+    uint32_t reserved;
+};
+
+/** One record found by recovery.  Valid during the call that gives it. */
+struct weir_wal_record {
+    uint64_t position; /* Of the record's first byte. */
+    uint64_t next;     /* Position behind the record. */
+    uint64_t stream_id;
+    uint64_t stream_epoch;
+    uint64_t base_offset;
+    int64_t max_timestamp;
+    uint32_t count;  /* Offsets that the batch covers. */
+    uint32_t crc32c; /* Of the payload. */
+    const unsigned char *data;
+    size_t len;
+    struct weir_buf *buf; /* Holds `data`; take a reference to keep it. */
+    int damaged; /* 1: the payload fails its checksum; `data` is NULL. */
+};
+
+/** Asks for the next run of records. */
+struct weir_wal_recover {
+    /* Called for each record, in order.  Not 0 ends the recovery with it. */
+    int (*record)(struct weir_wal_recover *req,
+                  const struct weir_wal_record *record);
+    /* `status` 0: look at `more`.  WEIR_ECORRUPT: what was acknowledged is
+     * damaged; `err` tells where.  Nothing on the medium was changed. */
+    void (*done)(struct weir_wal_recover *req, int status);
+    void *ctx;              /* For the caller. */
+    struct weir_error *err; /* May be NULL. */
+    int more;               /* Out: 1 if there are records left. */
+    void *impl[4];          /* For the log. */
+};
+
+/** Asks for something that takes no data: to start, to trim, to close. */
+struct weir_wal_req {
+    void (*done)(struct weir_wal_req *req, int status);
+    void *ctx;              /* For the caller. */
+    struct weir_error *err; /* May be NULL. */
+    void *impl[4];          /* For the log. */
+};
+
+/** One write: a group of records.  The caller's until `done`. */
+struct weir_wal_write {
+    uint64_t position;          /* Where: the log's `end`. */
+    const struct weir_iov *iov; /* Pieces, each aligned in address and length. */
+    size_t iov_count;
+    size_t len; /* Sum of the pieces. */
+    void (*done)(struct weir_wal_write *req, int status);
+    void *ctx;              /* For the caller. */
+    struct weir_error *err; /* May be NULL. */
+    void *impl[4];          /* For the log. */
+};
+
+struct weir_wal;
+
+/** Methods of a log.  All in the core; `done` never before they returned. */
+struct weir_wal_ops {
+    size_t size;      /* sizeof(struct weir_wal_ops) at the backend. */
+    const char *name; /* "mem", "file". */
+    /* Give the next run of records.  One request at a time. */
+    void (*recover)(struct weir_wal *wal, struct weir_wal_recover *req);
+    /* Recovery is over: cut the torn tail, take the log under the owner's
+     * epoch, make that durable.  From then on `end` is where to write. */
+    void (*start)(struct weir_wal *wal, struct weir_wal_req *req);
+    /* Make a group durable.  One at a time, in the order of positions.
+     * Status WEIR_EUNKNOWN: it may be there after a crash, and the log
+     * takes no more writes (WEIR_EPOISONED).  WEIR_EAGAIN: certainly not
+     * there; write at the same position again. */
+    void (*write)(struct weir_wal *wal, struct weir_wal_write *req);
+    /* Nothing below `position` is needed any more.  Becomes durable some
+     * time later; until then recovery may begin earlier. */
+    void (*trim)(struct weir_wal *wal, uint64_t position);
+    /* Finish what is under way, mark a clean end, free everything, and run
+     * `done`; the request outlives the log. */
+    void (*close)(struct weir_wal *wal, struct weir_wal_req *req);
+};
+
+/** Base of every log; first member of the backend's own struct. */
+struct weir_wal {
+    const struct weir_wal_ops *ops;
+    uint64_t id;       /* Salt of the records: see docs/formats.md. */
+    uint64_t epoch;    /* Epoch that records written now carry. */
+    uint64_t capacity; /* Bytes between trim position and end, at most. */
+    uint64_t begin;    /* Trim position. */
+    uint64_t end;      /* Next position to write; valid after `start`. */
+    uint32_t align;    /* Alignment of groups: position, address, length. */
+    uint32_t max_group; /* Bytes in one write, at most. */
+    unsigned flags;     /* WEIR_WAL_*. */
+};
+
+/** Asks for a log to be opened. */
+struct weir_wal_open {
+    const struct weir_host *host; /* Outlives the log. */
+    const char *uri;              /* Whole URI; the caller's until `done`. */
+    struct weir_wal_owner owner;
+    uint32_t max_group; /* Largest write that the node will ask for. */
+    void (*done)(struct weir_wal_open *req, int status);
+    void *ctx;              /* For the caller. */
+    void *open_ctx;         /* What was registered with the scheme. */
+    struct weir_error *err; /* May be NULL. */
+    struct weir_wal *wal;   /* Out. */
+    void *impl[4];          /* For the log. */
+};
+
+/**
+ * Opens a log: what a host registers for a URI scheme.
+ *
+ * Takes the log for this process and reads who owns it.  Changes nothing on
+ * a medium that it does not accept, and says why: WEIR_EFOREIGN (another
+ * cluster or node), WEIR_EVERSION, WEIR_ETRUNCATED, WEIR_EEMPTY,
+ * WEIR_EISDIR, WEIR_EBUSY, WEIR_EFORMAT, WEIR_ECORRUPT, WEIR_EFENCED (its
+ * epoch is not below the owner's), WEIR_EINVAL (the URI), WEIR_EACCES,
+ * WEIR_ENOSPC, WEIR_EIO, WEIR_ENOMEM.
+ *
+ * @param req  The request; `done` runs in the core, never before the return.
+ */
+typedef void weir_wal_open_fn(struct weir_wal_open *req);
+
+WEIR_END
+
+#endif

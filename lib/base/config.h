@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Inside view of a configuration.
+ */
+#ifndef WEIR_BASE_CONFIG_H
+#define WEIR_BASE_CONFIG_H
+
+#include <weir/config.h>
+
+/** Number of a property in the table; WEIR__P_<key in capitals>. */
+#define WEIR__PROPERTIES(X)                                                    \
+    X(STORE, "store", URI, "mem:", 0, 0, "",                                   \
+      "Object store: mem:, dir:/path, s3://bucket/prefix?endpoint=...&"        \
+      "region=...&path_style=true, or a scheme of the host's.")                \
+    X(WAL, "wal", URI, "mem:", 0, 0, "",                                       \
+      "Write-ahead log: mem:, file:/path?size=256MiB (a file or a block "      \
+      "device), or a scheme of the host's.")                                   \
+    X(MANIFEST, "manifest", URI, "store:", 0, 0, "",                           \
+      "Where the manifest's log is: store: (in the object store).")            \
+    X(NODE_ID, "node_id", INT, "1", 1, 1000000, "",                            \
+      "Number of this node in its cluster; one process has it at a time.")     \
+    X(READ_ONLY, "read_only", BOOL, "false", 0, 1, "",                         \
+      "Open without a WAL and change nothing: see what is in objects.")        \
+    X(DRIVER, "driver", BOOL, "false", 0, 1, "",                               \
+      "Have a thread of the library drive the node and run the callbacks.")    \
+    X(WORKERS, "workers", INT, "2", 1, 64, "",                                 \
+      "Threads that compress, decompress and check objects.")                  \
+    X(LOG_CACHE, "log_cache", SIZE, "256MiB", 4194304, INT64_MAX, "",          \
+      "Memory for what was appended: the WAL's write buffers, everything "     \
+      "not yet in objects, and the newest data for readers.")                  \
+    X(BLOCK_CACHE, "block_cache", SIZE, "64MiB", 0, INT64_MAX, "",             \
+      "Memory for decompressed blocks of objects.")                            \
+    X(INDEX_CACHE, "index_cache", SIZE, "8MiB", 0, INT64_MAX, "",              \
+      "Memory for the indexes of objects.")                                    \
+    X(MAX_BATCH, "max_batch", SIZE, "16MiB", 1024, 67108864, "",               \
+      "Largest payload of one append.")                                        \
+    X(SEGMENT, "segment", SIZE, "1MiB", 65536, 67108864, "",                   \
+      "Size of a piece of the log cache, allocated and freed as a whole.")     \
+    X(UPLOAD_BYTES, "upload_bytes", SIZE, "64MiB", 4096, INT64_MAX, "",        \
+      "Upload when so much payload is not yet in objects.")                    \
+    X(UPLOAD_INTERVAL, "upload_interval", DURATION, "10s", 1000000,            \
+      INT64_MAX, "",                                                           \
+      "Upload when the oldest payload not yet in objects is so old.")          \
+    X(STREAM_OBJECT, "stream_object", SIZE, "8MiB", 4096, INT64_MAX, "",       \
+      "A stream with so much to upload gets an object of its own; the rest "   \
+      "share set objects.")                                                    \
+    X(BLOCK, "block", SIZE, "512KiB", 4096, 16777216, "",                      \
+      "Payload in one block of an object, before compression.")                \
+    X(COMPRESSION, "compression", ENUM, "lz4", 0, 0, "lz4|none",               \
+      "How blocks are compressed, unless that does not pay.")                  \
+    X(READAHEAD, "readahead", SIZE, "8MiB", 0, 1073741824, "",                 \
+      "How far ahead of a sequential reader blocks are read, at most.")        \
+    X(DELETE_GRACE, "delete_grace", DURATION, "10min", 0, INT64_MAX, "",       \
+      "How long an object that nothing names any more stays in the store, "    \
+      "for readers on other nodes.")                                           \
+    X(SNAPSHOT_COMMITS, "snapshot_commits", INT, "256", 1, 1000000, "",        \
+      "Manifest commits between two snapshots.")                               \
+    X(WAL_SALVAGE, "wal_salvage", BOOL, "false", 0, 1, "",                     \
+      "Open although acknowledged records in the WAL are damaged beyond "      \
+      "telling whose they are, with what can be read.  Loses data.")           \
+    X(S3_ACCESS_KEY, "s3_access_key", STRING, "", 0, 0, "",                    \
+      "Access key of an s3: store.")                                           \
+    X(S3_SECRET_KEY, "s3_secret_key", SECRET, "", 0, 0, "",                    \
+      "Secret key of an s3: store.")                                           \
+    X(S3_SESSION_TOKEN, "s3_session_token", SECRET, "", 0, 0, "",              \
+      "Session token of temporary credentials.")                               \
+    X(S3_CA_FILE, "s3_ca_file", STRING, "", 0, 0, "",                          \
+      "File of CA certificates (PEM) to trust instead of the system's.")       \
+    X(S3_TIMEOUT, "s3_timeout", DURATION, "60s", 1000000, INT64_MAX, "",       \
+      "Longest that one request to the store may take.")                       \
+    X(S3_CONNECTIONS, "s3_connections", INT, "16", 1, 1024, "",                \
+      "Requests under way at one time, at most.")
+
+enum weir__property {
+#define WEIR__ROW(id, key, type, def, min, max, words, text) WEIR__P_##id,
+    WEIR__PROPERTIES(WEIR__ROW)
+#undef WEIR__ROW
+        WEIR__P_COUNT
+};
+
+/** A scheme that the host registered. */
+struct weir__scheme {
+    struct weir__scheme *next;
+    char *name;
+    weir_store_open_fn *open_store; /* One of the two is set. */
+    weir_wal_open_fn *open_wal;
+    void *ctx;
+};
+
+struct weir_config {
+    const struct weir_alloc *alloc;
+    const struct weir_log *log;
+    struct weir_env *env;
+    struct weir__scheme *schemes;
+    char *text[WEIR__P_COUNT];     /* Value as set, or NULL. */
+    int64_t number[WEIR__P_COUNT]; /* Value of the types that have one;
+                                      ENUM: index of the word. */
+};
+
+/** Value as text: what was set or the default; secrets too. */
+const char *weir__config_text(const struct weir_config *config,
+                              enum weir__property id);
+/** A copy of its own, schemes included: 0 or WEIR_ENOMEM. */
+int weir__config_copy(struct weir_config **out,
+                      const struct weir_config *config);
+/** Scheme that the host registered for a store or a WAL, or NULL.  `uri` is
+ * the whole URI. */
+const struct weir__scheme *
+weir__config_scheme(const struct weir_config *config, const char *uri,
+                    int wal);
+
+#endif

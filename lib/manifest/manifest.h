@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * A node's manifest: the state, kept up to date from the log, and commits.
+ * Everything is asynchronous and in the core.
+ */
+#ifndef WEIR_MANIFEST_MANIFEST_H
+#define WEIR_MANIFEST_MANIFEST_H
+
+#include "manifest/op.h"
+#include "manifest/state.h"
+#include <weir/manifest_log.h>
+#include <weir/store.h>
+
+struct weir__manifest;
+
+/** Asks for the manifest to be loaded. */
+struct weir__manifest_open {
+    const struct weir_host *host; /* Outlives the manifest. */
+    struct weir_mlog *log;        /* Taken over, also on failure. */
+    uint32_t node_id;
+    uint32_t snapshot_commits; /* Commits between two snapshots. */
+    int read_only; /* Do not create the cluster: WEIR_ENOENT if none. */
+    /* Called after each commit that was applied, own or foreign. */
+    void (*applied)(void *ctx);
+    void *applied_ctx;
+    void (*done)(struct weir__manifest_open *req, int status);
+    void *ctx;
+    struct weir_error *err;       /* May be NULL. */
+    struct weir__manifest *manifest; /* Out. */
+};
+
+/** Load the newest snapshot and replay what follows; name the cluster if
+ * there is none yet. */
+void weir__manifest_open(struct weir__manifest_open *req);
+
+/** A list of operations to be committed. */
+struct weir__commit {
+    struct weir__op *ops; /* The caller's until `done`. */
+    size_t count;
+    /* `status` 0: it is in the log, and each op has its own status.
+     * WEIR_EUNKNOWN: it may be.  Anything else: it is not and will not. */
+    void (*done)(struct weir__commit *commit, int status);
+    void *ctx;
+    struct weir_error *err;    /* May be NULL. */
+    struct weir__commit *next; /* Private. */
+};
+
+/**
+ * Commit operations: all at one version, applied in order.
+ *
+ * Commits that are waiting when a write ends go out together as the next
+ * one.  A lost race is read, applied and tried again at the next version.
+ * Unclear answers are settled by reading the version back (by its nonce);
+ * errors that can pass are retried with backoff until `close`.
+ */
+void weir__manifest_commit(struct weir__manifest *manifest,
+                           struct weir__commit *commit);
+
+/** Asks for the newest commits of other nodes. */
+struct weir__refresh {
+    void (*done)(struct weir__refresh *req, int status);
+    void *ctx;
+    struct weir_error *err; /* May be NULL. */
+    struct weir__refresh *next; /* Private. */
+};
+
+/** Read the log up to its present end. */
+void weir__manifest_refresh(struct weir__manifest *manifest,
+                            struct weir__refresh *req);
+
+/** The state.  Pointers into it are valid until the next commit applies. */
+const struct weir__state *
+weir__manifest_state(const struct weir__manifest *manifest);
+
+/** Commits under this node epoch from now on (after WEIR__OP_NODE_OPEN). */
+void weir__manifest_set_epoch(struct weir__manifest *manifest, uint64_t epoch);
+
+/** Commits written by this manifest, and races lost. */
+void weir__manifest_counts(const struct weir__manifest *manifest,
+                           uint64_t *commits, uint64_t *conflicts);
+
+/** End what waits with WEIR_ECLOSED (a write in flight is awaited), close
+ * the log, free everything, post `closed`. */
+void weir__manifest_close(struct weir__manifest *manifest,
+                          struct weir_task *closed);
+
+/** The manifest's log on an object store, which it does not own. */
+int weir__mlog_store_open(struct weir_mlog **out,
+                          const struct weir_host *host,
+                          struct weir_store *store, struct weir_error *err);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * The manifest's state: nodes, streams, objects, keys.  A pure function of
+ * the commits that were applied; no I/O, no clock.
+ */
+#ifndef WEIR_MANIFEST_STATE_H
+#define WEIR_MANIFEST_STATE_H
+
+#include "base/bytes.h"
+#include "manifest/op.h"
+#include <weir/kv.h>
+
+/** A range as the stream holds it; `live` part of [base, end) is what is not
+ * below the stream's start. */
+struct weir__extent {
+    uint64_t base;
+    uint64_t end;
+    uint64_t object_id;
+    uint64_t bytes;
+    int64_t max_timestamp;
+};
+
+struct weir__mstream {
+    uint64_t id;
+    uint64_t epoch; /* 0: never opened to append. */
+    uint64_t start;
+    uint64_t committed_end; /* Offsets below are in objects or trimmed. */
+    uint64_t bytes;
+    struct weir__extent *extents; /* By offset; whole ranges below the start
+                                     are gone. */
+    size_t extent_count;
+    size_t extent_room;
+    uint32_t owner; /* Node id, 0: none. */
+    char *name;
+};
+
+struct weir__mobject {
+    uint64_t id;
+    uint64_t size;
+    uint64_t node_epoch; /* Of the writer. */
+    uint32_t node_id;
+    uint32_t live; /* Extents that name it. */
+    enum weir__object_kind kind;
+};
+
+/** An object to be removed from the store. */
+struct weir__mdead {
+    uint64_t id;
+    int64_t since; /* Wall clock of the commit, milliseconds. */
+};
+
+struct weir__state;
+
+int weir__state_new(struct weir__state **out, const struct weir_alloc *alloc);
+void weir__state_free(struct weir__state *state);
+
+/** Version of the last commit applied; 0: none. */
+uint64_t weir__state_version(const struct weir__state *state);
+/** Id of the cluster, or NULL while it has none. */
+const unsigned char *weir__state_cluster(const struct weir__state *state);
+/** Latest epoch of a node; 0: never opened. */
+uint64_t weir__state_node_epoch(const struct weir__state *state,
+                                uint32_t node_id);
+
+const struct weir__mstream *weir__state_stream(const struct weir__state *state,
+                                               uint64_t id);
+const struct weir__mstream *
+weir__state_stream_named(const struct weir__state *state, const char *name);
+/** The first stream whose name sorts after `after` (NULL: the first). */
+const struct weir__mstream *
+weir__state_stream_after(const struct weir__state *state, const char *after);
+uint64_t weir__state_stream_count(const struct weir__state *state);
+
+/** The extent that holds `offset`, or the first behind it; NULL: none. */
+const struct weir__extent *
+weir__mstream_extent(const struct weir__mstream *stream, uint64_t offset);
+
+const struct weir__mobject *weir__state_object(const struct weir__state *state,
+                                               uint64_t id);
+uint64_t weir__state_object_count(const struct weir__state *state);
+/** Bytes in all objects. */
+uint64_t weir__state_object_bytes(const struct weir__state *state);
+/** Dead objects, oldest first. */
+const struct weir__mdead *weir__state_dead(const struct weir__state *state,
+                                           size_t *count);
+
+/** A key: its value, or NULL; `pair->key` stays the state's. */
+const struct weir_kv_pair *weir__state_kv(const struct weir__state *state,
+                                          const char *key);
+/** The first key that sorts after `after` ("" for the first), or NULL. */
+const struct weir_kv_pair *
+weir__state_kv_after(const struct weir__state *state, const char *after);
+
+#endif

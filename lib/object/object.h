@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Objects: built from batches, and read back block by block.  Asynchronous,
+ * in the core; compression and checks run on workers.
+ */
+#ifndef WEIR_OBJECT_OBJECT_H
+#define WEIR_OBJECT_OBJECT_H
+
+#include <weir/store.h>
+#include <weir/stream.h>
+
+/** Who writes an object: in every block, index and footer. */
+struct weir__writer_id {
+    unsigned char cluster[16];
+    uint64_t node_epoch;
+    uint64_t object_id;
+    uint32_t node_id;
+};
+
+/** Consecutive batches of one stream, for a build. */
+struct weir__build_stream {
+    uint64_t stream_id;
+    const struct weir_batch *batches; /* By offset; payloads stay pinned. */
+    size_t count;
+
+    uint64_t stored;       /* Out: bytes of its blocks. */
+    int64_t max_timestamp; /* Out. */
+};
+
+/** Asks for an object's bytes. */
+struct weir__build {
+    const struct weir_host *host;
+    struct weir__writer_id writer;
+    struct weir__build_stream *streams; /* Sorted by stream id. */
+    size_t stream_count;
+    size_t block_size; /* Payload in a block, about. */
+    int compress;      /* 1: LZ4 where it pays. */
+    void (*done)(struct weir__build *req, int status);
+    void *ctx;
+
+    struct weir_iov *iov; /* Out: the object, in pieces. */
+    size_t iov_count;
+    uint64_t size; /* Out: sum of the pieces. */
+    void *held;    /* Private. */
+};
+
+/** Cut blocks, compress and checksum them, add index and footer.  Status 0,
+ * WEIR_ENOMEM, or WEIR_ECORRUPT (a payload does not match its checksum). */
+void weir__build_start(struct weir__build *req);
+/** Free what a build gave; harmless after a failed one. */
+void weir__build_free(struct weir__build *req);
+
+/** A block, decompressed and checked; immutable and counted. */
+struct weir__block {
+    uint64_t object_id;
+    uint64_t stream_id;
+    uint64_t base; /* First offset. */
+    uint64_t end;  /* Offset behind the last. */
+    const struct weir_batch *batches;
+    size_t count;
+    size_t memory; /* Bytes that it takes. */
+    int refs;      /* Private; atomic. */
+    const struct weir_alloc *alloc;
+};
+
+/** Become one more owner.  Any thread. */
+struct weir__block *weir__block_ref(struct weir__block *block);
+/** Stop being an owner.  Any thread, also after the reader is gone. */
+void weir__block_unref(struct weir__block *block);
+
+/** Reads objects, through an index cache and a block cache. */
+struct weir__object_reader;
+
+struct weir__object_reader_config {
+    const struct weir_host *host; /* Outlives the reader, as the store does. */
+    struct weir_store *store;
+    unsigned char cluster[16]; /* Objects of another are WEIR_EFOREIGN. */
+    size_t block_cache;        /* Bytes. */
+    size_t index_cache;        /* Bytes. */
+};
+
+struct weir__object_reader_counts {
+    uint64_t hits;   /* Blocks found in the cache. */
+    uint64_t misses; /* Blocks read. */
+    uint64_t bytes;  /* In the block cache now. */
+};
+
+int weir__object_reader_open(struct weir__object_reader **out,
+                             const struct weir__object_reader_config *config,
+                             struct weir_error *err);
+/** Requests under way end with WEIR_ECLOSED; posts `closed` when the store
+ * has given all of its back, and everything is freed. */
+void weir__object_reader_close(struct weir__object_reader *reader,
+                               struct weir_task *closed);
+void weir__object_reader_counts(const struct weir__object_reader *reader,
+                                struct weir__object_reader_counts *out);
+/** Drop an object from the caches: it was removed. */
+void weir__object_reader_forget(struct weir__object_reader *reader,
+                                uint64_t object_id);
+
+/** Asks for the block that holds an offset. */
+struct weir__block_get {
+    uint64_t object_id;
+    uint64_t object_size;
+    uint64_t stream_id;
+    uint64_t offset; /* Or the first block behind it. */
+    size_t ahead;    /* Payload bytes of the same stream, behind the block,
+                        to begin reading into the cache: readahead. */
+    void (*done)(struct weir__block_get *req, int status);
+    void *ctx;
+    struct weir_error *err;     /* May be NULL. */
+    struct weir__block *block;  /* Out: with a reference for the caller. */
+    void *impl[4];              /* Private. */
+};
+
+/** Get a block: one GET however many ask.  Status 0; WEIR_ENOENT (no such
+ * object, or no such offset in it); WEIR_ECORRUPT, WEIR_EFOREIGN,
+ * WEIR_EVERSION (`err` names object and position); an error of the store. */
+void weir__block_get(struct weir__object_reader *reader,
+                     struct weir__block_get *req);
+
+#endif
