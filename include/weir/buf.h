@@ -15,10 +15,10 @@ struct weir_buf {
     size_t len;      /* Bytes in use. */
     size_t capacity; /* Bytes there are. */
 
-    const struct weir_alloc *alloc; /* Private. */
+    const struct weir_alloc *alloc;                 /* Private. */
     void (*freed)(struct weir_buf *buf, void *ctx); /* Private. */
-    void *freed_ctx; /* Private. */
-    int refs;        /* Private; atomic. */
+    void *freed_ctx;                                /* Private. */
+    int refs;                                       /* Private; atomic. */
 };
 
 /** A range of memory, to be read. */

@@ -122,8 +122,8 @@ WEIR_API void weir_config_set_env(struct weir_config *config,
  * @return 0, WEIR_EINVAL (not a scheme), WEIR_EEXIST, WEIR_ENOMEM.
  */
 WEIR_API int weir_config_add_store(struct weir_config *config,
-                                   const char *scheme,
-                                   weir_store_open_fn *open, void *ctx);
+                                   const char *scheme, weir_store_open_fn *open,
+                                   void *ctx);
 
 /**
  * Register a write-ahead log under a URI scheme.
@@ -134,9 +134,8 @@ WEIR_API int weir_config_add_store(struct weir_config *config,
  * @param ctx     Passed to `open` as `req->open_ctx`.
  * @return 0, WEIR_EINVAL (not a scheme), WEIR_EEXIST, WEIR_ENOMEM.
  */
-WEIR_API int weir_config_add_wal(struct weir_config *config,
-                                 const char *scheme, weir_wal_open_fn *open,
-                                 void *ctx);
+WEIR_API int weir_config_add_wal(struct weir_config *config, const char *scheme,
+                                 weir_wal_open_fn *open, void *ctx);
 
 WEIR_END
 

@@ -37,7 +37,8 @@ struct weir_timer {
 
 /** Something to compute outside of the core. */
 struct weir_work {
-    void (*work)(struct weir_work *work); /* On a worker: touches only its own. */
+    /* On a worker: touches only its own. */
+    void (*work)(struct weir_work *work);
     void (*done)(struct weir_work *work); /* In the core, afterwards. */
     struct weir_task task;                /* Private. */
     struct weir_work *next;               /* Private. */

@@ -27,7 +27,7 @@ struct weir_stream;
 struct weir_stream_open {
     struct weir_req req;
     const char *name;
-    unsigned flags; /* WEIR_STREAM_CREATE, _EXCLUSIVE, _READ. */
+    unsigned flags;             /* WEIR_STREAM_CREATE, _EXCLUSIVE, _READ. */
     struct weir_stream *stream; /* Out. */
 };
 
@@ -241,16 +241,16 @@ struct weir_batch {
 /** One fetch.  Fill in the first group; read the second in `done`. */
 struct weir_fetch {
     struct weir_req req;
-    uint64_t offset;   /* The first batch will be the one that holds it. */
-    size_t max_bytes;  /* Payload to return; at least one batch comes. */
-    size_t min_bytes;  /* Wait until there is so much; 0 does not wait. */
-    int64_t max_wait;  /* Nanoseconds to wait; 0: not at all. */
+    uint64_t offset;  /* The first batch will be the one that holds it. */
+    size_t max_bytes; /* Payload to return; at least one batch comes. */
+    size_t min_bytes; /* Wait until there is so much; 0 does not wait. */
+    int64_t max_wait; /* Nanoseconds to wait; 0: not at all. */
 
     const struct weir_batch *batches; /* Out: with `count`, none if empty. */
     size_t count;
-    uint64_t start;      /* Out: the stream's start offset. */
-    uint64_t end;        /* Out: the stream's end offset. */
-    void *held;          /* Private: what the release gives back. */
+    uint64_t start; /* Out: the stream's start offset. */
+    uint64_t end;   /* Out: the stream's end offset. */
+    void *held;     /* Private: what the release gives back. */
 };
 
 /**

@@ -73,7 +73,7 @@ struct weir_wal_req {
 /** One write: a group of records.  The caller's until `done`. */
 struct weir_wal_write {
     uint64_t position;          /* Where: the log's `end`. */
-    const struct weir_iov *iov; /* Pieces, each aligned in address and length. */
+    const struct weir_iov *iov; /* Each aligned in address and length. */
     size_t iov_count;
     size_t len; /* Sum of the pieces. */
     void (*done)(struct weir_wal_write *req, int status);
@@ -109,12 +109,12 @@ struct weir_wal_ops {
 /** Base of every log; first member of the backend's own struct. */
 struct weir_wal {
     const struct weir_wal_ops *ops;
-    uint64_t id;       /* Salt of the records: see docs/formats.md. */
-    uint64_t epoch;    /* Epoch that records written now carry. */
-    uint64_t capacity; /* Bytes between trim position and end, at most. */
-    uint64_t begin;    /* Trim position. */
-    uint64_t end;      /* Next position to write; valid after `start`. */
-    uint32_t align;    /* Alignment of groups: position, address, length. */
+    uint64_t id;        /* Salt of the records: see docs/formats.md. */
+    uint64_t epoch;     /* Epoch that records written now carry. */
+    uint64_t capacity;  /* Bytes between trim position and end, at most. */
+    uint64_t begin;     /* Trim position. */
+    uint64_t end;       /* Next position to write; valid after `start`. */
+    uint32_t align;     /* Alignment of groups: position, address, length. */
     uint32_t max_group; /* Bytes in one write, at most. */
     unsigned flags;     /* WEIR_WAL_*. */
 };

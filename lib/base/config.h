@@ -38,9 +38,8 @@
       "Size of a piece of the log cache, allocated and freed as a whole.")     \
     X(UPLOAD_BYTES, "upload_bytes", SIZE, "64MiB", 4096, INT64_MAX, "",        \
       "Upload when so much payload is not yet in objects.")                    \
-    X(UPLOAD_INTERVAL, "upload_interval", DURATION, "10s", 1000000,            \
-      INT64_MAX, "",                                                           \
-      "Upload when the oldest payload not yet in objects is so old.")          \
+    X(UPLOAD_INTERVAL, "upload_interval", DURATION, "10s", 1000000, INT64_MAX, \
+      "", "Upload when the oldest payload not yet in objects is so old.")      \
     X(STREAM_OBJECT, "stream_object", SIZE, "8MiB", 4096, INT64_MAX, "",       \
       "A stream with so much to upload gets an object of its own; the rest "   \
       "share set objects.")                                                    \
@@ -105,8 +104,7 @@ int weir__config_copy(struct weir_config **out,
                       const struct weir_config *config);
 /** Scheme that the host registered for a store or a WAL, or NULL.  `uri` is
  * the whole URI. */
-const struct weir__scheme *
-weir__config_scheme(const struct weir_config *config, const char *uri,
-                    int wal);
+const struct weir__scheme *weir__config_scheme(const struct weir_config *config,
+                                               const char *uri, int wal);
 
 #endif

@@ -15,7 +15,7 @@ struct weir__list {
 
 /** The struct of type `type` whose member `member` is at `ptr`. */
 #define WEIR__CONTAINER(ptr, type, member)                                     \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void weir__list_init(struct weir__list *head)
 {

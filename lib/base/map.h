@@ -9,9 +9,9 @@
 #include <weir/alloc.h>
 
 struct weir__map_slot {
-    uint64_t key; /* The number, or the hash of the string. */
+    uint64_t key;     /* The number, or the hash of the string. */
     const char *name; /* The string (the value's own), NULL for a number. */
-    void *value; /* NULL: free. */
+    void *value;      /* NULL: free. */
 };
 
 /** A map.  Zero it but for `alloc`, then use it. */

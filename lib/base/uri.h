@@ -41,8 +41,8 @@ int weir__uri_check(const struct weir__uri *uri, const char *const *known,
                     struct weir_error *err);
 /** Parameters as sizes, durations (ns), booleans; `*out` is left alone when
  * the parameter is not there. */
-int weir__uri_size(const struct weir__uri *uri, const char *key,
-                   uint64_t *out, struct weir_error *err);
+int weir__uri_size(const struct weir__uri *uri, const char *key, uint64_t *out,
+                   struct weir_error *err);
 int weir__uri_bool(const struct weir__uri *uri, const char *key, int *out,
                    struct weir_error *err);
 

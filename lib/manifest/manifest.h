@@ -25,7 +25,7 @@ struct weir__manifest_open {
     void *applied_ctx;
     void (*done)(struct weir__manifest_open *req, int status);
     void *ctx;
-    struct weir_error *err;       /* May be NULL. */
+    struct weir_error *err;          /* May be NULL. */
     struct weir__manifest *manifest; /* Out. */
 };
 
@@ -60,7 +60,7 @@ void weir__manifest_commit(struct weir__manifest *manifest,
 struct weir__refresh {
     void (*done)(struct weir__refresh *req, int status);
     void *ctx;
-    struct weir_error *err; /* May be NULL. */
+    struct weir_error *err;     /* May be NULL. */
     struct weir__refresh *next; /* Private. */
 };
 
@@ -85,8 +85,7 @@ void weir__manifest_close(struct weir__manifest *manifest,
                           struct weir_task *closed);
 
 /** The manifest's log on an object store, which it does not own. */
-int weir__mlog_store_open(struct weir_mlog **out,
-                          const struct weir_host *host,
+int weir__mlog_store_open(struct weir_mlog **out, const struct weir_host *host,
                           struct weir_store *store, struct weir_error *err);
 
 #endif

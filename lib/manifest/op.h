@@ -54,7 +54,7 @@ struct weir__op {
         struct {
             uint32_t node_id;
             uint64_t epoch; /* Out. */
-        } node_open; /* Ids the node had reserved become dead. */
+        } node_open;        /* Ids the node had reserved become dead. */
         struct {
             const char *name;
             uint64_t id; /* Out; also with WEIR_EEXIST. */
@@ -65,13 +65,13 @@ struct weir__op {
         struct {
             uint64_t id;
             uint64_t epoch; /* Out. */
-        } stream_open; /* WEIR_ENOENT. */
+        } stream_open;      /* WEIR_ENOENT. */
         struct {
             uint64_t id;
             uint64_t epoch; /* Stream epoch: WEIR_EFENCED if another. */
             uint64_t start; /* The committer has seen that it is not beyond
                                the end. */
-        } stream_trim; /* WEIR_ENOENT. */
+        } stream_trim;      /* WEIR_ENOENT. */
         struct {
             uint32_t count;
             uint64_t first; /* Out: ids first ... first + count - 1. */

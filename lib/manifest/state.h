@@ -88,7 +88,7 @@ const struct weir__mdead *weir__state_dead(const struct weir__state *state,
 const struct weir_kv_pair *weir__state_kv(const struct weir__state *state,
                                           const char *key);
 /** The first key that sorts after `after` ("" for the first), or NULL. */
-const struct weir_kv_pair *
-weir__state_kv_after(const struct weir__state *state, const char *after);
+const struct weir_kv_pair *weir__state_kv_after(const struct weir__state *state,
+                                                const char *after);
 
 #endif

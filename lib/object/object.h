@@ -108,9 +108,9 @@ struct weir__block_get {
                         to begin reading into the cache: readahead. */
     void (*done)(struct weir__block_get *req, int status);
     void *ctx;
-    struct weir_error *err;     /* May be NULL. */
-    struct weir__block *block;  /* Out: with a reference for the caller. */
-    void *impl[4];              /* Private. */
+    struct weir_error *err;    /* May be NULL. */
+    struct weir__block *block; /* Out: with a reference for the caller. */
+    void *impl[4];             /* Private. */
 };
 
 /** Get a block: one GET however many ask.  Status 0; WEIR_ENOENT (no such
