@@ -6,6 +6,7 @@
 #ifndef WEIR_MANIFEST_OP_H
 #define WEIR_MANIFEST_OP_H
 
+#include "format/object.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <weir/error.h>
@@ -21,11 +22,6 @@ enum weir__op_kind {
     WEIR__OP_OBJECT_ADD = 8,     /* An uploaded object and its ranges. */
     WEIR__OP_OBJECT_REMOVED = 9, /* Dead objects that the store lost. */
     WEIR__OP_KV_PUT = 10         /* Compare-and-set of a key. */
-};
-
-enum weir__object_kind {
-    WEIR__OBJECT_SET = 1,   /* Blocks of many streams. */
-    WEIR__OBJECT_STREAM = 2 /* Blocks of one. */
 };
 
 /** Consecutive batches of one stream in one object. */

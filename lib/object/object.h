@@ -6,21 +6,16 @@
 #ifndef WEIR_OBJECT_OBJECT_H
 #define WEIR_OBJECT_OBJECT_H
 
+#include "format/object.h"
 #include <weir/store.h>
 #include <weir/stream.h>
-
-/** Who writes an object: in every block, index and footer. */
-struct weir__writer_id {
-    unsigned char cluster[16];
-    uint64_t node_epoch;
-    uint64_t object_id;
-    uint32_t node_id;
-};
 
 /** Consecutive batches of one stream, for a build. */
 struct weir__build_stream {
     uint64_t stream_id;
-    const struct weir_batch *batches; /* By offset; payloads stay pinned. */
+    const struct weir_batch *batches; /* By offset, each where the last one
+                                         ended; pinned, and their payloads
+                                         too, until `weir__build_free`. */
     size_t count;
 
     uint64_t stored;       /* Out: bytes of its blocks. */
@@ -42,10 +37,19 @@ struct weir__build {
     size_t iov_count;
     uint64_t size; /* Out: sum of the pieces. */
     void *held;    /* Private. */
+    struct weir_task task; /* Private. */
 };
 
-/** Cut blocks, compress and checksum them, add index and footer.  Status 0,
- * WEIR_ENOMEM, or WEIR_ECORRUPT (a payload does not match its checksum). */
+/**
+ * Cut blocks, compress and checksum them, add index and footer.
+ *
+ * The pieces point into the payloads where those are stored as they are.
+ * The footer says "stream object" if there is one stream, else "set object".
+ * `done` runs in the core, never before the return, with 0, WEIR_ENOMEM,
+ * WEIR_ECORRUPT (a payload does not match its checksum; the log tells which),
+ * WEIR_EINVAL (no batch; streams or offsets out of order) or WEIR_ETOOBIG
+ * (a payload above 64 MiB; more than 4 Mi blocks).
+ */
 void weir__build_start(struct weir__build *req);
 /** Free what a build gave; harmless after a failed one. */
 void weir__build_free(struct weir__build *req);
