@@ -3,7 +3,9 @@
 #
 # Variables: V=1 (show commands), J=N (programs of the test run in parallel),
 # SAN=address|thread|fuzzer (a build of its own in build/asan, tsan, fuzz),
-# PREFIX, DESTDIR (install), CFLAGS, LDFLAGS (yours, added last).
+# PREFIX, DESTDIR (install), CFLAGS, LDFLAGS (yours, added last),
+# PARTS="base format" (build and test with these folders of lib/ alone, in a
+# folder of their own: make PARTS="base format" build/parts-base-format/tests/...).
 
 VERSION := $(shell awk '/define WEIR_VERSION_(MAJOR|MINOR|PATCH)/ \
   { v = v s $$3; s = "." } END { print v }' include/weir/api.h)
@@ -26,6 +28,12 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
+
+# A part of the library: while the rest of it does not compile, say.
+PARTS ?=
+ifneq ($(PARTS),)
+  B := $(B)/parts-$(subst $() $(),-,$(strip $(PARTS)))
+endif
 
 ifeq ($(origin CC),default)
   CC := gcc
@@ -69,7 +77,8 @@ INC_examples := -Iinclude
 
 # ---- What there is ----------------------------------------------------------
 
-LIB_SRC := $(sort $(wildcard lib/*/*.c))
+LIB_SRC := $(sort $(if $(PARTS),$(wildcard $(PARTS:%=lib/%/*.c)),\
+  $(wildcard lib/*/*.c)))
 SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 WEIR_SRC := $(sort $(wildcard examples/weir/*.c))
 KAFKA_SRC := $(sort $(wildcard examples/kafka/*.c))
@@ -132,31 +141,34 @@ deps: ## Install the Debian packages (GROUPS="build test lint s3 ...")
 
 # ---- Compiling and linking --------------------------------------------------
 
-FLAGS := $(STD) $(WARN) $(OPT) $(HARDEN) -MMD -MP
+# Each output is written under another name and renamed, so that two runs of
+# make in one folder do not read each other's half-written files.
+FLAGS = $(STD) $(WARN) $(OPT) $(HARDEN) -MMD -MP -MT $@ -MF $(@:.o=.d)
+write = -o $@.$$$$ $(1) && mv -f $@.$$$$ $@
 
 $(B)/obj/lib/%.o: lib/%.c build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(FLAGS) -fPIC -fvisibility=hidden $(INC_lib) $(LIB_CFLAGS) \
-	  $(CFLAGS) -c -o $@ $<
+	  $(CFLAGS) -c $(call write,$<)
 
 $(B)/obj/examples/%.o: examples/%.c build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(FLAGS) -fPIE $(INC_examples) $(PROGRAM_CFLAGS) $(CFLAGS) \
-	  -c -o $@ $<
+	  -c $(call write,$<)
 
 $(B)/obj/tests/%.o: tests/%.c build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(FLAGS) -fPIE $(INC_tests) $(LIB_CFLAGS) $(PROGRAM_CFLAGS) \
-	  $(TEST_CFLAGS) $(CFLAGS) -c -o $@ $<
+	  $(TEST_CFLAGS) $(CFLAGS) -c $(call write,$<)
 
 # An archive is made anew, so that no object of a removed file stays in it.
 define archive
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcsD $@ $(filter %.o,$^)
+	$(Q)$(AR) rcsD $@.$$$$ $(filter %.o,$^) && mv -f $@.$$$$ $@
 endef
 
 $(LIBA): $(LIB_OBJ)
@@ -172,16 +184,16 @@ $(CLILIB): $(call obj,$(filter-out %/main.c,$(WEIR_SRC)))
 
 $(LIBSO): $(LIB_OBJ) lib/libweir.map
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(if $(SAN),,-Wl,-z,defs) \
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(if $(SAN)$(PARTS),,-Wl,-z,defs) \
 	  -Wl,--version-script=lib/libweir.map $(LINK) $(LDFLAGS) \
-	  -o $@ $(LIB_OBJ) $(LIB_LIBS)
+	  $(call write,$(LIB_OBJ) $(LIB_LIBS))
 	$(Q)ln -sf $(@F) $(@D)/$(SONAME)
 
 define program
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
-	  $(1) $(LIB_LIBS)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) \
+	  $(call write,$(filter %.o,$^) $(filter %.a,$^) $(1) $(LIB_LIBS))
 endef
 
 $(B)/weir: $(call obj,$(WEIR_SRC)) $(LIBA)
@@ -223,12 +235,113 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / \
 	  { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-clean: ## Remove build/
-	rm -rf build
+# Tests.  SAN runs the Check programs only: the scripts start programs of their
+# own, which the sanitizers' builds slow down without finding more.
+check: tests ## Run the Check programs and the fuzzers' corpora
+	$(Q)J=$(J) BUILD=$(B) tests/run $(B)/test-logs $(TESTS) $(REPLAYS)
+
+J ?= 2
+test: ## Run all tests
+	$(Q).ci/deps build test
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)J=$(J) BUILD=$(B) tests/run $(B)/test-logs \
+	  $(TESTS) $(REPLAYS) $(SCRIPT_TESTS)
+
+check-asan: ## Run the Check programs under ASan and UBSan
+	$(Q).ci/deps build test
+	$(Q)$(MAKE) --no-print-directory SAN=address check
+check-tsan: ## Run the Check programs under TSan
+	$(Q).ci/deps build test
+	$(Q)$(MAKE) --no-print-directory SAN=thread check
+
+T ?= 15
+fuzz: ## Run each fuzzer for T seconds (15)
+	$(Q).ci/deps build fuzz
+	$(Q)$(MAKE) --no-print-directory SAN=fuzzer fuzzers
+	$(Q)T=$(T) tests/fuzz/run build/fuzz/tests/fuzz
+fuzzers: $(FUZZERS)
 
 format: ## Lay out all C files with clang-format
 	$(Q).ci/deps lint
-	clang-format -i $$(git ls-files '*.[ch]')
+	clang-format -i $$(git ls-files -c -o --exclude-standard '*.[ch]')
 
 map: ## Write lib/libweir.map from the public headers
 	tests/lint/symbols --write
+
+docs: build/tests/lint/tables ## Bring the tables of docs/ up to date
+	tests/lint/tables --write
+$(B)/tests/lint/tables: $(B)/obj/tests/lint/tables.o $(LIBA)
+	$(call program,)
+
+# ---- Lint ---------------------------------------------------------------------
+
+# What looks at one file leaves a stamp, so that only what has changed is
+# looked at again.
+LINT_SRC := $(LIB_SRC) $(WEIR_SRC) $(KAFKA_SRC) $(SAMPLE_SRC) $(SIM_SRC) \
+  $(TEST_SRC) $(SUPPORT_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/*.c) \
+  $(wildcard tests/crash/crash_child.c tests/lint/*.c)
+LINT_HDR := $(sort $(PUBLIC) $(wildcard lib/*/*.h examples/*/*.h tests/*/*.h))
+LINT_STAMPS := $(LINT_SRC:%=build/lint/%.ok) $(LINT_HDR:%=build/lint/%.ok)
+LINT_FLAGS = $(STD) $(WARN) $(if $(filter lib/%,$<),$(INC_lib),\
+  $(if $(filter tests/%,$<),$(INC_tests),$(INC_examples))) \
+  $(LIB_CFLAGS) $(PROGRAM_CFLAGS) $(TEST_CFLAGS)
+CHECKS := layers symbols comments headers sizes cffi readme tables text scripts
+
+lint: ## Check layout, layers, headers, symbols, comments, sizes, ...
+	$(Q).ci/deps build test lint
+	$(Q)$(MAKE) --no-print-directory --keep-going all lint-files
+	$(Q)tests/lint/run $(CHECKS)
+
+.PHONY: lint-files
+lint-files: $(LINT_STAMPS) $(B)/tests/lint/tables
+
+build/lint/%.c.ok: %.c .clang-format .clang-tidy build/packages.mk
+	@mkdir -p $(@D)
+	$(call say,LINT,$<)
+	$(Q)clang-format --dry-run -Werror $<
+	$(Q)clang $(LINT_FLAGS) -fsyntax-only -MMD -MP -MT $@ \
+	  -MF $(@:.ok=.d) $<
+	$(Q)clang-tidy --quiet $< -- $(LINT_FLAGS) 2>/dev/null
+	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+	  --enable=warning,portability --suppress=missingInclude \
+	  --suppress=unknownMacro --suppress=preprocessorErrorDirective \
+	  --suppress=*:*/check.h $(filter -I%,$(LINT_FLAGS)) -DWEIR_PARSE_ONLY $<
+	@touch $@
+build/lint/%.h.ok: %.h .clang-format
+	@mkdir -p $(@D)
+	$(Q)clang-format --dry-run -Werror $<
+	@touch $@
+-include $(shell find build/lint -name '*.d' 2>/dev/null)
+
+# ---- Installing ---------------------------------------------------------------
+
+install: all ## Install to DESTDIR/PREFIX
+	install -d $(DESTDIR)$(INCLUDEDIR)/weir $(DESTDIR)$(LIBDIR)/pkgconfig \
+	  $(DESTDIR)$(BINDIR)
+	install -m 644 include/weir.h $(DESTDIR)$(INCLUDEDIR)/
+	install -m 644 include/weir/*.h $(DESTDIR)$(INCLUDEDIR)/weir/
+	install -m 644 $(LIBA) $(DESTDIR)$(LIBDIR)/
+	install -m 755 $(LIBSO) $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION)
+	ln -sf libweir.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libweir.so
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
+	  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+	  pkgconfig/weir.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
+	$(if $(WEIR_SRC),install -m 755 $(B)/weir $(DESTDIR)$(BINDIR)/)
+	$(if $(KAFKA_SRC),install -m 755 $(B)/weir-kafka $(DESTDIR)$(BINDIR)/)
+
+uninstall: ## Remove what install put there
+	rm -f $(PUBLIC:include/%=$(DESTDIR)$(INCLUDEDIR)/%) \
+	  $(DESTDIR)$(LIBDIR)/libweir.a $(DESTDIR)$(LIBDIR)/libweir.so \
+	  $(DESTDIR)$(LIBDIR)/$(SONAME) \
+	  $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION) \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc \
+	  $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(BINDIR)/weir-kafka
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/weir 2>/dev/null
+
+dist: ## Pack the sources of the last commit into build/
+	@mkdir -p build
+	git archive --prefix=weir-$(VERSION)/ -o build/weir-$(VERSION).tar.gz HEAD
+
+clean: ## Remove build/
+	rm -rf build
