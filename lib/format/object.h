@@ -92,10 +92,7 @@ enum weir__object_kind {
     WEIR__OBJECT_STREAM = 2 /* Blocks of one. */
 };
 
-enum weir__codec {
-    WEIR__CODEC_NONE = 0,
-    WEIR__CODEC_LZ4 = 1
-};
+enum weir__codec { WEIR__CODEC_NONE = 0, WEIR__CODEC_LZ4 = 1 };
 
 /** Who writes an object: in every block, index and footer. */
 struct weir__writer_id {
