@@ -292,13 +292,18 @@ lint: ## Check layout, layers, headers, symbols, comments, sizes, ...
 	$(Q)$(MAKE) --no-print-directory --keep-going all lint-files
 	$(Q)tests/lint/run $(CHECKS)
 
+define laid-out
+	$(Q)clang-format --dry-run -Werror $< 2>/dev/null || { \
+	  echo "$<: not laid out as .clang-format has it: make format"; exit 1; }
+endef
+
 .PHONY: lint-files
 lint-files: $(LINT_STAMPS) $(B)/tests/lint/tables
 
 build/lint/%.c.ok: %.c .clang-format .clang-tidy build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,LINT,$<)
-	$(Q)clang-format --dry-run -Werror $<
+	$(laid-out)
 	$(Q)clang $(LINT_FLAGS) -fsyntax-only -MMD -MP -MT $@ \
 	  -MF $(@:.ok=.d) $<
 	$(Q)clang-tidy --quiet $< -- $(LINT_FLAGS) 2>/dev/null
@@ -309,7 +314,7 @@ build/lint/%.c.ok: %.c .clang-format .clang-tidy build/packages.mk
 	@touch $@
 build/lint/%.h.ok: %.h .clang-format
 	@mkdir -p $(@D)
-	$(Q)clang-format --dry-run -Werror $<
+	$(laid-out)
 	@touch $@
 -include $(shell find build/lint -name '*.d' 2>/dev/null)
 
