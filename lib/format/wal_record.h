@@ -19,7 +19,8 @@
  *    64  u64  max timestamp
  *    72  u64  stream epoch
  *    80  u32  count of offsets
- *    84  u32  reserved, 0
+ *    84  u32  gap: 1 + padding between the record before and this one; 0: not
+ *             told (the first record of an epoch)
  *    88  u32  reserved, 0
  *    92  u32  CRC32C of the bytes before
  *
@@ -28,6 +29,9 @@
  * zeros to the next such position.  A group may hold such padding in its
  * middle, too.  One group is in flight at a time, so `durable` is the
  * position where the record's own group begins.
+ *
+ * `gap` lets a reader see that a record was lost where zeros are now: without
+ * it they would look like padding.
  */
 #ifndef WEIR_FORMAT_WAL_RECORD_H
 #define WEIR_FORMAT_WAL_RECORD_H
@@ -59,6 +63,7 @@ struct weir__wal_header {
     uint32_t count;
     uint32_t len;    /* Of the payload. */
     uint32_t crc32c; /* Of the payload. */
+    uint32_t gap;    /* 1 + bytes of padding before, or 0: not told. */
 };
 
 /** Why bytes are not a record's header. */
