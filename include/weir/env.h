@@ -33,6 +33,7 @@ struct weir_timer {
     uint64_t deadline; /* Nanoseconds of `now`. */
     size_t slot;       /* Private: 0 when not running. */
     uint64_t order;    /* Private. */
+    struct weir_timer *link[3]; /* Private. */
 };
 
 /** Something to compute outside of the core. */

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/uri.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* Decode %XX in place.  false: not two hex digits, or a zero byte. */
+static bool decode(char *text)
+{
+    char *to = text;
+    int high;
+    int low;
+
+    for (; *text != '\0'; text++) {
+        if (*text != '%') {
+            *to++ = *text;
+            continue;
+        }
+        high = hex_digit(text[1]);
+        low = high < 0 ? -1 : hex_digit(text[2]);
+        if (low < 0 || high * 16 + low == 0)
+            return false;
+        *to++ = (char)(high * 16 + low);
+        text += 2;
+    }
+    *to = '\0';
+    return true;
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Length of the scheme at the beginning, or 0. */
+static size_t scheme_len(const char *text)
+{
+    size_t len = 0;
+
+    if (!is_letter(text[0]))
+        return 0;
+    while (is_letter(text[len]) || (text[len] >= '0' && text[len] <= '9') ||
+           text[len] == '+' || text[len] == '-' || text[len] == '.')
+        len++;
+    return text[len] == ':' ? len : 0;
+}
+
+static int bad_percent(struct weir_error *err, const char *text)
+{
+    return weir__fail(err, WEIR_EINVAL,
+                      "URI %s: expected two hex digits, not 00, after each %%",
+                      text);
+}
+
+/* One "key=value", cut out of the query already. */
+static int add_param(struct weir__uri *uri, char *param, const char *text,
+                     struct weir_error *err)
+{
+    char *equals = strchr(param, '=');
+
+    if (equals == NULL || equals == param)
+        return weir__fail(err, WEIR_EINVAL,
+                          "URI %s: parameter \"%s\": expected KEY=VALUE", text,
+                          param);
+    *equals = '\0';
+    if (!decode(param) || !decode(equals + 1))
+        return bad_percent(err, text);
+    if (weir__uri_get(uri, param) != NULL)
+        return weir__fail(err, WEIR_EINVAL,
+                          "URI %s: parameter %s: expected at most once", text,
+                          param);
+    if (uri->param_count == WEIR__URI_PARAMS)
+        return weir__fail(err, WEIR_EINVAL,
+                          "URI %s: expected at most %d parameters", text,
+                          WEIR__URI_PARAMS);
+    uri->params[uri->param_count].key = param;
+    uri->params[uri->param_count].value = equals + 1;
+    uri->param_count++;
+    return 0;
+}
+
+static int parse_query(struct weir__uri *uri, char *query, const char *text,
+                       struct weir_error *err)
+{
+    char *end;
+    int rc;
+
+    while (query != NULL && *query != '\0') {
+        end = strchr(query, '&');
+        if (end != NULL)
+            *end++ = '\0';
+        rc = add_param(uri, query, text, err);
+        if (rc != 0)
+            return rc;
+        query = end;
+    }
+    return 0;
+}
+
+/* Split what follows the scheme.  The authority moves one byte to the left,
+ * over the second slash, which makes room for its zero. */
+static int parse_rest(struct weir__uri *uri, char *rest, const char *text,
+                      struct weir_error *err)
+{
+    char *query = strchr(rest, '?');
+    char *path = rest;
+    size_t len;
+
+    if (query != NULL)
+        *query++ = '\0';
+    if (strncmp(rest, "//", 2) == 0) {
+        len = strcspn(rest + 2, "/");
+        path = rest + 2 + len;
+        memmove(rest + 1, rest + 2, len);
+        rest[1 + len] = '\0';
+        uri->authority = rest + 1;
+        if (!decode(rest + 1))
+            return bad_percent(err, text);
+    }
+    if (!decode(path))
+        return bad_percent(err, text);
+    uri->path = path;
+    return parse_query(uri, query, text, err);
+}
+
+static int check_bytes(const char *text, struct weir_error *err)
+{
+    const char *p;
+
+    for (p = text; *p != '\0'; p++) {
+        if (*p == '#')
+            return weir__fail(err, WEIR_EINVAL,
+                              "URI %s: expected no '#' (write %%23)", text);
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return weir__fail(err, WEIR_EINVAL,
+                              "URI: expected no control character, found 0x%02x"
+                              " at byte %zu",
+                              (unsigned)(unsigned char)*p, (size_t)(p - text));
+    }
+    return 0;
+}
+
+int weir__uri_parse(struct weir__uri *uri, const struct weir_alloc *alloc,
+                    const char *text, struct weir_error *err)
+{
+    size_t len;
+    int rc;
+
+    *uri = (struct weir__uri){ .alloc = alloc, .path = "" };
+    rc = check_bytes(text, err);
+    if (rc != 0)
+        return rc;
+    len = scheme_len(text);
+    if (len == 0)
+        return weir__fail(err, WEIR_EINVAL,
+                          "URI \"%s\": expected SCHEME:..., such as mem: or "
+                          "dir:/path",
+                          text);
+    uri->memory = weir__strdup(alloc, text);
+    if (uri->memory == NULL)
+        return weir__fail(err, WEIR_ENOMEM, "URI %s: out of memory", text);
+    uri->memory[len] = '\0';
+    uri->scheme = uri->memory;
+    rc = parse_rest(uri, uri->memory + len + 1, text, err);
+    if (rc != 0)
+        weir__uri_free(uri);
+    return rc;
+}
+
+void weir__uri_free(struct weir__uri *uri)
+{
+    weir__free(uri->alloc, uri->memory);
+    *uri = (struct weir__uri){ .alloc = uri->alloc, .path = "" };
+}
+
+const char *weir__uri_get(const struct weir__uri *uri, const char *key)
+{
+    size_t i;
+
+    for (i = 0; i < uri->param_count; i++)
+        if (strcmp(uri->params[i].key, key) == 0)
+            return uri->params[i].value;
+    return NULL;
+}
+
+static bool is_known(const char *const *known, const char *key)
+{
+    for (; *known != NULL; known++)
+        if (strcmp(*known, key) == 0)
+            return true;
+    return false;
+}
+
+/* "a, b or c", as much as has room. */
+static void join(char *to, size_t room, const char *const *words)
+{
+    size_t len = 0;
+    size_t i;
+
+    to[0] = '\0';
+    for (i = 0; words[i] != NULL; i++) {
+        const char *gap = i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ";
+
+        if (len + strlen(gap) + strlen(words[i]) + 1 > room)
+            return;
+        strcpy(to + len, gap);
+        strcat(to + len, words[i]);
+        len += strlen(to + len);
+    }
+}
+
+int weir__uri_check(const struct weir__uri *uri, const char *const *known,
+                    struct weir_error *err)
+{
+    char words[128];
+    size_t i;
+
+    join(words, sizeof(words), known);
+    for (i = 0; i < uri->param_count; i++) {
+        if (is_known(known, uri->params[i].key))
+            continue;
+        return weir__fail(err, WEIR_EINVAL,
+                          "%s: parameter %s is not known; expected %s",
+                          uri->scheme, uri->params[i].key,
+                          words[0] != '\0' ? words : "none");
+    }
+    return 0;
+}
+
+int weir__uri_size(const struct weir__uri *uri, const char *key, uint64_t *out,
+                   struct weir_error *err)
+{
+    const char *value = weir__uri_get(uri, key);
+
+    if (value == NULL || weir__parse_size(value, out) == 0)
+        return 0;
+    return weir__fail(err, WEIR_EINVAL,
+                      "%s: parameter %s: expected a size such as 64MiB, not "
+                      "\"%s\"",
+                      uri->scheme, key, value);
+}
+
+int weir__uri_bool(const struct weir__uri *uri, const char *key, int *out,
+                   struct weir_error *err)
+{
+    const char *value = weir__uri_get(uri, key);
+
+    if (value == NULL)
+        return 0;
+    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
+        *out = value[0] == 't';
+        return 0;
+    }
+    return weir__fail(err, WEIR_EINVAL,
+                      "%s: parameter %s: expected true or false, not \"%s\"",
+                      uri->scheme, key, value);
+}
