@@ -4,7 +4,8 @@
  * one of its own.
  *
  * A store is a flat map from keys to immutable bytes.  Keys are made of
- * `[a-z0-9/_.-]`, at most 512 bytes, no empty or dot segments.  All
+ * `[a-z0-9/_.-]`, at most 512 bytes, no segment empty or beginning with a
+ * dot.  All
  * operations are asynchronous: `submit` returns at once, `done` runs in the
  * core.  A node relies on three properties (and refuses a store without the
  * first): a create is atomic and fails if the key exists; a read after an
@@ -89,8 +90,9 @@ struct weir_store_ops {
     /* Start `req`; `done` runs in the core, exactly once, never before
      * `submit` has returned.  In the core. */
     void (*submit)(struct weir_store *store, struct weir_store_req *req);
-    /* End the requests in flight with WEIR_ECANCELED, then free everything
-     * and post `closed`.  In the core. */
+    /* End the requests in flight with WEIR_ECANCELED (those that cannot be
+     * stopped: with how they ended; a PUT that may be done: WEIR_EUNKNOWN),
+     * then free everything and post `closed`.  In the core. */
     void (*close)(struct weir_store *store, struct weir_task *closed);
 };
 
