@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "format/manifest_record.h"
+
+#include "base/crc32c.h"
+#include "base/error.h"
+
+#include <inttypes.h>
+
+#define FRAME 24u
+
+static uint32_t frame_crc(const unsigned char *data, size_t len)
+{
+    uint32_t crc = weir__crc32c(0, data, 8);
+
+    return weir__crc32c(crc, data + 12, len - 12);
+}
+
+void weir__manifest_seal(unsigned char *data, size_t len)
+{
+    weir__put64(data + 16, len);
+    weir__put32(data + 8, frame_crc(data, len));
+}
+
+int weir__manifest_check(const void *bytes, size_t len, uint32_t magic,
+                         const char *what, uint64_t version,
+                         struct weir_error *err)
+{
+    const unsigned char *data = bytes;
+
+    if (len < FRAME)
+        return weir__fail(err, WEIR_ECORRUPT,
+                          "manifest %s %" PRIu64 ": %zu bytes, cut short", what,
+                          version, len);
+    if (weir__get32(data) != magic)
+        return weir__fail(err, WEIR_ECORRUPT,
+                          "manifest %s %" PRIu64 ": does not begin like one",
+                          what, version);
+    if (weir__get64(data + 16) != len)
+        return weir__fail(err, WEIR_ECORRUPT,
+                          "manifest %s %" PRIu64 ": %zu bytes of %" PRIu64,
+                          what, version, len, weir__get64(data + 16));
+    if (weir__get32(data + 8) != frame_crc(data, len))
+        return weir__fail(err, WEIR_ECORRUPT,
+                          "manifest %s %" PRIu64 ": checksum does not match",
+                          what, version);
+    if (weir__get16(data + 4) != WEIR__RECORD_VERSION)
+        return weir__fail(
+            err, WEIR_EVERSION,
+            "manifest %s %" PRIu64 ": format %u, this library knows %u", what,
+            version, (unsigned)weir__get16(data + 4), WEIR__RECORD_VERSION);
+    return 0;
+}

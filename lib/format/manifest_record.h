@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * The manifest in bytes: a commit record, and a snapshot of the state.
+ * Little-endian, nothing aligned.
+ *
+ * Both begin with the same 24 bytes, which mean the same in every later
+ * version of the format:
+ *
+ *      0  u32  magic: "WMCR" a commit, "WMSN" a snapshot
+ *      4  u16  version of the format (1)
+ *      6  u16  reserved, 0
+ *      8  u32  CRC32C of all other bytes: 0 to 7 and 12 to the end
+ *     12  u32  reserved, 0
+ *     16  u64  length of the whole
+ *
+ * A commit: what one node has put at one version, at most 16 MiB.
+ *
+ *     24  16 B  id of the cluster
+ *     40  u64   manifest version: the number in its key
+ *     48  16 B  nonce: tells who wrote it after an unclear answer
+ *     64  u64   node epoch of the writer
+ *     72  i64   wall clock of the writer, milliseconds since 1970
+ *     80  u32   node id of the writer
+ *     84  u32   count of operations
+ *     88        operations, one behind the other, to the end
+ *
+ * An operation: its kind, then its body.
+ *
+ *      0  u8    kind (enum weir__op_kind)
+ *      1  3 B   reserved, 0
+ *      4  u32   length of the body
+ *      8        body
+ *
+ *     1 CLUSTER         0  16 B  id
+ *     2 NODE_OPEN       0  u32   node id
+ *     3 STREAM_CREATE   0  u16   length n of the name, 1 to 255
+ *                       2        name (no zero in it), and a zero: n + 1
+ *     4 STREAM_DELETE   0  u64   stream id
+ *     5 STREAM_OPEN     0  u64   stream id
+ *     6 STREAM_TRIM     0  u64   stream id
+ *                       8  u64   stream epoch
+ *                      16  u64   start offset
+ *     7 OBJECT_RESERVE  0  u32   count of ids
+ *     8 OBJECT_ADD      0  u64   object id
+ *                       8  u64   size of the object
+ *                      16  u32   kind (enum weir__object_kind)
+ *                      20  u32   count of ranges
+ *                      24        ranges of 48 bytes:
+ *                        0  u64  stream id
+ *                        8  u64  stream epoch
+ *                       16  u64  base offset
+ *                       24  u64  end offset
+ *                       32  u64  stored bytes
+ *                       40  i64  max timestamp
+ *     9 OBJECT_REMOVED  0  u32   count of ids
+ *                       4        ids, u64 each
+ *    10 KV_PUT          0  u64   expected version
+ *                       8  u32   length n of the value, at most 65536
+ *                      12  u16   length k of the key, 1 to 255
+ *                      14  u16   1: remove the key (n is 0), else 0
+ *                      16        key (no zero in it), and a zero: k + 1
+ *                                value: n
+ *
+ * A snapshot: the state behind the commit of its version.
+ *
+ *     24  16 B  id of the cluster
+ *     40  u64   manifest version
+ *     48  u64   id that the next stream will get
+ *     56  u64   id that the next object will get
+ *     64  u64   last version given to a key
+ *     72  u32   1: the cluster has an id, else 0
+ *     76  u32   count of nodes
+ *     80  u64   count of streams
+ *     88  u64   count of objects
+ *     96  u64   count of dead objects
+ *    104  u64   count of keys
+ *    112        nodes, by id:
+ *                 0  u64  epoch
+ *                 8  u32  id
+ *                12  u32  count of reserved ranges
+ *                16       ranges of object ids: u64 first, u64 count
+ *               streams, by id:
+ *                 0  u64  id
+ *                 8  u64  epoch
+ *                16  u64  start offset
+ *                24  u64  committed end
+ *                32  u32  owner, 0: none
+ *                36  u16  length n of the name
+ *                38  u16  reserved, 0
+ *                40  u64  count of extents
+ *                48       name, and a zero: n + 1
+ *                         extents of 40 bytes, by offset:
+ *                 0  u64  base offset
+ *                 8  u64  end offset
+ *                16  u64  object id
+ *                24  u64  stored bytes
+ *                32  i64  max timestamp
+ *               objects, by id:
+ *                 0  u64  id
+ *                 8  u64  size
+ *                16  u64  node epoch of the writer
+ *                24  u32  node id of the writer
+ *                28  u32  kind
+ *               dead objects, oldest first:
+ *                 0  u64  id
+ *                 8  i64  since: milliseconds since 1970
+ *               keys, sorted:
+ *                 0  u64  version
+ *                 8  u32  length n of the value
+ *                12  u16  length k of the key
+ *                14  u16  reserved, 0
+ *                16       key, and a zero: k + 1; value: n
+ */
+#ifndef WEIR_FORMAT_MANIFEST_RECORD_H
+#define WEIR_FORMAT_MANIFEST_RECORD_H
+
+#include "base/bytes.h"
+#include "format/manifest_op.h"
+
+/** Longest commit record, in bytes. */
+#define WEIR__RECORD_MAX ((size_t)16 << 20)
+#define WEIR__RECORD_VERSION 1u
+#define WEIR__RECORD_HEADER 88u
+#define WEIR__SNAPSHOT_HEADER 112u
+/** Most ids that one OBJECT_RESERVE takes. */
+#define WEIR__RESERVE_MAX 65536u
+
+/** Header of a commit. */
+struct weir__record {
+    unsigned char cluster[16];
+    unsigned char nonce[16];
+    uint64_t version;
+    uint64_t node_epoch;
+    int64_t wall;
+    uint32_t node_id;
+    uint32_t op_count;
+};
+
+/** Begin a record at the writer's end, which must be at 0: leaves room for
+ * the header. */
+void weir__record_begin(struct weir__writer *w);
+
+/**
+ * Add an operation's inputs.
+ *
+ * @return 0, or nothing was added: WEIR_EINVAL (a name, key, kind or count
+ *         that there cannot be), WEIR_ETOOBIG (a long name, key or value, or
+ *         the record would be longer than it may), WEIR_ENOMEM.
+ */
+int weir__record_add(struct weir__writer *w, const struct weir__op *op,
+                     struct weir_error *err);
+
+/** Write (or write anew) the header of `len` bytes begun by `begin`. */
+void weir__record_seal(unsigned char *data, size_t len,
+                       const struct weir__record *header);
+
+/** Reads a commit, operation by operation.  Names, keys and values stay
+ * where they are: in the bytes that are read. */
+struct weir__record_reader {
+    struct weir__record header;
+    struct weir__reader at;
+    uint32_t left; /* Operations. */
+    const struct weir_alloc *alloc;
+    struct weir__range *ranges; /* Of the present operation. */
+    size_t range_room;
+    uint64_t *ids;
+    size_t id_room;
+};
+
+/**
+ * Check a whole commit and begin to read it.
+ *
+ * @param r        Close it when this has returned 0.
+ * @param alloc    For ranges and ids.
+ * @param data     The record; stays the caller's, until close.
+ * @param version  The version at which it was found.
+ * @param cluster  Id it must carry, or NULL: any.
+ * @param err      What is wrong, and with which version; may be NULL.
+ * @return 0, WEIR_ECORRUPT, WEIR_EVERSION, WEIR_EFOREIGN.
+ */
+int weir__record_open(struct weir__record_reader *r,
+                      const struct weir_alloc *alloc, const void *data,
+                      size_t len, uint64_t version,
+                      const unsigned char *cluster, struct weir_error *err);
+/** The next operation, its outputs 0: 1, 0 at the end, or WEIR_ENOMEM (call
+ * it again).  Valid until the next call. */
+int weir__record_next(struct weir__record_reader *r, struct weir__op *op);
+void weir__record_close(struct weir__record_reader *r);
+
+/** Header of a snapshot. */
+struct weir__snapshot {
+    unsigned char cluster[16];
+    uint64_t version;
+    uint64_t next_stream;
+    uint64_t next_object;
+    uint64_t kv_version;
+    uint64_t streams;
+    uint64_t objects;
+    uint64_t dead;
+    uint64_t keys;
+    uint32_t named; /* 1: `cluster` is one. */
+    uint32_t nodes;
+};
+
+struct weir__snap_node {
+    uint64_t epoch;
+    uint32_t id;
+    uint32_t reserved; /* Ranges that follow. */
+};
+
+struct weir__snap_stream {
+    uint64_t id;
+    uint64_t epoch;
+    uint64_t start;
+    uint64_t committed_end;
+    uint64_t extents; /* That follow. */
+    const char *name;
+    uint32_t owner;
+};
+
+struct weir__snap_extent {
+    uint64_t base;
+    uint64_t end;
+    uint64_t object_id;
+    uint64_t bytes;
+    int64_t max_timestamp;
+};
+
+struct weir__snap_object {
+    uint64_t id;
+    uint64_t size;
+    uint64_t node_epoch;
+    uint32_t node_id;
+    uint32_t kind;
+};
+
+struct weir__snap_key {
+    uint64_t version;
+    const char *key;
+    const void *value;
+    uint32_t len;
+};
+
+/** Write the parts of a snapshot in the order of the layout: `begin`, parts,
+ * `end`.  A failure shows in `w->bad`. */
+void weir__snapshot_begin(struct weir__writer *w);
+void weir__snapshot_pair(struct weir__writer *w, uint64_t a, uint64_t b);
+void weir__snapshot_node(struct weir__writer *w,
+                         const struct weir__snap_node *node);
+void weir__snapshot_stream(struct weir__writer *w,
+                           const struct weir__snap_stream *stream);
+void weir__snapshot_extent(struct weir__writer *w,
+                           const struct weir__snap_extent *extent);
+void weir__snapshot_object(struct weir__writer *w,
+                           const struct weir__snap_object *object);
+void weir__snapshot_key(struct weir__writer *w,
+                        const struct weir__snap_key *key);
+/** Write the header: 0, or WEIR_ENOMEM if any part could not be written. */
+int weir__snapshot_end(struct weir__writer *w,
+                       const struct weir__snapshot *header);
+
+/**
+ * Check a snapshot as a whole, and read its header.
+ *
+ * The counts of the header have been checked against the length: each thing
+ * takes some bytes.
+ *
+ * @param r        Set to the first of the parts.
+ * @param version  The version at which it was found.
+ * @return 0, WEIR_ECORRUPT, WEIR_EVERSION.
+ */
+int weir__snapshot_open(struct weir__reader *r, struct weir__snapshot *header,
+                        const void *data, size_t len, uint64_t version,
+                        struct weir_error *err);
+/** Read the parts, in the order of the layout: true, or false and `r->bad`
+ * (cut short, or a count that the bytes left cannot hold). */
+bool weir__snapshot_read_node(struct weir__reader *r,
+                              struct weir__snap_node *node);
+bool weir__snapshot_read_stream(struct weir__reader *r,
+                                struct weir__snap_stream *stream);
+bool weir__snapshot_read_extent(struct weir__reader *r,
+                                struct weir__snap_extent *extent);
+bool weir__snapshot_read_object(struct weir__reader *r,
+                                struct weir__snap_object *object);
+bool weir__snapshot_read_key(struct weir__reader *r,
+                             struct weir__snap_key *key);
+
+/** Set length and checksum of a commit or a snapshot whose other bytes are
+ * written. */
+void weir__manifest_seal(unsigned char *data, size_t len);
+
+/** Check the first 24 bytes and the checksum.  `what` is for `err`: "commit"
+ * or "snapshot". */
+int weir__manifest_check(const void *data, size_t len, uint32_t magic,
+                         const char *what, uint64_t version,
+                         struct weir_error *err);
+
+#define WEIR__COMMIT_MAGIC 0x52434d57u   /* "WMCR" */
+#define WEIR__SNAPSHOT_MAGIC 0x4e534d57u /* "WMSN" */
+
+#endif
