@@ -35,8 +35,8 @@ struct weir__build {
 
     struct weir_iov *iov; /* Out: the object, in pieces. */
     size_t iov_count;
-    uint64_t size; /* Out: sum of the pieces. */
-    void *held;    /* Private. */
+    uint64_t size;         /* Out: sum of the pieces. */
+    void *held;            /* Private. */
     struct weir_task task; /* Private. */
 };
 
@@ -84,8 +84,8 @@ struct weir__object_reader_config {
 };
 
 struct weir__object_reader_counts {
-    uint64_t hits;   /* Blocks found in the cache. */
-    uint64_t misses; /* Blocks read. */
+    uint64_t hits;   /* Asked for; in the cache or on their way to it. */
+    uint64_t misses; /* Asked for, and read for that. */
     uint64_t bytes;  /* In the block cache now. */
 };
 
@@ -117,7 +117,8 @@ struct weir__block_get {
     void *impl[4];             /* Private. */
 };
 
-/** Get a block: one GET however many ask.  Status 0; WEIR_ENOENT (no such
+/** Get a block: one GET however many ask.  `done` runs in the core, never
+ * before the return.  Status 0; WEIR_ECLOSED; WEIR_ENOMEM; WEIR_ENOENT (no such
  * object, or no such offset in it); WEIR_ECORRUPT, WEIR_EFOREIGN,
  * WEIR_EVERSION (`err` names object and position); an error of the store. */
 void weir__block_get(struct weir__object_reader *reader,
