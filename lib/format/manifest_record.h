@@ -79,6 +79,12 @@
  *                 8  u32  id
  *                12  u32  count of reserved ranges
  *                16       ranges of object ids: u64 first, u64 count
+ *               objects, by id:
+ *                 0  u64  id
+ *                 8  u64  size
+ *                16  u64  node epoch of the writer
+ *                24  u32  node id of the writer
+ *                28  u32  kind
  *               streams, by id:
  *                 0  u64  id
  *                 8  u64  epoch
@@ -95,12 +101,6 @@
  *                16  u64  object id
  *                24  u64  stored bytes
  *                32  i64  max timestamp
- *               objects, by id:
- *                 0  u64  id
- *                 8  u64  size
- *                16  u64  node epoch of the writer
- *                24  u32  node id of the writer
- *                28  u32  kind
  *               dead objects, oldest first:
  *                 0  u64  id
  *                 8  i64  since: milliseconds since 1970

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "manifest/state_inside.h"
+
+#include "base/alloc.h"
+
+struct weir__mnode *weir__state_node(struct weir__state *state,
+                                     uint32_t node_id)
+{
+    uint64_t id = node_id;
+    struct weir__mnode *node = weir__order_get(&state->nodes, &id);
+
+    if (node != NULL)
+        return node;
+    node = weir__calloc(state->alloc, 1, sizeof(*node));
+    if (node == NULL)
+        return NULL;
+    node->id = id;
+    if (weir__order_put(&state->nodes, &id, node) != 0) {
+        weir__free(state->alloc, node);
+        return NULL;
+    }
+    return node;
+}
+
+int weir__state_node_open(struct weir__state *state, int64_t wall,
+                          struct weir__op *op)
+{
+    struct weir__mnode *node = weir__state_node(state, op->u.node_open.node_id);
+
+    if (node == NULL || weir__state_dead_room(state, node->reserved_ids) != 0)
+        return WEIR_ENOMEM;
+    for (size_t i = 0; i < node->range_count; i++)
+        for (uint64_t n = 0; n < node->reserved[i].count; n++)
+            weir__state_dead_push(state, node->reserved[i].first + n, wall);
+    weir__free(state->alloc, node->reserved);
+    node->reserved = NULL;
+    node->range_count = 0;
+    node->range_room = 0;
+    node->reserved_ids = 0;
+    op->u.node_open.epoch = ++node->epoch;
+    return 0;
+}
