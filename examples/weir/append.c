@@ -314,12 +314,13 @@ static int append_run(struct cli *cli)
 
 static const struct cli_option append_options[] = {
     {'w', "whole", NULL, "all of stdin is one record"},
-    {'0', "null", NULL, "records end with a zero byte, not with a newline"},
+    {'0', "null", NULL, "records end with a zero byte, not a newline"},
     {'d', "delimiter", "BYTE",
-     "records end with this byte (or \\n, \\t, \\0); the delimiter is no\n"
-     "part of the record"},
+     "records end with this byte (or \\n, \\t, \\0),\n"
+     "which is no part of them"},
     {'a', "ack", NULL,
-     "print the offset of each record as soon as it is acknowledged"},
+     "print the offset of each record as soon as it\n"
+     "is acknowledged"},
     {'n', "no-create", NULL, "fail if there is no such stream"},
     {0, NULL, NULL, NULL}};
 

@@ -42,10 +42,10 @@ struct bench {
         {'d', "depth", "N", "requests that each has under way (1)"},           \
         {'s', "size", "BYTES", "payload of a record (1KiB)"},                  \
         {'n', "streams", "N", "streams to spread them over (1)"},              \
-        {'t', "seconds", "N", "how long"},                                     \
+        {'t', "seconds", "N", "how long (5 for appends without a count)"},     \
         {'N', "count", "N", "stop after so many records"},                     \
     {                                                                          \
-        'k', "keep", NULL, "leave the streams there, and print their names"    \
+        'k', "keep", NULL, "keep the streams; their names go to stderr"        \
     }
 
 /** Read the options and get memory: 0 or the exit code. */

@@ -248,8 +248,9 @@ static int bench_append_run(struct cli *cli)
 static const struct cli_option bench_append_options[] = {
     BENCH_OPTIONS,
     {OPTION_THREADS, "threads", NULL,
-     "each caller is a thread that waits for its append (with\n"
-     "-X driver=true a thread of the library drives the node)"},
+     "each caller is a thread that waits for its\n"
+     "append (with -X driver=true a thread of the\n"
+     "library drives the node)"},
     {0, NULL, NULL, NULL}};
 
 const struct command bench_append_command = {

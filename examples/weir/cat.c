@@ -207,13 +207,13 @@ static int cat_run(struct cli *cli)
 
 static const struct cli_option cat_options[] = {
     {'o', "from", "OFFSET",
-     "begin at this offset, at start (the default), at end, or with -N\n"
-     "that many offsets before the end"},
+     "begin at this offset, at start (the default),\n"
+     "at end, or with -N so many before the end"},
     {'t', "to", "OFFSET", "stop before this offset"},
     {'n', "count", "N", "stop after N records"},
     {'f', "follow", NULL, "wait for more at the end of the stream"},
-    {'0', "null", NULL, "print a zero byte behind each record, not a newline"},
-    {'r', "raw", NULL, "print records as they are, with nothing between them"},
+    {'0', "null", NULL, "a zero byte behind each record, not a newline"},
+    {'r', "raw", NULL, "records as they are, nothing between them"},
     {0, NULL, NULL, NULL}};
 
 const struct command cat_command = {

@@ -16,7 +16,7 @@ const struct command flush_command = {
     "flush",
     NULL,
     "",
-    "Upload all that is only in the write-ahead log, so that it is in objects.",
+    "Upload all that is only in the write-ahead log.",
     "From then on other nodes, and readers with -X read_only=true, see it.",
     NULL,
     0,

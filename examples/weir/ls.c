@@ -63,8 +63,7 @@ static int ls_run(struct cli *cli)
 }
 
 static const struct cli_option ls_options[] = {
-    {'l', "long", NULL,
-     "with start and end offset and the bytes in objects, as stored"},
+    {'l', "long", NULL, "with start, end and the bytes in objects"},
     {0, NULL, NULL, NULL}};
 
 const struct command ls_command = {

@@ -11,14 +11,15 @@ enum { OPT_STORE = 256, OPT_WAL, OPT_MANIFEST, OPT_JSON };
 
 static const struct cli_option global_options[] = {
     {OPT_STORE, "store", "URI",
-     "object store: dir:/path, s3://bucket/prefix?endpoint=..., mem:"},
+     "object store: dir:/path, mem: or\n"
+     "s3://bucket/prefix?endpoint=...&region=..."},
     {OPT_WAL, "wal", "URI",
-     "write-ahead log: file:/path?size=256MiB (default with dir:/path:\n"
-     "file:/path/.wal?size=256MiB), mem:"},
+     "write-ahead log: file:/path?size=256MiB or mem:\n"
+     "(with dir:/path by default file:/path/.wal)"},
     {OPT_MANIFEST, "manifest", "URI",
      "where the manifest is (default: store:, in the store)"},
     {'X', "property", "KEY=VALUE",
-     "set any property of the node; `weir properties` lists them"},
+     "set any property (`weir properties` lists them)"},
     {OPT_JSON, "json", NULL, "print data as JSON, one object per line"},
     {'q', "quiet", NULL, "say nothing but errors"},
     {'v', "verbose", NULL, "say what happens; twice: in detail"},
@@ -101,7 +102,8 @@ static void print_command_help(const struct command *command)
     char name[32];
 
     command_name(command, name, sizeof(name));
-    printf("Usage: weir [OPTION]... %s %s\n", name, command->args);
+    printf("Usage: weir [OPTION]... %s%s%s\n", name,
+           command->args[0] != '\0' ? " " : "", command->args);
     print_text(command->summary, 0);
     if (command->text != NULL) {
         putchar('\n');
@@ -168,11 +170,7 @@ static int set_property(struct cli *cli, char *text)
     else if (strcmp(text, "manifest") == 0)
         cli->manifest = equals + 1;
     else if (weir_config_set(cli->config, text, equals + 1, &err) != 0)
-        return cli_usage(cli, "-X %s=%s: %s", text,
-                         strstr(text, "secret") || strstr(text, "token")
-                             ? "***"
-                             : equals + 1,
-                         err.text);
+        return cli_usage(cli, "-X %s", err.text);
     return 0;
 }
 
@@ -267,7 +265,7 @@ static int find_command(struct cli *cli, int argc, char **argv)
     const struct command *half = NULL;
 
     if (word == NULL)
-        return cli_usage(cli, "what shall I do? No command was given");
+        return cli_usage(cli, "no command was given");
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(commands[i]->name, word) != 0)
             continue;
@@ -282,8 +280,10 @@ static int find_command(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "no such command: %s", word);
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i]->name, word) == 0)
-            fprintf(sub[0] == '-' ? stdout : stderr, "Usage: weir %s %s %s\n",
-                    word, commands[i]->sub, commands[i]->args);
+            fprintf(sub[0] == '-' ? stdout : stderr,
+                    "Usage: weir [OPTION]... %s %s%s%s\n", word,
+                    commands[i]->sub, commands[i]->args[0] ? " " : "",
+                    commands[i]->args);
     return strcmp(sub, "--help") == 0 || strcmp(sub, "-h") == 0 ? EXIT_SUCCESS
                                                                 : EXIT_USAGE;
 }

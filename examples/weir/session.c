@@ -108,7 +108,7 @@ static int set(struct cli *cli, const char *key, const char *value)
 
     if (value == NULL || weir_config_set(cli->config, key, value, &err) == 0)
         return 0;
-    return cli_usage(cli, "%s: %s", key, err.text);
+    return cli_usage(cli, "%s", err.text);
 }
 
 static const char *environment(const char *name)

@@ -72,15 +72,14 @@ static int stat_run(struct cli *cli)
 }
 
 static const struct cli_option stat_options[] = {
-    {'c', "counters", NULL,
-     "of the node: also what this process counted, recovery included"},
+    {'c', "counters", NULL, "also what the node counted since it was opened"},
     {0, NULL, NULL, NULL}};
 
 const struct command stat_command = {
     "stat",
     NULL,
     "[STREAM]...",
-    "Show the state of streams, or of the node if none is named.",
+    "Show the state of streams, or of the node.",
     NULL,
     stat_options,
     0,

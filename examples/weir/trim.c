@@ -37,9 +37,10 @@ const struct command trim_command = {
     "trim",
     NULL,
     "STREAM OFFSET|end",
-    "Move the start of a stream forward, to an offset or to its end.",
-    "What lies below cannot be read any more, and its objects are freed.\n"
-    "Trimming to or below the present start does nothing.",
+    "Forget the beginning of a stream.",
+    "Moves the start of the stream forward to OFFSET, or to its end.  What\n"
+    "lies below cannot be read any more, and its objects are freed.  Trimming\n"
+    "to or below the present start does nothing.",
     NULL,
     2,
     2,
