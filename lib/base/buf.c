@@ -21,9 +21,9 @@ struct weir_buf *weir_buf_new(const struct weir_alloc *alloc, size_t capacity,
     buf = weir__malloc(alloc, sizeof(*buf) + (apart ? 0 : capacity));
     if (buf == NULL)
         return NULL;
-    *buf = (struct weir_buf){ .alloc = alloc, .capacity = capacity, .refs = 1 };
-    buf->data = apart ? weir__aligned(alloc, align, capacity)
-                      : inline_data(buf);
+    *buf = (struct weir_buf){.alloc = alloc, .capacity = capacity, .refs = 1};
+    buf->data =
+        apart ? weir__aligned(alloc, align, capacity) : inline_data(buf);
     if (buf->data == NULL) {
         weir__free(alloc, buf);
         return NULL;

@@ -58,7 +58,7 @@ uint64_t weir__read64(struct weir__reader *r)
 
 void weir__writer_init(struct weir__writer *w, const struct weir_alloc *alloc)
 {
-    *w = (struct weir__writer){ .alloc = alloc };
+    *w = (struct weir__writer){.alloc = alloc};
 }
 
 void weir__writer_free(struct weir__writer *w)

@@ -149,8 +149,7 @@ const char *weir_config_get(const struct weir_config *config, const char *key)
     return text;
 }
 
-void weir_config_set_log(struct weir_config *config,
-                         const struct weir_log *log)
+void weir_config_set_log(struct weir_config *config, const struct weir_log *log)
 {
     config->log = log;
 }
@@ -172,9 +171,9 @@ static int is_scheme(const char *name)
            name[strspn(name, letters)] == '\0';
 }
 
-static const struct weir__scheme *
-find_scheme(const struct weir_config *config, const char *name, size_t len,
-            int wal)
+static const struct weir__scheme *find_scheme(const struct weir_config *config,
+                                              const char *name, size_t len,
+                                              int wal)
 {
     const struct weir__scheme *scheme;
 
@@ -216,7 +215,7 @@ static int add_scheme(struct weir_config *config, const char *name,
 int weir_config_add_store(struct weir_config *config, const char *scheme,
                           weir_store_open_fn *open, void *ctx)
 {
-    struct weir__scheme like = { .open_store = open, .ctx = ctx };
+    struct weir__scheme like = {.open_store = open, .ctx = ctx};
 
     return add_scheme(config, scheme, &like);
 }
@@ -224,13 +223,13 @@ int weir_config_add_store(struct weir_config *config, const char *scheme,
 int weir_config_add_wal(struct weir_config *config, const char *scheme,
                         weir_wal_open_fn *open, void *ctx)
 {
-    struct weir__scheme like = { .open_wal = open, .ctx = ctx };
+    struct weir__scheme like = {.open_wal = open, .ctx = ctx};
 
     return add_scheme(config, scheme, &like);
 }
 
-const struct weir__scheme *
-weir__config_scheme(const struct weir_config *config, const char *uri, int wal)
+const struct weir__scheme *weir__config_scheme(const struct weir_config *config,
+                                               const char *uri, int wal)
 {
     return find_scheme(config, uri, strcspn(uri, ":"), wal);
 }

@@ -19,14 +19,12 @@ struct scale {
 /* A number in the largest unit that divides it. */
 static void format_number(char *to, enum weir_type type, int64_t n)
 {
-    static const struct scale sizes[] = { { (int64_t)1 << 30, "GiB" },
-                                          { 1 << 20, "MiB" },
-                                          { 1 << 10, "KiB" },
-                                          { 1, "B" } };
-    static const struct scale times[] = { { 1000000000, "s" },
-                                          { 1000000, "ms" },
-                                          { 1000, "us" },
-                                          { 1, "ns" } };
+    static const struct scale sizes[] = {{(int64_t)1 << 30, "GiB"},
+                                         {1 << 20, "MiB"},
+                                         {1 << 10, "KiB"},
+                                         {1, "B"}};
+    static const struct scale times[] = {
+        {1000000000, "s"}, {1000000, "ms"}, {1000, "us"}, {1, "ns"}};
     const struct scale *scale = type == WEIR_TYPE_SIZE ? sizes : times;
 
     if (type == WEIR_TYPE_INT || n == 0) {
@@ -72,15 +70,14 @@ static int parse_int(const char *value, uint64_t *out)
     return 0;
 }
 
-static int parse_number(const struct weir_property *property,
-                        const char *value, int64_t *number,
-                        struct weir_error *err)
+static int parse_number(const struct weir_property *property, const char *value,
+                        int64_t *number, struct weir_error *err)
 {
     uint64_t n;
-    int rc = property->type == WEIR_TYPE_INT    ? parse_int(value, &n)
-             : property->type == WEIR_TYPE_SIZE ? weir__parse_size(value, &n)
-                                                : weir__parse_duration(value,
-                                                                       &n);
+    int rc = property->type == WEIR_TYPE_INT ? parse_int(value, &n)
+             : property->type == WEIR_TYPE_SIZE
+                 ? weir__parse_size(value, &n)
+                 : weir__parse_duration(value, &n);
 
     if (rc != 0 || n > INT64_MAX || (int64_t)n < property->min ||
         (int64_t)n > property->max)
@@ -123,7 +120,7 @@ static int parse_uri(const struct weir_property *property,
                      const struct weir_alloc *alloc, const char *value,
                      struct weir_error *err)
 {
-    struct weir_error cause = { 0 };
+    struct weir_error cause = {0};
     struct weir__uri uri;
     int rc = weir__uri_parse(&uri, alloc, value, &cause);
 

@@ -101,8 +101,7 @@ TARGET static uint32_t fast_copy(uint32_t crc, void *to, const void *data,
 
 static bool have_fast(void)
 {
-    return __builtin_cpu_supports("sse4.2") &&
-           __builtin_cpu_supports("pclmul");
+    return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
 #elif defined(__ARM_FEATURE_CRC32)
@@ -168,8 +167,7 @@ uint32_t weir__crc32c(uint32_t crc, const void *data, size_t len)
     return fast(crc, data, len);
 }
 
-uint32_t weir__crc32c_copy(uint32_t crc, void *to, const void *data,
-                           size_t len)
+uint32_t weir__crc32c_copy(uint32_t crc, void *to, const void *data, size_t len)
 {
     if (have_fast())
         return fast_copy(crc, to, data, len);

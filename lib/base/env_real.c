@@ -107,7 +107,7 @@ static const struct weir_env_ops real_ops = {
 
 static int watch(struct env_real *real, int fd)
 {
-    struct epoll_event event = { .events = EPOLLIN };
+    struct epoll_event event = {.events = EPOLLIN};
 
     return epoll_ctl(real->poll_fd, EPOLL_CTL_ADD, fd, &event);
 }

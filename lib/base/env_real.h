@@ -26,17 +26,17 @@ struct env_core {
     struct weir__timers timers;
     struct weir_task *tasks; /* Oldest first, taken from the inbox. */
     uint64_t alarm;          /* What `timer_fd` is set to; 0: nothing. */
-    int asleep; /* 1: `armed` was set and not taken back yet. */
+    int asleep;              /* 1: `armed` was set and not taken back yet. */
 };
 
 /** Who drives, and who waits: guarded by `lock`. */
 struct env_role {
     pthread_mutex_t lock;
     struct weir__list waiters; /* Of struct env_waiter. */
-    int waiting;    /* Atomic: how many waiters there are. */
-    int taken;      /* 1: `driver` drives. */
+    int waiting;               /* Atomic: how many waiters there are. */
+    int taken;                 /* 1: `driver` drives. */
     pthread_t driver;
-    int watched;    /* 1: somebody has asked for the descriptor. */
+    int watched; /* 1: somebody has asked for the descriptor. */
 };
 
 /** The pool: guarded by `lock`. */
@@ -59,7 +59,7 @@ struct env_real {
     struct env_workers workers;
     int event_fd;
     int timer_fd;
-    int poll_fd; /* An epoll of both. */
+    int poll_fd;    /* An epoll of both. */
     int has_thread; /* 1: `thread` drives. */
     int stop;       /* In the core: `thread` ends. */
     struct weir_task stop_task;

@@ -56,7 +56,7 @@ static void set_alarm(struct env_real *real)
 {
     const struct weir_timer *first = real->core.timers.first;
     uint64_t at = first == NULL ? 0 : first->deadline;
-    struct itimerspec spec = { 0 };
+    struct itimerspec spec = {0};
 
     if (first != NULL && at == 0)
         at = 1; /* 0 would turn it off. */
@@ -170,16 +170,16 @@ static int run_rounds(struct env_real *real, struct weir_event *event)
 static void sleep_until(struct env_real *real, struct weir_event *event,
                         uint64_t deadline)
 {
-    struct pollfd fds[2] = { { .fd = real->event_fd, .events = POLLIN },
-                             { .fd = real->timer_fd, .events = POLLIN } };
+    struct pollfd fds[2] = {{.fd = real->event_fd, .events = POLLIN},
+                            {.fd = real->timer_fd, .events = POLLIN}};
     uint64_t now = weir__env_now(&real->base);
     uint64_t left = deadline > now ? deadline - now : 0;
-    struct timespec time = { .tv_sec = (time_t)(left / SECOND),
-                             .tv_nsec = (long)(left % SECOND) };
+    struct timespec time = {.tv_sec = (time_t)(left / SECOND),
+                            .tv_nsec = (long)(left % SECOND)};
 
     weir__env_arm(real);
-    if (!is_set(event) && __atomic_load_n(&real->inbox.armed,
-                                          __ATOMIC_SEQ_CST) != 0)
+    if (!is_set(event) &&
+        __atomic_load_n(&real->inbox.armed, __ATOMIC_SEQ_CST) != 0)
         (void)ppoll(fds, 2, deadline == UINT64_MAX ? NULL : &time, NULL);
     disarm(real);
 }

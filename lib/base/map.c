@@ -98,7 +98,7 @@ static int put(struct weir__map *map, uint64_t key, const char *name,
         map->count++;
     }
     slot = find(map, key, name);
-    *slot = (struct weir__map_slot){ key, name, value };
+    *slot = (struct weir__map_slot){key, name, value};
     return 0;
 }
 
@@ -181,5 +181,5 @@ void *weir__map_next(const struct weir__map *map, size_t *at)
 void weir__map_free(struct weir__map *map)
 {
     weir__free(map->alloc, map->slots);
-    *map = (struct weir__map){ .alloc = map->alloc };
+    *map = (struct weir__map){.alloc = map->alloc};
 }

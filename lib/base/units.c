@@ -39,13 +39,13 @@ static int parse(const char *text, const struct unit *units, uint64_t *out)
 int weir__parse_size(const char *text, uint64_t *out)
 {
     static const struct unit units[] = {
-        { "", 1 },
-        { "B", 1 },
-        { "KiB", (uint64_t)1 << 10 },
-        { "MiB", (uint64_t)1 << 20 },
-        { "GiB", (uint64_t)1 << 30 },
-        { "TiB", (uint64_t)1 << 40 },
-        { NULL, 0 },
+        {"", 1},
+        {"B", 1},
+        {"KiB", (uint64_t)1 << 10},
+        {"MiB", (uint64_t)1 << 20},
+        {"GiB", (uint64_t)1 << 30},
+        {"TiB", (uint64_t)1 << 40},
+        {NULL, 0},
     };
 
     return parse(text, units, out);
@@ -54,13 +54,13 @@ int weir__parse_size(const char *text, uint64_t *out)
 int weir__parse_duration(const char *text, uint64_t *out)
 {
     static const struct unit units[] = {
-        { "ns", 1 },
-        { "us", 1000 },
-        { "ms", 1000000 },
-        { "s", 1000000000 },
-        { "min", (uint64_t)60 * 1000000000 },
-        { "h", (uint64_t)3600 * 1000000000 },
-        { NULL, 0 },
+        {"ns", 1},
+        {"us", 1000},
+        {"ms", 1000000},
+        {"s", 1000000000},
+        {"min", (uint64_t)60 * 1000000000},
+        {"h", (uint64_t)3600 * 1000000000},
+        {NULL, 0},
     };
 
     return parse(text, units, out);

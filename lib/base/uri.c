@@ -160,7 +160,7 @@ int weir__uri_parse(struct weir__uri *uri, const struct weir_alloc *alloc,
     size_t len;
     int rc;
 
-    *uri = (struct weir__uri){ .alloc = alloc, .path = "" };
+    *uri = (struct weir__uri){.alloc = alloc, .path = ""};
     rc = check_bytes(text, err);
     if (rc != 0)
         return rc;
@@ -184,7 +184,7 @@ int weir__uri_parse(struct weir__uri *uri, const struct weir_alloc *alloc,
 void weir__uri_free(struct weir__uri *uri)
 {
     weir__free(uri->alloc, uri->memory);
-    *uri = (struct weir__uri){ .alloc = uri->alloc, .path = "" };
+    *uri = (struct weir__uri){.alloc = uri->alloc, .path = ""};
 }
 
 const char *weir__uri_get(const struct weir__uri *uri, const char *key)
@@ -233,10 +233,9 @@ int weir__uri_check(const struct weir__uri *uri, const char *const *known,
     for (i = 0; i < uri->param_count; i++) {
         if (is_known(known, uri->params[i].key))
             continue;
-        return weir__fail(err, WEIR_EINVAL,
-                          "%s: parameter %s is not known; expected %s",
-                          uri->scheme, uri->params[i].key,
-                          words[0] != '\0' ? words : "none");
+        return weir__fail(
+            err, WEIR_EINVAL, "%s: parameter %s is not known; expected %s",
+            uri->scheme, uri->params[i].key, words[0] != '\0' ? words : "none");
     }
     return 0;
 }

@@ -79,14 +79,15 @@ static void *count_realloc(void *ctx, void *ptr, size_t size)
 void test_alloc_init(struct test_alloc *alloc)
 {
     *alloc = (struct test_alloc){
-        .alloc = {
-            .size = sizeof(struct weir_alloc),
-            .malloc = count_malloc,
-            .realloc = count_realloc,
-            .aligned = count_aligned,
-            .free = count_free,
-            .ctx = alloc,
-        },
+        .alloc =
+            {
+                .size = sizeof(struct weir_alloc),
+                .malloc = count_malloc,
+                .realloc = count_realloc,
+                .aligned = count_aligned,
+                .free = count_free,
+                .ctx = alloc,
+            },
     };
 }
 
@@ -114,11 +115,11 @@ static void print_line(void *ctx, enum weir_log_level level, const char *text)
 
 void test_host_init(struct test_host *host)
 {
-    struct weir_error err = { 0 };
+    struct weir_error err = {0};
 
     test_alloc_init(&host->alloc);
-    host->log = (struct weir_log){ .size = sizeof(struct weir_log),
-                                   .write = print_line };
+    host->log =
+        (struct weir_log){.size = sizeof(struct weir_log), .write = print_line};
     host->host.alloc = &host->alloc.alloc;
     host->host.log = &host->log;
     if (weir_env_real(&host->host.env, host->host.alloc, 2, 0, &err) != 0)

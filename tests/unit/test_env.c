@@ -28,7 +28,7 @@ static void close_env(void)
 
 static int readable(void)
 {
-    struct pollfd fd = { .fd = env->ops->poll_fd(env), .events = POLLIN };
+    struct pollfd fd = {.fd = env->ops->poll_fd(env), .events = POLLIN};
 
     return poll(&fd, 1, 0);
 }
@@ -86,7 +86,7 @@ static void *post_many(void *arg)
     for (i = 0; i < TASKS; i++) {
         struct numbered *n = &many[thread * TASKS + i];
 
-        *n = (struct numbered){ { numbered_run, NULL }, thread, i + 1 };
+        *n = (struct numbered){{numbered_run, NULL}, thread, i + 1};
         env->ops->post(env, &n->task);
     }
     return NULL;
@@ -119,13 +119,13 @@ START_TEST(timers_fire_by_deadline_then_by_start)
     struct alarm alarms[5];
     uint64_t now;
     int i;
-    int expected[] = { 3, 1, 4, 0 };
+    int expected[] = {3, 1, 4, 0};
 
     open_env(0);
     memset(alarms, 0, sizeof(alarms));
     now = env->ops->now(env);
     for (i = 0; i < 5; i++) {
-        static const int after[] = { 4, 2, 1, 1, 2 };
+        static const int after[] = {4, 2, 1, 1, 2};
 
         alarms[i].number = i;
         alarms[i].timer.fire = alarm_fire;
@@ -144,7 +144,7 @@ END_TEST
 
 START_TEST(a_timer_started_again_has_its_new_deadline)
 {
-    struct alarm a = { { alarm_fire, 1, 0, 0, { 0 } }, 7 };
+    struct alarm a = {{alarm_fire, 1, 0, 0, {0}}, 7};
 
     open_env(0);
     env->ops->timer_start(env, &a.timer);
@@ -171,8 +171,8 @@ static void again(struct weir_task *task)
 
 START_TEST(a_task_that_posts_itself_starves_neither_timers_nor_the_caller)
 {
-    struct weir_task task = { again, NULL };
-    struct alarm a = { { alarm_fire, 1, 0, 0, { 0 } }, 7 };
+    struct weir_task task = {again, NULL};
+    struct alarm a = {{alarm_fire, 1, 0, 0, {0}}, 7};
 
     open_env(0);
     env->ops->post(env, &task);
@@ -189,10 +189,10 @@ END_TEST
 
 START_TEST(descriptor_is_readable_only_while_something_is_due)
 {
-    struct note note = { { note_run, NULL }, 1 };
-    struct alarm late = { { alarm_fire, UINT64_MAX / 2, 0, 0, { 0 } }, 2 };
-    struct alarm soon = { { alarm_fire, 0, 0, 0, { 0 } }, 3 };
-    struct pollfd fd = { .events = POLLIN };
+    struct note note = {{note_run, NULL}, 1};
+    struct alarm late = {{alarm_fire, UINT64_MAX / 2, 0, 0, {0}}, 2};
+    struct alarm soon = {{alarm_fire, 0, 0, 0, {0}}, 3};
+    struct pollfd fd = {.events = POLLIN};
 
     open_env(0);
     fd.fd = env->ops->poll_fd(env);
@@ -219,7 +219,7 @@ END_TEST
 
 START_TEST(descriptor_stays_readable_while_a_turn_leaves_tasks_behind)
 {
-    struct weir_task task = { again, NULL };
+    struct weir_task task = {again, NULL};
 
     open_env(0);
     env->ops->poll_fd(env);
@@ -318,7 +318,7 @@ START_TEST(an_event_set_outside_of_the_core_ends_the_wait)
 
     open_env(_i);
     for (i = 0; i < 500; i++) {
-        struct weir_event event = { 0 };
+        struct weir_event event = {0};
         pthread_t thread;
 
         pthread_create(&thread, NULL, signal_it, &event);
@@ -331,7 +331,7 @@ END_TEST
 
 START_TEST(a_wait_times_out)
 {
-    struct weir_event event = { 0 };
+    struct weir_event event = {0};
     uint64_t before;
 
     open_env(_i);
@@ -348,7 +348,7 @@ static int inside_ran;
 
 static void call_inside(struct weir_task *task)
 {
-    struct weir_event event = { 0 };
+    struct weir_event event = {0};
 
     (void)task;
     inside_poll = env->ops->poll(env, 0);
@@ -358,8 +358,8 @@ static void call_inside(struct weir_task *task)
 
 START_TEST(poll_and_wait_inside_of_the_core_are_refused)
 {
-    struct weir_task task = { call_inside, NULL };
-    struct waiter w = { .task = { waiter_signal, NULL } };
+    struct weir_task task = {call_inside, NULL};
+    struct waiter w = {.task = {waiter_signal, NULL}};
 
     open_env(_i);
     env->ops->post(env, &task);
@@ -430,8 +430,8 @@ END_TEST
 START_TEST(close_does_not_wait_for_what_is_pending)
 {
     static struct sum sums[100];
-    struct note note = { { note_run, NULL }, 1 };
-    struct alarm late = { { alarm_fire, UINT64_MAX, 0, 0, { 0 } }, 2 };
+    struct note note = {{note_run, NULL}, 1};
+    struct alarm late = {{alarm_fire, UINT64_MAX, 0, 0, {0}}, 2};
     int i;
 
     open_env(_i);
@@ -476,8 +476,8 @@ END_TEST
 
 START_TEST(random_bytes_differ)
 {
-    unsigned char a[600] = { 0 };
-    unsigned char b[600] = { 0 };
+    unsigned char a[600] = {0};
+    unsigned char b[600] = {0};
 
     open_env(0);
     env->ops->random(env, a, sizeof(a));
@@ -505,8 +505,7 @@ int main(void)
     tcase_add_loop_test(tc, an_event_set_outside_of_the_core_ends_the_wait, 0,
                         2);
     tcase_add_loop_test(tc, a_wait_times_out, 0, 2);
-    tcase_add_loop_test(tc, poll_and_wait_inside_of_the_core_are_refused, 0,
-                        2);
+    tcase_add_loop_test(tc, poll_and_wait_inside_of_the_core_are_refused, 0, 2);
     tcase_add_test(tc, with_a_driver_thread_nobody_else_drives);
     tcase_add_test(tc, work_runs_on_a_worker_and_its_end_in_the_core);
     tcase_add_loop_test(tc, close_does_not_wait_for_what_is_pending, 0, 2);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/uri.h"
+#include "support/host.h"
+#include "support/test.h"
+
+#include <string.h>
+
+static struct test_alloc alloc;
+static struct weir__uri uri;
+static struct weir_error err;
+
+static void setup(void)
+{
+    test_alloc_init(&alloc);
+}
+
+static void teardown(void)
+{
+    test_alloc_check(&alloc);
+}
+
+static int parse(const char *text)
+{
+    err = (struct weir_error){0};
+    return weir__uri_parse(&uri, &alloc.alloc, text, &err);
+}
+
+/* The texts of the errors of `check_refused`. */
+struct refusal {
+    const char *uri;
+    const char *expected;
+};
+
+START_TEST(parts_are_found)
+{
+    ck_assert_int_eq(
+        parse("s3://bucket/a/b%20c?endpoint=http://h:1/&empty=&x%3d=%26"), 0);
+    ck_assert_str_eq(uri.scheme, "s3");
+    ck_assert_str_eq(uri.authority, "bucket");
+    ck_assert_str_eq(uri.path, "/a/b c");
+    ck_assert_uint_eq(uri.param_count, 3);
+    ck_assert_str_eq(weir__uri_get(&uri, "endpoint"), "http://h:1/");
+    ck_assert_str_eq(weir__uri_get(&uri, "empty"), "");
+    ck_assert_str_eq(weir__uri_get(&uri, "x="), "&");
+    ck_assert_ptr_null(weir__uri_get(&uri, "absent"));
+    weir__uri_free(&uri);
+}
+END_TEST
+
+START_TEST(a_path_needs_no_authority)
+{
+    ck_assert_int_eq(parse("file:/var/wal?size=1GiB"), 0);
+    ck_assert_ptr_null(uri.authority);
+    ck_assert_str_eq(uri.path, "/var/wal");
+    weir__uri_free(&uri);
+
+    ck_assert_int_eq(parse("dir:relative/%2e"), 0);
+    ck_assert_str_eq(uri.path, "relative/.");
+    weir__uri_free(&uri);
+
+    ck_assert_int_eq(parse("mem:"), 0);
+    ck_assert_str_eq(uri.path, "");
+    weir__uri_free(&uri);
+
+    ck_assert_int_eq(parse("s3://bucket?a=b"), 0);
+    ck_assert_str_eq(uri.authority, "bucket");
+    ck_assert_str_eq(uri.path, "");
+    ck_assert_str_eq(weir__uri_get(&uri, "a"), "b");
+    weir__uri_free(&uri);
+
+    ck_assert_int_eq(parse("x:///p"), 0);
+    ck_assert_str_eq(uri.authority, "");
+    ck_assert_str_eq(uri.path, "/p");
+    weir__uri_free(&uri);
+}
+END_TEST
+
+static const struct refusal refusals[] = {
+    {"", "expected SCHEME:"},
+    {"/var/wal", "expected SCHEME:"},
+    {"1a:x", "expected SCHEME:"},
+    {":x", "expected SCHEME:"},
+    {"a b:x", "expected SCHEME:"},
+    {"dir", "expected SCHEME:"},
+    {"dir:/a?b", "parameter \"b\": expected KEY=VALUE"},
+    {"dir:/a?=b", "expected KEY=VALUE"},
+    {"dir:/a?x=1&&y=2", "expected KEY=VALUE"},
+    {"dir:/a?x=1&x=2", "parameter x: expected at most once"},
+    {"dir:/%", "expected two hex digits"},
+    {"dir:/%1", "expected two hex digits"},
+    {"dir:/%zz", "expected two hex digits"},
+    {"dir:/a%00b", "not 00"},
+    {"s3://b%/x", "expected two hex digits"},
+    {"dir:/a?x=%4", "expected two hex digits"},
+    {"dir:/a?%4=x", "expected two hex digits"},
+    {"dir:/a#b", "expected no '#'"},
+    {"dir:/a\nb", "expected no control character"},
+    {"x:?a=&b=&c=&d=&e=&f=&g=&h=&i=&j=&k=&l=&m=&n=&o=&p=&q=",
+     "expected at most 16 parameters"},
+};
+
+START_TEST(a_malformed_uri_is_refused_with_what_was_expected)
+{
+    ck_assert_int_eq(parse(refusals[_i].uri), WEIR_EINVAL);
+    ck_assert_int_eq(err.code, WEIR_EINVAL);
+    if (strstr(err.text, refusals[_i].expected) == NULL)
+        ck_abort_msg("\"%s\" does not tell \"%s\"", err.text,
+                     refusals[_i].expected);
+}
+END_TEST
+
+START_TEST(an_unknown_parameter_is_named_with_the_known_ones)
+{
+    static const char *const known[] = {"size", "mode", "fsync", NULL};
+
+    ck_assert_int_eq(parse("file:/x?size=1&mode=a"), 0);
+    ck_assert_int_eq(weir__uri_check(&uri, known, &err), 0);
+    weir__uri_free(&uri);
+    ck_assert_int_eq(parse("file:/x?siez=1"), 0);
+    ck_assert_int_eq(weir__uri_check(&uri, known, &err), WEIR_EINVAL);
+    ck_assert_str_eq(err.text, "file: parameter siez is not known; expected "
+                               "size, mode or fsync");
+    ck_assert_int_eq(weir__uri_check(&uri, known + 3, &err), WEIR_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "expected none"));
+    weir__uri_free(&uri);
+}
+END_TEST
+
+START_TEST(parameters_have_types)
+{
+    uint64_t size = 7;
+    int flag = 7;
+
+    ck_assert_int_eq(parse("a:?s=2MiB&t=true&f=false&bad=12XB"), 0);
+    ck_assert_int_eq(weir__uri_size(&uri, "absent", &size, &err), 0);
+    ck_assert_uint_eq(size, 7);
+    ck_assert_int_eq(weir__uri_size(&uri, "s", &size, &err), 0);
+    ck_assert_uint_eq(size, 2097152);
+    ck_assert_int_eq(weir__uri_size(&uri, "bad", &size, &err), WEIR_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "bad: expected a size"));
+    ck_assert_int_eq(weir__uri_bool(&uri, "absent", &flag, &err), 0);
+    ck_assert_int_eq(flag, 7);
+    ck_assert_int_eq(weir__uri_bool(&uri, "t", &flag, &err), 0);
+    ck_assert_int_eq(flag, 1);
+    ck_assert_int_eq(weir__uri_bool(&uri, "f", &flag, &err), 0);
+    ck_assert_int_eq(flag, 0);
+    ck_assert_int_eq(weir__uri_bool(&uri, "s", &flag, &err), WEIR_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "s: expected true or false"));
+    weir__uri_free(&uri);
+}
+END_TEST
+
+START_TEST(sizes_and_durations_are_read_exactly)
+{
+    uint64_t n = 0;
+
+    ck_assert_int_eq(weir__parse_size("0", &n), 0);
+    ck_assert_uint_eq(n, 0);
+    ck_assert_int_eq(weir__parse_size("12", &n), 0);
+    ck_assert_uint_eq(n, 12);
+    ck_assert_int_eq(weir__parse_size("3KiB", &n), 0);
+    ck_assert_uint_eq(n, 3072);
+    ck_assert_int_eq(weir__parse_size("16777215TiB", &n), 0);
+    ck_assert_uint_eq(n, UINT64_MAX - ((uint64_t)1 << 40) + 1);
+    ck_assert_int_eq(weir__parse_duration("1500ms", &n), 0);
+    ck_assert_uint_eq(n, 1500000000);
+    ck_assert_int_eq(weir__parse_duration("2h", &n), 0);
+    ck_assert_uint_eq(n, (uint64_t)7200 * 1000000000);
+    ck_assert_int_eq(weir__parse_duration("0", &n), 0);
+    ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+static const char *const bad_sizes[] = {
+    "",
+    "-1",
+    "+1",
+    " 1",
+    "1 MiB",
+    "MiB",
+    "1.5K",
+    "0x10B",
+    "1MB",
+    "1mib",
+    "1MiB ",
+    "18446744073709551616",
+    "16777216TiB",
+};
+
+START_TEST(anything_else_is_not_a_size)
+{
+    uint64_t n = 7;
+
+    ck_assert_int_eq(weir__parse_size(bad_sizes[_i], &n), WEIR_EINVAL);
+    ck_assert_int_eq(weir__parse_duration(bad_sizes[_i], &n), WEIR_EINVAL);
+    ck_assert_int_eq(weir__parse_duration("10", &n), WEIR_EINVAL);
+    ck_assert_uint_eq(n, 7);
+}
+END_TEST
+
+START_TEST(without_memory_it_says_so)
+{
+    test_alloc_fail(&alloc, 1, 0);
+    ck_assert_int_eq(parse("mem:"), WEIR_ENOMEM);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("uri");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, parts_are_found);
+    tcase_add_test(tc, a_path_needs_no_authority);
+    tcase_add_loop_test(tc, a_malformed_uri_is_refused_with_what_was_expected,
+                        0, (int)(sizeof(refusals) / sizeof(refusals[0])));
+    tcase_add_test(tc, an_unknown_parameter_is_named_with_the_known_ones);
+    tcase_add_test(tc, parameters_have_types);
+    tcase_add_test(tc, sizes_and_durations_are_read_exactly);
+    tcase_add_loop_test(tc, anything_else_is_not_a_size, 0,
+                        (int)(sizeof(bad_sizes) / sizeof(bad_sizes[0])));
+    tcase_add_test(tc, without_memory_it_says_so);
+    return test_run();
+}
