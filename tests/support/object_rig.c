@@ -24,7 +24,7 @@ static void spoil(struct rig_store *store, struct weir_buf *body)
 {
     if (store->damage > 0) {
         store->damage--;
-        body->data[body->len / 2] ^= 0x10;
+        body->data[body->len - 200] ^= 0x10;
     } else if (store->cut > 0) {
         store->cut--;
         body->len--;

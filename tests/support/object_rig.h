@@ -18,7 +18,8 @@ struct rig_store {
     uint64_t last; /* Bytes that came with the last GET. */
     int fail;      /* So many GETs fail, */
     int status;    /* with this, and then */
-    int damage;    /* so many come with a bit flipped, and then */
+    int damage;    /* so many come with a bit flipped near the end, and
+                      then */
     int cut;       /* so many come without their last byte. */
     int hold;      /* 1: GETs wait for `rig_release`. */
     struct rig_req *held;

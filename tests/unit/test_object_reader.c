@@ -70,11 +70,440 @@ START_TEST(every_batch_comes_back)
 }
 END_TEST
 
+/* However many ask for one block, its object is asked for index and block
+ * once each; all get the same block. */
+START_TEST(many_ask_and_one_get_is_made)
+{
+    struct rig_get gets[50];
+    int i;
+
+    rig_close_reader(&rig);
+    rig_open_reader(&rig, _i == 0 ? MIB : 0, MIB);
+    for (i = 0; i < 50; i++)
+        rig_get_start(&rig, &gets[i], &object, 3, 101, 0);
+    for (i = 0; i < 50; i++) {
+        test_host_run(&rig.host, &gets[i].done);
+        ck_assert_int_eq(gets[i].status, 0);
+        ck_assert_ptr_eq(gets[i].get.block, gets[0].get.block);
+    }
+    ck_assert_int_eq(rig.store.gets, 2);
+    rig_check_block(gets[0].get.block, &streams[0]);
+    for (i = 0; i < 50; i++)
+        weir__block_unref(gets[i].get.block);
+}
+END_TEST
+
+/* A block that was read is not read again while it is in the cache. */
+START_TEST(cached_block_needs_no_get)
+{
+    struct weir__object_reader_counts counts;
+    long gets;
+
+    weir__block_unref(get_block(&streams[0], 100));
+    gets = rig.store.gets;
+    weir__block_unref(get_block(&streams[0], 100));
+    weir__block_unref(get_block(&streams[0], 102));
+    ck_assert_int_eq(rig.store.gets, gets);
+    weir__object_reader_counts(rig.reader, &counts);
+    ck_assert_uint_eq(counts.hits, 2);
+    ck_assert_uint_eq(counts.misses, 1);
+    ck_assert_uint_gt(counts.bytes, 7000);
+}
+END_TEST
+
+/* With no room in the cache every block is read anew. */
+START_TEST(no_cache_keeps_nothing)
+{
+    struct weir__object_reader_counts counts;
+
+    rig_close_reader(&rig);
+    rig_open_reader(&rig, 0, 0);
+    weir__block_unref(get_block(&streams[0], 100));
+    weir__block_unref(get_block(&streams[0], 100));
+    ck_assert_int_eq(rig.store.gets, 3);
+    weir__object_reader_counts(rig.reader, &counts);
+    ck_assert_uint_eq(counts.misses, 2);
+    ck_assert_uint_eq(counts.bytes, 0);
+}
+END_TEST
+
+/* The cache never holds more than it may, and drops what was used longest
+ * ago. */
+START_TEST(cache_drops_the_oldest)
+{
+    struct weir__object_reader_counts counts;
+    uint64_t offset = 100;
+    long gets;
+    int i;
+
+    rig_close_reader(&rig);
+    rig_open_reader(&rig, 30000, MIB);
+    for (i = 0; i < 6; i++) {
+        struct weir__block *block = get_block(&streams[0], offset);
+
+        offset = block->end;
+        weir__block_unref(block);
+        weir__block_unref(get_block(&streams[0], 100));
+        weir__object_reader_counts(rig.reader, &counts);
+        ck_assert_uint_le(counts.bytes, 30000);
+    }
+    gets = rig.store.gets;
+    weir__block_unref(get_block(&streams[0], 100));
+    weir__block_unref(get_block(&streams[0], offset - 1));
+    ck_assert_int_eq(rig.store.gets, gets);
+    weir__block_unref(get_block(&streams[0], 116));
+    ck_assert_int_eq(rig.store.gets, gets + 1);
+}
+END_TEST
+
+/* Blocks side by side that were asked for in one turn come in one GET. */
+START_TEST(neighbours_come_in_one_get)
+{
+    struct rig_get gets[3];
+    uint64_t offsets[3] = {100, 120, 140};
+    int i;
+
+    weir__block_unref(get_block(&streams[2], 5)); /* The index. */
+    rig.store.gets = 0;
+    for (i = 0; i < 3; i++)
+        rig_get_start(&rig, &gets[i], &object, 3, offsets[i], 0);
+    for (i = 0; i < 3; i++) {
+        test_host_run(&rig.host, &gets[i].done);
+        ck_assert_int_eq(gets[i].status, 0);
+        rig_check_block(gets[i].get.block, &streams[0]);
+        ck_assert_uint_le(gets[i].get.block->base, offsets[i]);
+        ck_assert_uint_gt(gets[i].get.block->end, offsets[i]);
+        weir__block_unref(gets[i].get.block);
+    }
+    ck_assert_int_le(rig.store.gets, 2);
+}
+END_TEST
+
+/* What is read ahead is there when it is asked for, and came along in the
+ * same GET; another stream's blocks did not. */
+START_TEST(readahead_makes_the_next_get_needless)
+{
+    struct weir__block *block;
+    struct rig_get get;
+    uint64_t next;
+
+    weir__block_unref(get_block(&streams[2], 5));
+    rig.store.gets = 0;
+    rig_get_start(&rig, &get, &object, 4, 0, 14000);
+    test_host_run(&rig.host, &get.done);
+    test_host_settle(&rig.host);
+    next = get.get.block->end;
+    weir__block_unref(get.get.block);
+    block = get_block(&streams[1], next);
+    next = block->end;
+    weir__block_unref(block);
+    block = get_block(&streams[1], next);
+    next = block->end;
+    weir__block_unref(block);
+    ck_assert_int_eq(rig.store.gets, 1);
+    weir__block_unref(get_block(&streams[1], next));
+    ck_assert_int_eq(rig.store.gets, 2);
+}
+END_TEST
+
+/* An offset between the blocks of a stream gives the next block; one behind
+ * the last, or of a stream that is not there, is WEIR_ENOENT. */
+START_TEST(offsets_that_are_not_there)
+{
+    struct weir__block *block = get_block(&streams[0], 0);
+    struct rig_get get;
+
+    ck_assert_uint_eq(block->base, 100);
+    weir__block_unref(block);
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 5000), WEIR_ENOENT);
+    ck_assert_ptr_nonnull(strstr(get.err.text, "data/"));
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 5, 0), WEIR_ENOENT);
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 10, 0), WEIR_ENOENT);
+}
+END_TEST
+
+/* An object that is not in the store is WEIR_ENOENT, with its name. */
+START_TEST(missing_object_is_named)
+{
+    struct rig_object other = object;
+    struct rig_get get;
+
+    other.id = 43;
+    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 0), WEIR_ENOENT);
+    ck_assert_ptr_nonnull(strstr(get.err.text, "000000000000002b"));
+}
+END_TEST
+
+/* Errors of the store that may pass are tried again, four times. */
+START_TEST(passing_error_is_tried_again)
+{
+    rig.store.status = WEIR_EUNAVAILABLE;
+    rig.store.fail = 4;
+    weir__block_unref(get_block(&streams[0], 100));
+    ck_assert_int_eq(rig.store.gets, 6);
+}
+END_TEST
+
+/* An error that stays is reported in the end, and so is one that will. */
+START_TEST(lasting_error_is_reported)
+{
+    struct rig_get get;
+
+    rig.store.status = WEIR_ETHROTTLED;
+    rig.store.fail = 5;
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ETHROTTLED);
+    ck_assert_int_eq(rig.store.gets, 5);
+    ck_assert_ptr_nonnull(strstr(get.err.text, "data/"));
+    rig.store.status = WEIR_EACCES;
+    rig.store.fail = 1;
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_EACCES);
+    ck_assert_int_eq(rig.store.gets, 6);
+    weir__block_unref(get_block(&streams[0], 100));
+}
+END_TEST
+
+/* Bytes that were damaged or cut short on their way are read once more. */
+START_TEST(damaged_transfer_is_read_again)
+{
+    *(_i == 0 ? &rig.store.damage : &rig.store.cut) = 1;
+    weir__block_unref(get_block(&streams[0], 100)); /* The index's. */
+    ck_assert_int_eq(rig.store.gets, 3);
+    *(_i == 0 ? &rig.store.damage : &rig.store.cut) = 1;
+    weir__block_unref(get_block(&streams[1], 0)); /* The block's. */
+    ck_assert_int_eq(rig.store.gets, 5);
+}
+END_TEST
+
+/* Bytes that come damaged twice are damaged: the error tells where. */
+START_TEST(damage_is_reported_with_its_place)
+{
+    struct rig_get get;
+
+    rig.store.damage = 2;
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
+    ck_assert_ptr_nonnull(strstr(get.err.text, "000000000000002a: index at "));
+    weir__block_unref(get_block(&streams[2], 5));
+    rig.store.damage = 2;
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
+    ck_assert_ptr_nonnull(
+        strstr(get.err.text, "000000000000002a: block at 0: "));
+    rig.store.cut = 2;
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
+    weir__block_unref(get_block(&streams[0], 100));
+}
+END_TEST
+
+/* The store has an object of another size than was committed. */
+START_TEST(size_that_differs_is_damage)
+{
+    struct rig_object other = object;
+    struct rig_get get;
+
+    other.size++;
+    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
+    rig_close_reader(&rig);
+    rig_open_reader(&rig, MIB, MIB);
+    other.size = 10;
+    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
+}
+END_TEST
+
+/* An object of another cluster, and one under another's name. */
+START_TEST(foreign_objects_are_refused)
+{
+    struct weir__object_reader_config config = {
+        .host = &rig.host.host,
+        .store = &rig.store.base,
+    };
+    struct rig_object other = object;
+    struct rig_get get;
+
+    other.id = 77;
+    rig_put(&rig, 77, object.bytes, object.size);
+    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
+    ck_assert_ptr_nonnull(strstr(get.err.text, "another object"));
+
+    rig_close_reader(&rig);
+    ck_assert_int_eq(weir__object_reader_open(&rig.reader, &config, NULL), 0);
+    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_EFOREIGN);
+}
+END_TEST
+
+/* An index that did not come with the footer is read in a second GET. */
+START_TEST(long_index_is_read_whole)
+{
+    static const struct rig_stream many = {
+        .id = 1, .base = 0, .batches = 2000, .len = 100, .noise = 1};
+    struct rig_object large = {
+        .id = 99,
+        .block_size = 1, /* A block for each batch. */
+        .streams = &many,
+        .stream_count = 1,
+    };
+    struct rig_get get;
+
+    rig_build_and_put(&rig, &large);
+    ck_assert_int_eq(rig_get(&rig, &get, &large, 1, 1999), 0);
+    rig_check_block(get.get.block, &many);
+    weir__block_unref(get.get.block);
+    ck_assert_int_eq(rig.store.gets, 3);
+    rig_object_free(&rig.host, &large);
+}
+END_TEST
+
+/* A forgotten object is read again. */
+START_TEST(forgotten_object_is_not_cached)
+{
+    struct weir__object_reader_counts counts;
+
+    weir__block_unref(get_block(&streams[0], 100));
+    weir__object_reader_forget(rig.reader, 42);
+    weir__object_reader_forget(rig.reader, 4711);
+    weir__object_reader_counts(rig.reader, &counts);
+    ck_assert_uint_eq(counts.bytes, 0);
+    rig.store.gets = 0;
+    weir__block_unref(get_block(&streams[0], 100));
+    ck_assert_int_eq(rig.store.gets, 2);
+}
+END_TEST
+
+/* A block that is on its way when its object is forgotten still comes, and
+ * is not kept. */
+START_TEST(forgotten_on_its_way)
+{
+    struct weir__object_reader_counts counts;
+    struct rig_get get;
+
+    weir__block_unref(get_block(&streams[2], 5));
+    rig.store.hold = 1;
+    rig_get_start(&rig, &get, &object, 3, 100, 0);
+    test_host_settle(&rig.host);
+    weir__object_reader_forget(rig.reader, 42);
+    rig_release(&rig);
+    test_host_run(&rig.host, &get.done);
+    ck_assert_int_eq(get.status, 0);
+    weir__block_unref(get.get.block);
+    weir__object_reader_counts(rig.reader, &counts);
+    ck_assert_uint_eq(counts.bytes, 0);
+}
+END_TEST
+
+/* Requests that wait, whatever for, end with WEIR_ECLOSED when the reader is
+ * closed; what the store gives back later is thrown away. */
+START_TEST(close_ends_what_waits)
+{
+    struct rig_get gets[3];
+    int i;
+
+    if (_i > 0)
+        weir__block_unref(get_block(&streams[2], 5));
+    rig.store.hold = _i < 2;
+    if (_i == 3) {
+        rig.store.fail = 1;
+        rig.store.status = WEIR_ETIMEDOUT;
+    }
+    for (i = 0; i < 3; i++)
+        rig_get_start(&rig, &gets[i], &object, 3, 100 + 30 * (unsigned)i,
+                      100000);
+    if (_i != 2)
+        test_host_settle(&rig.host);
+    rig_close_reader(&rig);
+    for (i = 0; i < 3; i++) {
+        ck_assert_int_eq(gets[i].done, 1);
+        if (gets[i].status == 0)
+            weir__block_unref(gets[i].get.block);
+        else
+            ck_assert_int_eq(gets[i].status, WEIR_ECLOSED);
+    }
+}
+END_TEST
+
+/* A block outlives its reader. */
+START_TEST(block_outlives_the_reader)
+{
+    struct weir__block *block = get_block(&streams[0], 100);
+
+    rig_close_reader(&rig);
+    rig_check_block(block, &streams[0]);
+    weir__block_unref(block);
+}
+END_TEST
+
+/* Far more blocks than may be in flight, asked for in one turn, all come. */
+START_TEST(more_requests_than_may_fly)
+{
+    static struct rig_get gets[500];
+    size_t i;
+
+    rig_close_reader(&rig);
+    rig_open_reader(&rig, 0, MIB);
+    for (i = 0; i < 500; i++)
+        rig_get_start(&rig, &gets[i], &object, i % 2 ? 3 : 4,
+                      (i % 2 ? 100 : 0) + i % 125, i * 100);
+    for (i = 0; i < 500; i++) {
+        test_host_run(&rig.host, &gets[i].done);
+        ck_assert_int_eq(gets[i].status, 0);
+        rig_check_block(gets[i].get.block, &streams[i % 2 ? 0 : 1]);
+        weir__block_unref(gets[i].get.block);
+    }
+}
+END_TEST
+
+/* Whichever allocation fails, the request ends, with the block or with
+ * WEIR_ENOMEM, and the next one gets the block. */
+START_TEST(any_allocation_may_fail)
+{
+    struct test_alloc *alloc = &rig.host.alloc;
+    struct rig_get get;
+    long n, calls;
+
+    for (n = 1, calls = n; n <= calls; n++) {
+        calls = alloc->calls;
+        test_alloc_fail(alloc, n, 0);
+        rig_get_start(&rig, &get, &object, 3, 100, 20000);
+        test_host_run(&rig.host, &get.done);
+        if (get.status == 0)
+            weir__block_unref(get.get.block);
+        else
+            ck_assert_int_eq(get.status, WEIR_ENOMEM);
+        rig_close_reader(&rig); /* Waits for what is read ahead. */
+        calls = alloc->calls - calls;
+        alloc->fail_at = 0;
+        rig_open_reader(&rig, MIB, MIB);
+        weir__block_unref(get_block(&streams[0], 100));
+        rig_close_reader(&rig);
+        rig_open_reader(&rig, MIB, MIB);
+    }
+    ck_assert_int_gt(n, 10);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("object_reader");
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, every_batch_comes_back);
+    tcase_add_loop_test(tc, many_ask_and_one_get_is_made, 0, 2);
+    tcase_add_test(tc, cached_block_needs_no_get);
+    tcase_add_test(tc, no_cache_keeps_nothing);
+    tcase_add_test(tc, cache_drops_the_oldest);
+    tcase_add_test(tc, neighbours_come_in_one_get);
+    tcase_add_test(tc, readahead_makes_the_next_get_needless);
+    tcase_add_test(tc, offsets_that_are_not_there);
+    tcase_add_test(tc, missing_object_is_named);
+    tcase_add_test(tc, passing_error_is_tried_again);
+    tcase_add_test(tc, lasting_error_is_reported);
+    tcase_add_loop_test(tc, damaged_transfer_is_read_again, 0, 2);
+    tcase_add_test(tc, damage_is_reported_with_its_place);
+    tcase_add_test(tc, size_that_differs_is_damage);
+    tcase_add_test(tc, foreign_objects_are_refused);
+    tcase_add_test(tc, long_index_is_read_whole);
+    tcase_add_test(tc, forgotten_object_is_not_cached);
+    tcase_add_test(tc, forgotten_on_its_way);
+    tcase_add_loop_test(tc, close_ends_what_waits, 0, 4);
+    tcase_add_test(tc, block_outlives_the_reader);
+    tcase_add_test(tc, more_requests_than_may_fly);
+    tcase_add_test(tc, any_allocation_may_fail);
     return test_run();
 }
