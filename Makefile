@@ -90,6 +90,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard tests/bench/bench_*.c))
 SCRIPT_TESTS := $(sort $(wildcard tests/integration/test_*.sh \
   tests/integration/test_*.py))
+S3_TESTS := $(sort $(wildcard tests/integration/s3_*.sh))
 PUBLIC := $(sort $(wildcard include/weir.h include/weir/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -112,7 +113,7 @@ PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) \
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all lib programs tests help deps install uninstall lint test check \
+.PHONY: benches all lib programs tests help deps install uninstall lint test check \
   test-s3 demo bench check-asan check-tsan fuzz fuzzers sim soak clean format \
   map docs dist
 
@@ -253,6 +254,27 @@ check-asan: ## Run the Check programs under ASan and UBSan
 check-tsan: ## Run the Check programs under TSan
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory SAN=thread check
+
+demo: ## Append, kill -9, recover, read back, verify; then with Kafka
+	$(Q).ci/deps build demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)BUILD=$(B) examples/demo.sh
+
+test-s3: ## Run the tests against a real S3 server (radosgw)
+	$(Q).ci/deps build test s3
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)J=1 BUILD=$(B) tests/run $(B)/test-logs $(S3_TESTS)
+
+bench: ## Print figures of this machine
+	$(Q).ci/deps build bench
+	$(Q)$(MAKE) --no-print-directory all benches
+	$(Q)BUILD=$(B) tests/bench/run
+benches: $(BENCHES)
+
+soak: ## Kill -9 loops for T seconds (T=28800: a night)
+	$(Q).ci/deps build test
+	$(Q)$(MAKE) --no-print-directory all tests
+	WEIR_CRASH_SECONDS=$(T) $(B)/tests/crash/test_crash
 
 T ?= 15
 fuzz: ## Run each fuzzer for T seconds (15)
