@@ -1,0 +1,336 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every command of weir, its messages and its exit codes, on a directory and a
+# file WAL.  Each check is named by the fact it proves.
+#
+#     BUILD=build tests/integration/test_cli.sh
+# shellcheck disable=SC2016 # Quoted expressions are for eval.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+build=$(realpath "${BUILD:-build}")
+dir=$(mktemp -d)
+trap 'kill %% 2>/dev/null; rm -rf "$dir"' EXIT
+PATH=$build:$PATH
+unset WEIR_STORE WEIR_WAL WEIR_MANIFEST
+passed=0 failed=0
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+    local name=$1
+    shift
+    if "$@" >"$dir/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $name"
+        sed 's/^/    /' "$dir/log"
+    fi
+}
+
+# status CODE TEXT COMMAND...: the command ends with that status, and stderr
+# says that.
+status() {
+    local want=$1 text=$2 got
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err"
+    got=$?
+    [ "$got" = "$want" ] && grep -qF -- "$text" "$dir/err" && return 0
+    echo "status $got, expected $want; expected on stderr: $text"
+    cat "$dir/err"
+    return 1
+}
+
+# same TEXT COMMAND...: the command succeeds and prints that.
+same() {
+    local want=$1
+    shift
+    "$@" >"$dir/out" || return 1
+    printf '%b' "$want" | cmp - "$dir/out"
+}
+
+# json EXPRESSION COMMAND...: each line printed is JSON, and the Python
+# expression holds of the list `rows` of them.
+json() {
+    local expression=$1
+    shift
+    "$@" >"$dir/out" || return 1
+    python3 - "$expression" "$dir/out" <<'PYTHON'
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[2])]
+print(rows[:5])
+sys.exit(0 if eval(sys.argv[1]) else 1)
+PYTHON
+}
+
+append() { # append STREAM TEXT [OPTION]...
+    local name=$1 text=$2
+    shift 2
+    printf '%b' "$text" | weir append "$name" "$@"
+}
+
+# Wait until a file has as many lines, for ten seconds at most.
+wait_lines() {
+    local file=$1 lines=$2
+    for _ in $(seq 200); do
+        [ "$(wc -l <"$file")" -ge "$lines" ] && return 0
+        sleep 0.05
+    done
+    echo "$file has $(wc -l <"$file") lines, expected $lines"
+    return 1
+}
+
+usage() {
+    check "help lists the commands" eval 'weir --help | grep -q "bench append"'
+    for command in append cat ls stat trim rm flush "bench append" \
+        "bench fetch" "dump wal" "dump object" "dump manifest" properties; do
+        # shellcheck disable=SC2086 # Two words are two arguments.
+        check "help of $command names it" \
+            eval "weir $command --help | grep -q '^Usage: .* $command'"
+    done
+    check "version is printed" eval 'weir --version | grep -q "^weir [0-9]"'
+    check "no command is wrong usage" status 2 "no command was given" weir
+    check "an unknown command is named" status 2 "no such command: foo" \
+        weir foo
+    check "an unknown option is named" status 2 "unknown option --foo" \
+        weir cat --foo x
+    check "a missing argument is named" status 2 "is missing: STREAM" \
+        weir append
+    check "an argument too many is named" status 2 "one argument too many: b" \
+        weir --store mem: cat a b
+    check "an unknown property is named" status 2 "nope" \
+        weir -X nope=1 --store mem: ls
+    check "a bad value names the property" status 2 "log_cache" \
+        weir -X log_cache=much --store mem: ls
+    check "a property needs a value" status 2 "expected KEY=VALUE" \
+        weir -X log_cache --store mem: ls
+    check "no store is wrong usage, and it says what to do" \
+        status 2 "--store dir:/path" weir ls
+    check "a malformed store names what was expected" \
+        status 2 'store: URI "nope"' weir --store nope ls
+    check "an append to S3 without a WAL asks for one" \
+        status 2 "--wal file:" weir --store s3://bucket append x
+    check "a bad number names the option" status 2 "--count -1" \
+        weir --store mem: cat x --count -1
+    check "the properties are listed" \
+        json 'any(r["key"] == "wal" for r in rows)' weir properties --json
+}
+
+records() {
+    check "append is silent" same '' append lines 'one\ntwo\n\nthree'
+    check "lines come back as they were, empty ones too" \
+        same 'one\ntwo\n\nthree\n' weir cat lines
+    check "ack prints the offsets in order" \
+        same '4\n5\n6\n' append lines 'a\nb\nc\n' --ack
+    check "append --json tells what was acknowledged" \
+        json 'rows == [{"stream": "lines", "records": 2, "bytes": 6,
+                        "first": 7, "last": 8}]' \
+        append lines 'ddd\neee\n' --json
+    check "nothing on stdin is no record" same '9\n' \
+        append lines 'x' --ack
+    append lines ''
+    check "nothing on stdin appends nothing" same '10\n' \
+        append lines 'y' --ack
+    check "cat --from --to gives that range" \
+        same 'two\n\n' weir cat lines --from 1 --to 3
+    check "cat --count gives so many" \
+        same 'one\ntwo\n' weir cat lines --count 2
+    check "cat --from -N gives the last ones" \
+        same 'eee\nx\ny\n' weir cat lines --from -3
+    check "cat --from end gives nothing" same '' weir cat lines --from end
+    check "cat --raw puts nothing between" \
+        same 'onetwo' weir cat lines --raw --to 2
+    check "cat --json has offset, timestamp and data" \
+        json 'rows[0]["offset"] == 1 and rows[0]["data"] == "two"
+              and rows[0]["timestamp"] > 1500000000000' \
+        weir cat --json lines --from 1 --count 1
+    check "zero-terminated records come back as they were" eval '
+        append zero "a\nb\0\0c\0" -0 && same "a\nb\0\0c\0" weir cat -0 zero'
+    check "any byte can be the delimiter" eval '
+        append comma "a,b,,c" -d , && same "a\nb\n,\nc\n" weir cat comma'
+    head -c 300000 /dev/urandom >"$dir/blob"
+    check "a whole file is one record" \
+        same '0\n' weir append blob --whole --ack <"$dir/blob"
+    check "its bytes come back as they were" \
+        eval 'weir cat --raw blob | cmp - "$dir/blob"'
+    check "bytes that are not UTF-8 are base64 in JSON" \
+        json '__import__("base64").b64decode(rows[0]["data_base64"]) ==
+              open("'"$dir"'/blob", "rb").read()' weir cat --json blob
+    seq 1 200000 >"$dir/many"
+    check "many records keep their order" eval '
+        weir append many <"$dir/many" && weir cat many | cmp - "$dir/many"'
+    check "a record that is too long is refused, by its number" \
+        status 1 "record 2 is longer than max_batch" \
+        eval '{ echo a; head -c 20000 /dev/zero | tr "\0" x; } |
+              weir -X max_batch=10KiB append long'
+    check "the records before it are there" same 'a\n' weir cat long
+    check "append --no-create needs the stream" \
+        status 1 "none: no such stream" append none x --no-create
+}
+
+streams() {
+    check "ls sorts the names" \
+        same 'blob\ncomma\nlines\nlong\nmany\nzero\n' weir ls
+    check "ls takes a prefix" same 'lines\nlong\n' weir ls l
+    check "ls --json has the offsets" \
+        json '[(r["name"], r["start"], r["end"]) for r in rows] ==
+              [("lines", 0, 11)]' weir ls --json lines
+    check "ls --long has them too" \
+        eval 'weir ls -l lines | grep -qE "^ +0 +11 +[0-9]+  lines$"'
+    check "a control character in a name does not reach the terminal" eval '
+        append "$(printf "a\nb\033")" x && same "a\\\\nb\\\\x1b\n" weir ls a'
+    check "stat shows a stream" \
+        json 'rows[0]["name"] == "lines" and rows[0]["end"] == 11' \
+        weir stat --json lines
+    check "stat shows the node" \
+        json 'len(rows[0]["cluster"]) == 32 and rows[0]["streams"] == 7' \
+        weir stat --json
+    check "stat without JSON is lines" eval 'weir stat | grep -q "^streams: "'
+    check "counters are shown when asked for" \
+        json 'rows[0]["appends"] == 0' weir stat --json --counters
+    check "stat of nothing fails" status 1 "none: no such stream" \
+        weir stat none
+    check "cat of nothing fails" status 1 "none: no such stream" weir cat none
+
+    check "trim is silent" same '' weir trim lines 3
+    check "what was trimmed is gone" same 'three\na\n' weir cat lines --to 5
+    check "reading below the start names the offset and the start" \
+        status 1 "offset 1: trimmed, the stream begins at 3" \
+        weir cat lines --from 1
+    check "reading beyond the end names the end" \
+        status 1 "beyond the end, which is at 11" weir cat lines --from 99
+    check "trim beyond the end names the end" \
+        status 1 "beyond the end, which is at 11" weir trim lines 99
+    check "trim below the start does nothing" eval '
+        weir trim lines 1 && same "three\n" weir cat lines --count 1'
+    check "trim end leaves nothing" eval '
+        weir trim lines end && same "" weir cat lines'
+    check "offsets go on after that" same '11\n' append lines z --ack
+
+    check "rm is silent" same '' weir rm long zero
+    check "rm of nothing fails, and the rest is removed" \
+        status 1 "none: no such stream" weir rm none comma
+    check "rm --force forgives that" same '' weir rm -f none
+    check "what was removed is gone" same 'blob\nlines\nmany\n' \
+        eval 'weir ls | grep -v "^a"'
+}
+
+objects() {
+    check "flush is silent" same '' weir flush
+    check "flush brings everything into objects" \
+        json 'rows[0]["uploaded_end"] == rows[0]["end"] == 200000' \
+        weir stat --json many
+    check "a read-only node reads it from there" \
+        eval 'weir -X read_only=true cat many | cmp - "$dir/many"'
+    check "a read-only node does not append" \
+        status 1 "WEIR_EREADONLY" append many x -X read_only=true
+    check "the store can come from the environment, and -X too" \
+        eval 'WEIR_STORE=mem: weir -X store="dir:$dir/store" ls | grep -q many'
+    check "an unwritable stdout is an error" \
+        status 1 "write to stdout: No space left" \
+        eval 'weir cat many >/dev/full'
+}
+
+processes() {
+    local pid status
+    mkfifo "$dir/feed"
+    weir append busy --ack <"$dir/feed" >"$dir/acks" 2>"$dir/err2" &
+    pid=$!
+    exec 5>"$dir/feed"
+    echo one >&5
+    check "an acknowledgement comes before the end of the input" \
+        wait_lines "$dir/acks" 1
+    check "a node in use says so, and what can be done" \
+        status 1 "read_only=true" weir ls
+    check "the same for a writer" status 1 "WEIR_EBUSY" append busy x
+    check "a read-only node sees what is in objects meanwhile" \
+        eval 'weir -X read_only=true ls | grep -q many'
+    echo two >&5
+    check "the node that has it is not disturbed" wait_lines "$dir/acks" 2
+    exec 5>&-
+    wait "$pid"
+    check "and ends well" [ $? = 0 ]
+
+    weir cat busy --follow >"$dir/followed" 2>"$dir/err2" &
+    pid=$!
+    check "follow prints what there is" wait_lines "$dir/followed" 2
+    kill -INT "$pid"
+    wait "$pid"
+    status=$?
+    check "an interrupted follow exits with 130" [ "$status" = 130 ]
+    check "and says nothing" [ ! -s "$dir/err2" ]
+
+    weir cat many 2>"$dir/err2" | head -n 1 >/dev/null
+    status=${PIPESTATUS[0]}
+    check "a closed pipe ends it as SIGPIPE does" [ "$status" = 141 ]
+    check "and nothing is said about it" [ ! -s "$dir/err2" ]
+}
+
+# What was acknowledged before a kill -9 is there, in order, and nothing that
+# was not sent; again and again on the same stream.
+kills() {
+    local round
+    : >"$dir/acks"
+    : >"$dir/sent"
+    for round in 1 2 3 4 5; do
+        weir append killed --ack >>"$dir/acks" \
+            < <(seq -f "$round-%.0f" 1 100000000) &
+        wait_lines "$dir/acks" $((round * 2000)) >"$dir/log"
+        kill -9 $! 2>/dev/null
+        wait $! 2>/dev/null
+    done
+    # A last line may be cut in the middle.
+    [ -z "$(tail -c 1 "$dir/acks")" ] || sed -i '$d' "$dir/acks"
+    check "append goes on until it is killed" [ "$(wc -l <"$dir/acks")" -ge 2000 ]
+    check "what is there after a kill -9 can be read" \
+        json 'rows and True' weir cat killed --json
+    mv "$dir/out" "$dir/all"
+    check "all that was acknowledged is there, in order, once" \
+        python3 - "$dir/acks" "$dir/all" <<'PYTHON'
+import json, sys
+acked = [int(line) for line in open(sys.argv[1])]
+rows = [json.loads(line) for line in open(sys.argv[2])]
+assert [r["offset"] for r in rows] == list(range(len(rows))), "a gap"
+assert acked == sorted(set(acked)), "acknowledged out of order or twice"
+assert acked[-1] < len(rows), f"{acked[-1]} acknowledged, {len(rows)} there"
+want = None
+for row in rows:  # Each round: 1, 2, 3, ... without a hole.
+    round_, n = map(int, row["data"].split("-"))
+    if want is None or round_ != want[0]:
+        assert want is None or round_ > want[0], row
+        want = (round_, 1)
+    assert (round_, n) == want, (row, want)
+    want = (round_, n + 1)
+PYTHON
+}
+
+benchmarks() {
+    check "bench append counts what was asked for" \
+        json 'rows[0]["records"] == 500 and rows[0]["p99_us"] >=
+              rows[0]["p50_us"] > 0' \
+        weir bench append --count 500 --callers 8 --depth 2 --json
+    check "bench append with one caller" json 'rows[0]["records"] == 20' \
+        weir bench append --count 20 --callers 1 --json
+    check "bench append with threads" json 'rows[0]["records"] == 100' \
+        weir bench append --count 100 --callers 4 --threads --json
+    check "bench append with threads and a driver thread" \
+        json 'rows[0]["records"] == 100' weir -X driver=true \
+        bench append --count 100 --callers 4 --threads --json
+    check "bench fetch reads what it wrote, once for each caller" \
+        json 'rows[0]["records"] == 4 * 512' weir bench fetch --bytes 1MiB \
+        --size 2KiB --callers 4 --json
+    check "benchmarks leave no stream" \
+        eval '! weir ls | grep -q weir-bench'
+}
+
+export WEIR_STORE=
+usage
+export WEIR_STORE=dir:$dir/store
+records
+streams
+objects
+processes
+kills
+benchmarks
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
