@@ -13,6 +13,7 @@
 #include <weir/config.h>
 #include <weir/env.h>
 #include <weir/error.h>
+#include <weir/inspect.h>
 #include <weir/kv.h>
 #include <weir/log.h>
 #include <weir/manifest_log.h>
