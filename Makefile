@@ -28,6 +28,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
 
 # A part of the library: while the rest of it does not compile, say.
 PARTS ?=
@@ -91,6 +92,7 @@ BENCH_SRC := $(sort $(wildcard tests/bench/bench_*.c))
 SCRIPT_TESTS := $(sort $(wildcard tests/integration/test_*.sh \
   tests/integration/test_*.py))
 S3_TESTS := $(sort $(wildcard tests/integration/s3_*.sh))
+MAN := $(sort $(wildcard docs/man/*.1))
 PUBLIC := $(sort $(wildcard include/weir.h include/weir/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -356,6 +358,8 @@ install: all ## Install to DESTDIR/PREFIX
 	  pkgconfig/weir.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
 	$(if $(WEIR_SRC),install -m 755 $(B)/weir $(DESTDIR)$(BINDIR)/)
 	$(if $(KAFKA_SRC),install -m 755 $(B)/weir-kafka $(DESTDIR)$(BINDIR)/)
+	$(if $(MAN),install -d $(DESTDIR)$(MANDIR)/man1 && \
+	  install -m 644 $(MAN) $(DESTDIR)$(MANDIR)/man1/)
 
 uninstall: ## Remove what install put there
 	rm -f $(PUBLIC:include/%=$(DESTDIR)$(INCLUDEDIR)/%) \
@@ -363,7 +367,8 @@ uninstall: ## Remove what install put there
 	  $(DESTDIR)$(LIBDIR)/$(SONAME) \
 	  $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION) \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc \
-	  $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(BINDIR)/weir-kafka
+	  $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(BINDIR)/weir-kafka \
+	  $(MAN:docs/man/%=$(DESTDIR)$(MANDIR)/man1/%)
 	-rmdir $(DESTDIR)$(INCLUDEDIR)/weir 2>/dev/null
 
 dist: ## Pack the sources of the last commit into build/
