@@ -207,12 +207,13 @@ struct weir_append {
  *         appear after the node is opened again, once or not at all; or with
  *         another error: it never appears.  WEIR_EFENCED (a later epoch owns
  *         the stream), WEIR_EPOISONED (the WAL has failed: reopen the node),
- *         WEIR_ENOENT (deleted), WEIR_ECORRUPT (a part of the stream that
- *         was acknowledged is damaged in the WAL: trim past it first).
+ *         WEIR_ENOENT (deleted), WEIR_EAGAIN (the memory or the WAL is full
+ *         and waits for an upload: retry after a completion, or append with
+ *         WEIR_APPEND_WAIT), WEIR_ECORRUPT (a part of the stream that was
+ *         acknowledged is damaged in the WAL: trim past it first).
  *         Negative, and `done` never runs: WEIR_EINVAL (no `done`, no data,
  *         count 0 or above INT32_MAX, unknown flags), WEIR_ETOOBIG (property
- *         `max_batch`), WEIR_EREADONLY, WEIR_EAGAIN (budget spent: retry
- *         after a completion), WEIR_ECLOSED.
+ *         `max_batch`), WEIR_EREADONLY, WEIR_ECLOSED.
  */
 WEIR_API int weir_append(struct weir_stream *stream, struct weir_append *req);
 

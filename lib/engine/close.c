@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Closing a node, one part after the other; also what a failed open does. */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "engine/fetch.h"
+#include "engine/group.h"
+#include "engine/upload.h"
+
+/** Where closing is. */
+enum phase {
+    PHASE_GROUPS,   /* What was accepted is being written. */
+    PHASE_UPLOAD,   /* A WAL that does not last: all of it is uploaded. */
+    PHASE_WAL,      /* The WAL closes. */
+    PHASE_MANIFEST, /* The manifest closes. */
+    PHASE_STORE,    /* Reader and store close. */
+    PHASE_REST,     /* What they have ended comes back. */
+    PHASE_END
+};
+
+static void post_step(struct weir__close *c)
+{
+    if (c->posted)
+        return;
+    c->posted = 1;
+    c->node->host.env->ops->post(c->node->host.env, &c->step);
+}
+
+void weir__close_step(struct weir *node)
+{
+    if (node->closing != NULL)
+        post_step(node->closing);
+}
+
+/* Requests that wait for something that will not come now. */
+static void fail_waiting(struct weir *node)
+{
+    struct weir_env *env = node->host.env;
+    struct weir_stream *s;
+    size_t at = 0;
+
+    env->ops->timer_stop(env, &node->commits.retry);
+    while ((s = weir__map_next(&node->streams, &at)) != NULL)
+        weir__append_fail_waiting(s, WEIR_ECLOSED);
+    weir__upload_fail_flushes(node, WEIR_ECLOSED);
+    weir__upload_close(node);
+    weir__sweep_close(node);
+    weir__fetch_close(node);
+}
+
+static void flushed(struct weir_req *req, int status)
+{
+    struct weir__close *c = req->ctx;
+
+    if (c->status == 0 && status != WEIR_ECLOSED)
+        c->status = status;
+    c->phase = PHASE_WAL;
+    post_step(c);
+}
+
+/* 1 if acknowledged data would be gone with the WAL. */
+static int must_upload(const struct weir *node)
+{
+    return node->wal != NULL && (node->wal->flags & WEIR_WAL_PERSISTENT) == 0 &&
+           !weir__list_empty(&node->uploads.pending);
+}
+
+static void upload_start(struct weir *node, struct weir__close *c)
+{
+    c->flush = (struct weir_flush){
+        .req = {.done = flushed, .ctx = c, .err = c->err}};
+    weir__upload_last(node, &c->flush);
+}
+
+static void wal_closed(struct weir_wal_req *req, int status)
+{
+    struct weir__close *c = req->ctx;
+
+    if (c->status == 0)
+        c->status = status;
+    c->phase = PHASE_MANIFEST;
+    post_step(c);
+}
+
+static void manifest_closed(struct weir_task *task)
+{
+    struct weir__close *c =
+        WEIR__CONTAINER(task, struct weir__close, manifest_closed);
+
+    c->node->manifest = NULL;
+    c->phase = PHASE_STORE;
+    post_step(c);
+}
+
+static void part_closed(struct weir__close *c)
+{
+    c->parts--;
+    if (c->parts == 0)
+        c->phase = PHASE_REST;
+    post_step(c);
+}
+
+static void reader_closed(struct weir_task *task)
+{
+    part_closed(WEIR__CONTAINER(task, struct weir__close, reader_closed));
+}
+
+static void store_closed(struct weir_task *task)
+{
+    part_closed(WEIR__CONTAINER(task, struct weir__close, store_closed));
+}
+
+static void close_wal(struct weir *node, struct weir__close *c)
+{
+    struct weir_wal *wal = node->wal;
+
+    if (wal == NULL) {
+        c->phase = PHASE_MANIFEST;
+        post_step(c);
+        return;
+    }
+    node->wal = NULL;
+    c->wal = (struct weir_wal_req){.done = wal_closed, .ctx = c, .err = c->err};
+    wal->ops->close(wal, &c->wal);
+}
+
+static void close_manifest(struct weir *node, struct weir__close *c)
+{
+    if (node->manifest == NULL) {
+        c->phase = PHASE_STORE;
+        post_step(c);
+        return;
+    }
+    c->manifest_closed.run = manifest_closed;
+    weir__manifest_close(node->manifest, &c->manifest_closed);
+}
+
+static void close_store(struct weir *node, struct weir__close *c)
+{
+    c->parts = (node->reader != NULL) + (node->store != NULL);
+    c->reader_closed.run = reader_closed;
+    c->store_closed.run = store_closed;
+    if (node->reader != NULL)
+        weir__object_reader_close(node->reader, &c->reader_closed);
+    if (node->store != NULL)
+        node->store->ops->close(node->store, &c->store_closed);
+    node->reader = NULL;
+    node->store = NULL;
+    if (c->parts == 0) {
+        c->phase = PHASE_REST;
+        post_step(c);
+    }
+}
+
+static int rest(const struct weir *node)
+{
+    return node->uploads.job != NULL || node->sweep.busy || node->refreshing ||
+           !weir__list_empty(&node->fetches) ||
+           !weir__list_empty(&node->calls);
+}
+
+/* Each phase starts one thing, whose end posts the next step. */
+static void step(struct weir_task *task)
+{
+    struct weir__close *c = WEIR__CONTAINER(task, struct weir__close, step);
+    struct weir *node = c->node;
+
+    c->posted = 0;
+    switch ((enum phase)c->phase) {
+    case PHASE_GROUPS:
+        if (weir__group_busy(node))
+            return;
+        c->phase = must_upload(node) ? PHASE_UPLOAD : PHASE_WAL;
+        if (c->phase == PHASE_UPLOAD)
+            upload_start(node, c);
+        else
+            post_step(c);
+        return;
+    case PHASE_WAL:
+        c->phase = PHASE_UPLOAD; /* Nothing to do until the WAL is closed. */
+        close_wal(node, c);
+        return;
+    case PHASE_MANIFEST:
+        c->phase = PHASE_UPLOAD;
+        close_manifest(node, c);
+        return;
+    case PHASE_STORE:
+        c->phase = PHASE_UPLOAD;
+        close_store(node, c);
+        return;
+    case PHASE_REST:
+        if (rest(node))
+            return;
+        c->phase = PHASE_END;
+        node->closing = NULL;
+        c->done(c, c->status);
+        return;
+    case PHASE_UPLOAD:
+    case PHASE_END:
+        return;
+    }
+}
+
+static void begin(struct weir_task *task)
+{
+    struct weir__close *c = WEIR__CONTAINER(task, struct weir__close, begin);
+
+    c->node->closing = c;
+    fail_waiting(c->node);
+    post_step(c);
+}
+
+void weir__node_close(struct weir *node, struct weir__close *req)
+{
+    __atomic_store_n(&node->state, WEIR__NODE_CLOSING, __ATOMIC_SEQ_CST);
+    req->node = node;
+    req->phase = PHASE_GROUPS;
+    req->status = 0;
+    req->posted = 0;
+    req->begin.run = begin;
+    req->step.run = step;
+    node->host.env->ops->post(node->host.env, &req->begin);
+}
+
+void weir__node_release(struct weir *node)
+{
+    struct weir_stream *s;
+    size_t at = 0;
+
+    while ((s = weir__map_next(&node->streams, &at)) != NULL)
+        weir__stream_release(s);
+    weir__map_free(&node->streams);
+    weir__log_cache_free(&node->cache);
+    weir_config_free(node->config);
+    weir__free(node->alloc, node);
+}

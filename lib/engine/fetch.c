@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/fetch.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "engine/fetch_result.h"
+
+/* How often a fetch that waits on another node's stream reads the log. */
+#define REFRESH_NS 250000000u
+
+/** What a fetch needs until it is handed to the core: its `impl`. */
+struct fetch_impl {
+    struct weir_task task;
+    struct weir_stream *stream;
+};
+
+/** A fetch under way. */
+struct fetch {
+    struct weir__list link; /* In the node's fetches. */
+    struct weir__list wait; /* In the stream's waiters. */
+    struct weir_stream *stream;
+    struct weir_fetch *req;
+    struct weir__fetch_result *result;
+    struct weir_timer timer;
+    struct weir__block_get get;
+    struct weir_error error;
+    uint64_t next; /* Offset to go on with. */
+    int reading;   /* `get` is under way. */
+    int hurry;     /* The wait is over: give what there is. */
+    int full;      /* One more batch would be too much. */
+    int cached;    /* Something came from the log cache. */
+    int refreshed; /* The manifest was read for it. */
+};
+
+static void step(struct fetch *f);
+
+static struct fetch_impl *impl(const struct weir_fetch *req)
+{
+    return (struct fetch_impl *)(uintptr_t)req->req.impl;
+}
+
+static void fetch_free(struct fetch *f)
+{
+    struct weir *node = f->stream->node;
+
+    node->host.env->ops->timer_stop(node->host.env, &f->timer);
+    weir__list_remove(&f->wait);
+    weir__list_remove(&f->link);
+    weir__result_free(f->result);
+    weir__free(node->alloc, f);
+}
+
+static void count(struct fetch *f, int status)
+{
+    struct weir_stats *stats = &f->stream->node->stats;
+
+    if (status != 0) {
+        stats->fetch_errors++;
+        return;
+    }
+    stats->fetches++;
+    stats->log_cache_hits += (uint64_t)f->cached;
+    stats->fetch_bytes += f->result->bytes;
+}
+
+/* End the fetch: an error only if nothing was found before it. */
+static void end(struct fetch *f, int status)
+{
+    struct weir_fetch *req = f->req;
+    struct weir_stream *s = f->stream;
+    struct weir *node = s->node;
+
+    if (status != 0 && f->result->count != 0 && status != WEIR_ECLOSED)
+        status = 0;
+    count(f, status);
+    req->start = s->start;
+    req->end = s->durable;
+    if (status == 0) {
+        req->batches = f->result->batches;
+        req->count = f->result->count;
+        req->held = f->result;
+        f->result = NULL;
+        s->read_next = f->next;
+    } else {
+        weir__fail_status(&f->error, status);
+        weir__error_copy(req->req.err, &f->error);
+    }
+    fetch_free(f);
+    weir__req_end(&req->req, status);
+    weir__close_step(node);
+}
+
+/* 1 if the batch may not be added any more. */
+static int is_full(struct fetch *f, size_t len)
+{
+    if (f->result->count != 0 && f->result->bytes + len > f->req->max_bytes)
+        f->full = 1;
+    return f->full;
+}
+
+static int add(struct fetch *f, const struct weir_batch *batch)
+{
+    int rc = weir__result_add(f->result, batch);
+
+    if (rc == 0)
+        f->next = batch->base_offset + batch->count;
+    if (f->result->bytes >= f->req->max_bytes)
+        f->full = 1;
+    return rc;
+}
+
+static int add_entry(struct fetch *f, const struct weir__entry *entry)
+{
+    struct weir_batch batch = {0};
+    int rc;
+
+    if (entry->segment == NULL)
+        return weir__fail(&f->error, WEIR_ECORRUPT,
+                          "stream %s: offsets %llu to %llu are damaged in the "
+                          "write-ahead log; trim past them to go on",
+                          f->stream->name, (unsigned long long)entry->base,
+                          (unsigned long long)entry->base + entry->count - 1);
+    rc = weir__result_hold_buf(f->result, entry->segment->buf);
+    if (rc != 0)
+        return rc;
+    batch.base_offset = entry->base;
+    batch.data = entry->segment->buf->data + entry->at;
+    batch.len = entry->len;
+    batch.max_timestamp = entry->max_timestamp;
+    batch.count = entry->count;
+    batch.crc32c = entry->crc32c;
+    return add(f, &batch);
+}
+
+/* Take what the log cache has from `next` on.  1: took something. */
+static int take_cached(struct fetch *f, int *rc)
+{
+    struct weir_stream *s = f->stream;
+    size_t i = weir__entries_find(&s->entries, f->next);
+    int took = 0;
+
+    for (; i < s->entries.count && *rc == 0; i++) {
+        const struct weir__entry *entry = weir__entries_at(&s->entries, i);
+
+        if (entry->base > f->next || entry->base >= s->durable)
+            break;
+        if (is_full(f, entry->len))
+            return 1;
+        *rc = add_entry(f, entry);
+        took = 1;
+        f->cached = 1;
+    }
+    return took;
+}
+
+/* Take what a block has from `next` on. */
+static int take_block(struct fetch *f, struct weir__block *block)
+{
+    uint64_t before = f->next;
+    int rc = 0;
+
+    for (size_t i = 0; i < block->count && rc == 0; i++) {
+        const struct weir_batch *batch = &block->batches[i];
+
+        if (batch->base_offset + batch->count <= f->next)
+            continue;
+        if (batch->base_offset > f->next || is_full(f, batch->len))
+            break;
+        if (f->next == before)
+            rc = weir__result_hold_block(f->result, block);
+        if (rc == 0)
+            rc = add(f, batch);
+    }
+    if (rc == 0 && f->next == before && !f->full)
+        rc = weir__fail(&f->error, WEIR_ECORRUPT,
+                        "stream %s: object %llu does not hold offset %llu",
+                        f->stream->name, (unsigned long long)block->object_id,
+                        (unsigned long long)f->next);
+    return rc;
+}
+
+static void block_done(struct weir__block_get *get, int status)
+{
+    struct fetch *f = get->ctx;
+
+    f->reading = 0;
+    if (status == 0) {
+        status = take_block(f, get->block);
+        weir__block_unref(get->block);
+    } else if (status == WEIR_ENOENT) {
+        status = WEIR_ECORRUPT; /* The manifest says that it is there. */
+        f->error.code = status;
+    }
+    if (status != 0)
+        end(f, status);
+    else
+        step(f);
+}
+
+/* How far to read ahead of this fetch. */
+static size_t ahead(struct fetch *f)
+{
+    struct weir_stream *s = f->stream;
+    const struct weir_config *config = s->node->config;
+    size_t most = (size_t)config->number[WEIR__P_READAHEAD];
+
+    if (f->next != s->read_next && f->result->count == 0)
+        s->ahead = 0;
+    else if (s->ahead == 0)
+        s->ahead = (size_t)config->number[WEIR__P_BLOCK];
+    else
+        s->ahead *= 2;
+    if (s->ahead > most)
+        s->ahead = most;
+    return s->ahead;
+}
+
+/* Ask for the block that holds `next`. */
+static int read_object(struct fetch *f)
+{
+    struct weir_stream *s = f->stream;
+    const struct weir__state *state = weir__manifest_state(s->node->manifest);
+    const struct weir__mstream *m = weir__state_stream(state, s->id);
+    const struct weir__extent *extent = NULL;
+    const struct weir__mobject *object = NULL;
+
+    if (m != NULL)
+        extent = weir__mstream_extent(m, f->next);
+    if (extent != NULL && extent->base <= f->next)
+        object = weir__state_object(state, extent->object_id);
+    if (object == NULL)
+        return weir__fail(&f->error, WEIR_ECORRUPT,
+                          "stream %s: no object holds offset %llu; trim past "
+                          "it to go on",
+                          s->name, (unsigned long long)f->next);
+    f->get.object_id = object->id;
+    f->get.object_size = object->size;
+    f->get.stream_id = s->id;
+    f->get.offset = f->next;
+    f->get.ahead = ahead(f);
+    f->get.done = block_done;
+    f->get.ctx = f;
+    f->get.err = &f->error;
+    f->reading = 1;
+    weir__block_get(s->node->reader, &f->get);
+    return 0;
+}
+
+/* 1 if other nodes append to the stream, as far as this node knows. */
+static int is_foreign(const struct weir_stream *s)
+{
+    return s->node->read_only || s->view.owner != s->node->id;
+}
+
+static void refresh_done(struct weir__refresh *req, int status)
+{
+    struct weir *node = req->ctx;
+    struct weir__list *at = node->fetches.next;
+    struct weir_stream *s;
+    size_t i = 0;
+
+    node->refreshing = 0;
+    if (status == 0)
+        weir__stream_sync_all(node);
+    for (; at != &node->fetches; at = at->next)
+        WEIR__CONTAINER(at, struct fetch, link)->refreshed = 1;
+    while ((s = weir__map_next(&node->streams, &i)) != NULL)
+        weir__fetch_wake(s);
+    weir__close_step(node);
+}
+
+static void refresh(struct weir *node)
+{
+    if (node->refreshing || !weir__node_is_open(node))
+        return;
+    node->refreshing = 1;
+    node->refresh.done = refresh_done;
+    node->refresh.ctx = node;
+    weir__manifest_refresh(node->manifest, &node->refresh);
+}
+
+static void refresh_due(struct weir_timer *timer)
+{
+    refresh(WEIR__CONTAINER(timer, struct weir, refresh_due));
+}
+
+void weir__fetch_init(struct weir *node)
+{
+    node->refresh_due.fire = refresh_due;
+}
+
+/* Wait for data, or for the end of the wait. */
+static void park(struct fetch *f)
+{
+    struct weir_stream *s = f->stream;
+    struct weir *node = s->node;
+    struct weir_env *env = node->host.env;
+
+    if (f->wait.next == &f->wait)
+        weir__list_push(&s->waiters, &f->wait);
+    if (f->timer.slot == 0 && f->req->max_wait > 0 &&
+        f->req->max_wait != WEIR_FOREVER) {
+        f->timer.deadline = env->ops->now(env) + (uint64_t)f->req->max_wait;
+        env->ops->timer_start(env, &f->timer);
+    }
+    if (!is_foreign(s))
+        return;
+    if (!f->refreshed) {
+        refresh(node);
+    } else if (node->refresh_due.slot == 0) {
+        node->refresh_due.deadline = env->ops->now(env) + REFRESH_NS;
+        env->ops->timer_start(env, &node->refresh_due);
+    }
+}
+
+/* Why the fetch cannot go on, or 0. */
+static int obstacle(struct fetch *f)
+{
+    struct weir_stream *s = f->stream;
+
+    if (s->failed == WEIR_ENOENT)
+        return weir__fail(&f->error, WEIR_ENOENT, "stream %s: deleted",
+                          s->name);
+    if (!weir__node_is_open(s->node))
+        return WEIR_ECLOSED;
+    if (f->next >= s->start && f->next <= s->durable)
+        return 0;
+    return weir__fail(&f->error, WEIR_ERANGE,
+                      "stream %s: offset %llu is not in %llu to %llu", s->name,
+                      (unsigned long long)f->next,
+                      (unsigned long long)s->start,
+                      (unsigned long long)s->durable);
+}
+
+/* 1 if the fetch has all that it asked for. */
+static int satisfied(const struct fetch *f)
+{
+    return f->full || f->hurry || f->result->bytes >= f->req->min_bytes ||
+           f->req->max_wait == 0;
+}
+
+/* At the end of a foreign stream the manifest is read once, before anyone is
+ * told that there is no more. */
+static int wants_refresh(const struct fetch *f)
+{
+    const struct weir_stream *s = f->stream;
+
+    return !f->refreshed && !f->hurry && f->next >= s->durable &&
+           s->failed == 0 && is_foreign(s) && f->result->count == 0 &&
+           weir__node_is_open(s->node);
+}
+
+static void step(struct fetch *f)
+{
+    struct weir_stream *s = f->stream;
+    int rc;
+
+    if (f->reading)
+        return;
+    weir__list_remove(&f->wait);
+    if (wants_refresh(f)) {
+        park(f);
+        return;
+    }
+    rc = obstacle(f);
+    while (rc == 0 && !f->full && f->next < s->durable) {
+        if (take_cached(f, &rc) || rc != 0)
+            continue;
+        rc = read_object(f);
+        if (rc == 0)
+            return;
+    }
+    if (rc != 0 || satisfied(f))
+        end(f, rc);
+    else
+        park(f);
+}
+
+void weir__fetch_wake(struct weir_stream *s)
+{
+    struct weir__list woken;
+    struct weir__list *at;
+
+    weir__list_init(&woken);
+    while ((at = weir__list_pop(&s->waiters)) != NULL)
+        weir__list_push(&woken, at);
+    while ((at = weir__list_pop(&woken)) != NULL)
+        step(WEIR__CONTAINER(at, struct fetch, wait));
+}
+
+static void waited(struct weir_timer *timer)
+{
+    struct fetch *f = WEIR__CONTAINER(timer, struct fetch, timer);
+
+    f->hurry = 1;
+    step(f);
+}
+
+static struct fetch *fetch_new(struct weir_stream *s, struct weir_fetch *req)
+{
+    const struct weir_alloc *alloc = s->node->alloc;
+    struct fetch *f = weir__calloc(alloc, 1, sizeof(*f));
+
+    if (f == NULL)
+        return NULL;
+    f->result = weir__calloc(alloc, 1, sizeof(*f->result));
+    if (f->result == NULL) {
+        weir__free(alloc, f);
+        return NULL;
+    }
+    f->result->alloc = alloc;
+    f->stream = s;
+    f->req = req;
+    f->next = req->offset == WEIR_OFFSET_END ? s->durable : req->offset;
+    f->timer.fire = waited;
+    weir__list_init(&f->wait);
+    weir__list_push(&s->node->fetches, &f->link);
+    return f;
+}
+
+static void fetch_run(struct weir_task *task)
+{
+    struct weir_fetch *req =
+        WEIR__CONTAINER(weir__req_of(task), struct weir_fetch, req);
+    struct fetch *f = fetch_new(impl(req)->stream, req);
+
+    if (f == NULL)
+        weir__req_end(&req->req, WEIR_ENOMEM);
+    else
+        step(f);
+}
+
+int weir_fetch(struct weir_stream *s, struct weir_fetch *req)
+{
+    int rc;
+
+    if (s == NULL || req == NULL || req->req.done == NULL)
+        return WEIR_EINVAL;
+    if (req->max_wait < 0)
+        return weir__fail(req->req.err, WEIR_EINVAL,
+                          "fetch %s: max_wait is negative", s->name);
+    rc = weir__node_enter(s->node);
+    if (rc != 0)
+        return weir__fail_status(req->req.err, rc);
+    req->batches = NULL;
+    req->count = 0;
+    req->held = NULL;
+    if (weir__stream_status(s) == WEIR_ECLOSED) {
+        rc = weir__fail(req->req.err, WEIR_ECLOSED, "fetch %s: closed",
+                        s->name);
+    } else {
+        impl(req)->stream = s;
+        rc = weir__node_post(s->node, &req->req, fetch_run);
+    }
+    weir__node_leave(s->node);
+    return rc;
+}
+
+static int fetch_start(void *stream, struct weir_req *req)
+{
+    return weir_fetch(stream, WEIR__CONTAINER(req, struct weir_fetch, req));
+}
+
+int weir_fetch_sync(struct weir_stream *s, struct weir_fetch *req)
+{
+    if (s == NULL || req == NULL)
+        return WEIR_EINVAL;
+    return weir__call_sync(s->node, &req->req, fetch_start, s);
+}
+
+void weir_fetch_release(struct weir_fetch *req)
+{
+    if (req == NULL)
+        return;
+    weir__result_free(req->held);
+    req->held = NULL;
+    req->batches = NULL;
+    req->count = 0;
+}
+
+/** Carries a cancellation to the core. */
+struct cancel {
+    struct weir_task task;
+    struct weir *node;
+    struct weir_fetch *req;
+};
+
+static void cancel_run(struct weir_task *task)
+{
+    struct cancel *c = WEIR__CONTAINER(task, struct cancel, task);
+    struct weir__list *at = c->node->fetches.next;
+
+    for (; at != &c->node->fetches; at = at->next) {
+        struct fetch *f = WEIR__CONTAINER(at, struct fetch, link);
+
+        if (f->req != c->req)
+            continue;
+        f->hurry = 1;
+        step(f);
+        break;
+    }
+    weir__free(c->node->alloc, c);
+}
+
+void weir_fetch_cancel(struct weir_stream *s, struct weir_fetch *req)
+{
+    struct cancel *c;
+
+    if (s == NULL || weir__node_enter(s->node) != 0)
+        return;
+    c = weir__calloc(s->node->alloc, 1, sizeof(*c));
+    if (c != NULL) {
+        c->task.run = cancel_run;
+        c->node = s->node;
+        c->req = req;
+        s->node->host.env->ops->post(s->node->host.env, &c->task);
+    }
+    weir__node_leave(s->node);
+}
+
+void weir__fetch_close(struct weir *node)
+{
+    struct weir__list *at = node->fetches.next;
+
+    node->host.env->ops->timer_stop(node->host.env, &node->refresh_due);
+    while (at != &node->fetches) {
+        struct fetch *f = WEIR__CONTAINER(at, struct fetch, link);
+
+        at = at->next;
+        if (!f->reading)
+            end(f, WEIR_ECLOSED);
+    }
+}
+
+int weir__fetch_reads(const struct weir *node, uint64_t object_id)
+{
+    const struct weir__list *at = node->fetches.next;
+
+    for (; at != &node->fetches; at = at->next) {
+        const struct fetch *f =
+            (const struct fetch *)(const void *)at; /* `link` is first. */
+
+        if (f->reading && f->get.object_id == object_id)
+            return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Fetches: from the log cache, from the block cache, from objects.
+ */
+#ifndef WEIR_ENGINE_FETCH_H
+#define WEIR_ENGINE_FETCH_H
+
+#include "engine/node.h"
+
+/** New data, a new start, or the end of the stream: look at who waits. */
+void weir__fetch_wake(struct weir_stream *stream);
+/** End every fetch with WEIR_ECLOSED, except those that a store still owes
+ * an answer. */
+void weir__fetch_close(struct weir *node);
+/** Objects that a fetch is reading are not to be removed. */
+int weir__fetch_reads(const struct weir *node, uint64_t object_id);
+/** What foreign streams wait for: begins at open. */
+void weir__fetch_init(struct weir *node);
+
+#endif

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/group.h"
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/fetch.h"
+#include "engine/upload.h"
+#include "format/wal_record.h"
+
+/* Pieces of memory that one write may gather. */
+#define GROUP_PIECES 16
+
+/** What one write makes durable. */
+struct weir__group {
+    struct weir__list link;
+    struct weir *node;
+    struct weir_append *first;
+    struct weir_append *last;
+    uint64_t position;
+    struct weir__segment *segments[GROUP_PIECES];
+    struct weir_iov iov[GROUP_PIECES];
+    size_t pieces;
+    struct weir_wal_write write;
+    struct weir_error error;
+};
+
+static void kick(struct weir_task *task);
+
+void weir__group_init(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+
+    q->kick.run = kick;
+    q->position = node->wal->end;
+    q->durable = node->wal->end;
+}
+
+int weir__group_busy(const struct weir *node)
+{
+    return node->commits.open != NULL ||
+           !weir__list_empty(&node->commits.groups);
+}
+
+/* The pieces are not needed for the write any more. */
+static void group_free(struct weir__group *g)
+{
+    for (size_t i = 0; i < g->pieces; i++)
+        g->segments[i]->pending--;
+    weir__free(g->node->alloc, g);
+}
+
+void weir__group_free(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+    struct weir__list *at;
+
+    while ((at = weir__list_pop(&q->groups)) != NULL)
+        group_free(WEIR__CONTAINER(at, struct weir__group, link));
+    if (q->open != NULL)
+        group_free(q->open);
+    q->open = NULL;
+}
+
+static struct weir__group *group_new(struct weir *node, uint64_t position)
+{
+    struct weir__group *g = weir__calloc(node->alloc, 1, sizeof(*g));
+
+    if (g == NULL)
+        return NULL;
+    weir__list_init(&g->link);
+    g->node = node;
+    g->position = position;
+    return g;
+}
+
+/* Fill with zeros up to the next multiple of the alignment, so that the last
+ * piece is whole, and go on behind it. */
+static void pad(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+    struct weir__group *g = q->open;
+    uint64_t to = weir__round_up(q->position, node->wal->align);
+    size_t n = (size_t)(to - q->position);
+    struct weir__segment *segment;
+
+    if (g == NULL || g->pieces == 0 || n == 0)
+        return;
+    segment = g->segments[g->pieces - 1];
+    memset(segment->buf->data + (q->position - segment->position), 0, n);
+    g->iov[g->pieces - 1].len += n;
+    segment->used += n;
+    q->position = to;
+}
+
+static void group_close(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+
+    pad(node);
+    weir__list_push(&q->groups, &q->open->link);
+    q->open = NULL;
+}
+
+/* 1 if the open group cannot take `size` more bytes. */
+static int group_full(const struct weir *node, size_t size)
+{
+    const struct weir__commit_queue *q = &node->commits;
+    const struct weir__group *g = q->open;
+
+    if (g == NULL)
+        return 0;
+    return q->position - g->position + size + 2 * node->wal->align >
+               node->wal->max_group ||
+           g->pieces == GROUP_PIECES;
+}
+
+/* 1 if the WAL has room for `size` bytes more. */
+static int wal_has_room(const struct weir *node, uint64_t position, size_t size)
+{
+    const struct weir_wal *wal = node->wal;
+    uint64_t end = weir__round_up(position, wal->align);
+
+    end = weir__round_up(end + size, wal->align);
+    return end - wal->begin <= wal->capacity;
+}
+
+/* Make the open group, the current segment and the position such that a
+ * record of `size` bytes can be written at once. */
+static int make_place(struct weir *node, size_t size)
+{
+    struct weir__commit_queue *q = &node->commits;
+    uint64_t position = q->position;
+    int rc;
+
+    if (size + 2 * node->wal->align > node->wal->capacity ||
+        size + 2 * node->wal->align > node->wal->max_group)
+        return WEIR_ETOOBIG;
+    if (!wal_has_room(node, position, size))
+        return WEIR_EAGAIN;
+    if (group_full(node, size)) {
+        group_close(node);
+        position = q->position;
+    }
+    if (!weir__log_cache_fits(&node->cache, position, size)) {
+        position = weir__round_up(position, node->wal->align);
+        rc = weir__log_cache_reserve(&node->cache, position, size);
+        if (rc != 0)
+            return rc;
+        pad(node);
+        q->position = position;
+    }
+    if (q->open == NULL)
+        q->open = group_new(node, q->position);
+    return q->open == NULL ? WEIR_ENOMEM : 0;
+}
+
+/* Make the record's bytes part of the open group. */
+static void piece_extend(struct weir *node, size_t size)
+{
+    struct weir__commit_queue *q = &node->commits;
+    struct weir__segment *segment = node->cache.current;
+    struct weir__group *g = q->open;
+    size_t i = g->pieces;
+
+    if (i == 0 || g->segments[i - 1] != segment) {
+        g->segments[i] = segment;
+        g->iov[i].data =
+            segment->buf->data + (q->position - segment->position);
+        g->iov[i].len = 0;
+        g->pieces++;
+        segment->pending++;
+        i++;
+    }
+    g->iov[i - 1].len += size;
+    segment->used += size;
+    q->position += size;
+}
+
+/* Write the record; the payload's one copy is here. */
+static uint32_t encode(struct weir_stream *s, const struct weir_append *req,
+                       unsigned char *to, size_t size)
+{
+    const struct weir *node = s->node;
+    struct weir__wal_header header = {0};
+    size_t end = WEIR__WAL_RECORD_HEADER + req->len;
+
+    header.type = WEIR__WAL_BATCH;
+    header.wal_id = node->wal->id;
+    header.epoch = node->wal->epoch;
+    header.position = node->commits.position;
+    header.durable = node->commits.open->position;
+    header.stream_id = s->id;
+    header.base_offset = s->next;
+    header.max_timestamp = req->max_timestamp;
+    header.stream_epoch = s->epoch;
+    header.count = req->count;
+    header.len = (uint32_t)req->len;
+    header.crc32c = weir__crc32c_copy(0, to + WEIR__WAL_RECORD_HEADER,
+                                      req->data, req->len);
+    weir__wal_header_encode(to, &header);
+    memset(to + end, 0, size - end);
+    return header.crc32c;
+}
+
+static void group_add(struct weir__group *g, struct weir_append *req)
+{
+    weir__append_link(req, NULL);
+    if (g->first == NULL)
+        g->first = req;
+    else
+        weir__append_link(g->last, req);
+    g->last = req;
+}
+
+/* Post the task that writes, unless the end of a write will. */
+static void kick_later(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+
+    if (q->writing || q->kick_posted)
+        return;
+    q->kick_posted = 1;
+    node->host.env->ops->post(node->host.env, &q->kick);
+}
+
+int weir__group_place(struct weir_stream *s, struct weir_append *req)
+{
+    struct weir *node = s->node;
+    struct weir__commit_queue *q = &node->commits;
+    size_t size = (size_t)weir__wal_record_size(req->len);
+    struct weir__entry entry = {0};
+    struct weir__segment *segment;
+    int rc;
+
+    if (q->poisoned)
+        return WEIR_EPOISONED;
+    rc = make_place(node, size);
+    if (rc != 0)
+        return rc;
+    segment = node->cache.current;
+    entry.base = s->next;
+    entry.max_timestamp = req->max_timestamp;
+    entry.segment = segment;
+    entry.at = (uint32_t)(q->position - segment->position) +
+               WEIR__WAL_RECORD_HEADER;
+    entry.len = (uint32_t)req->len;
+    entry.count = req->count;
+    rc = weir__segment_add(segment, node->alloc, s);
+    if (rc == 0) {
+        rc = weir__entries_push(&s->entries, node->alloc, &entry);
+        if (rc != 0)
+            segment->pending--;
+    }
+    if (rc != 0) {
+        kick_later(node); /* An open group may be empty: kick ends it. */
+        return rc;
+    }
+    weir__entries_at(&s->entries, s->entries.count - 1)->crc32c =
+        encode(s, req, segment->buf->data + (q->position - segment->position),
+               size);
+    piece_extend(node, size);
+    group_add(q->open, req);
+    req->base_offset = s->next;
+    s->next += req->count;
+    kick_later(node);
+    return 0;
+}
+
+/* Acknowledge one append of a durable group. */
+static void acknowledge(struct weir_append *req, struct weir__list *woken)
+{
+    struct weir_stream *s = weir__append_stream(req);
+    struct weir_stats *stats = &s->node->stats;
+
+    if (s->failed == WEIR_ENOENT)
+        return;
+    s->durable = req->base_offset + req->count;
+    weir__stream_pending(s, req->len);
+    stats->appends++;
+    stats->append_bytes += req->len;
+    if (s->woken_link.next == &s->woken_link)
+        weir__list_push(woken, &s->woken_link);
+}
+
+/* What an append whose group is durable ends with. */
+static int ack_status(const struct weir_stream *s)
+{
+    if (s->failed == WEIR_EFENCED)
+        return WEIR_EUNKNOWN; /* The new owner may have found it. */
+    return s->failed;
+}
+
+static void group_acknowledge(struct weir__group *g)
+{
+    struct weir *node = g->node;
+    struct weir_append *req, *next;
+    struct weir__list woken, *at;
+
+    weir__list_init(&woken);
+    for (req = g->first; req != NULL; req = weir__append_next(req))
+        acknowledge(req, &woken);
+    for (at = woken.next; at != &woken; at = at->next)
+        weir__stream_publish(
+            WEIR__CONTAINER(at, struct weir_stream, woken_link));
+    for (req = g->first; req != NULL; req = next) {
+        next = weir__append_next(req);
+        weir__append_end(req, ack_status(weir__append_stream(req)));
+    }
+    while ((at = weir__list_pop(&woken)) != NULL)
+        weir__fetch_wake(WEIR__CONTAINER(at, struct weir_stream, woken_link));
+    group_free(g);
+    weir__upload_look(node);
+    weir__append_retry(node);
+}
+
+/* Take an append's offset back: the newest of its stream. */
+static void withdraw(struct weir_append *req)
+{
+    struct weir_stream *s = weir__append_stream(req);
+    struct weir__entry *entry;
+
+    if (s->failed == WEIR_ENOENT || s->entries.count == 0)
+        return;
+    entry = weir__entries_at(&s->entries, s->entries.count - 1);
+    if (entry->base < s->durable)
+        return;
+    entry->segment->pending--;
+    s->entries.count--;
+}
+
+/* Append `g`'s requests to a list, and take their offsets back. */
+static void group_withdraw(struct weir__group *g)
+{
+    struct weir_append *req;
+
+    for (req = g->first; req != NULL; req = weir__append_next(req))
+        withdraw(req);
+    for (req = g->first; req != NULL; req = weir__append_next(req)) {
+        struct weir_stream *s = weir__append_stream(req);
+
+        if (s->failed != WEIR_ENOENT)
+            s->next = s->durable;
+    }
+}
+
+static void group_fail(struct weir__group *g, int status)
+{
+    struct weir_append *req, *next;
+
+    for (req = g->first; req != NULL; req = next) {
+        next = weir__append_next(req);
+        weir__error_copy(req->req.err, &g->error);
+        weir__append_end(req, status);
+    }
+    group_free(g);
+}
+
+/* A write has failed.  It and all behind it go; if the log can go on, the
+ * next record comes where the failed write was to be. */
+static void write_failed(struct weir__group *g, int status)
+{
+    struct weir *node = g->node;
+    struct weir__commit_queue *q = &node->commits;
+    struct weir__list failed, *at;
+    int later = status;
+
+    weir__log(node->host.log, WEIR_LOG_ERROR, "node %u: write-ahead log: %s",
+              node->id, g->error.text);
+    if (status == WEIR_EUNKNOWN || status == WEIR_EPOISONED) {
+        q->poisoned = 1;
+        later = WEIR_EPOISONED;
+    }
+    if (q->open != NULL)
+        group_close(node);
+    weir__list_init(&failed);
+    weir__list_push(&failed, &g->link);
+    while ((at = weir__list_pop(&q->groups)) != NULL)
+        weir__list_push(&failed, at);
+    for (at = failed.prev; at != &failed; at = at->prev)
+        group_withdraw(WEIR__CONTAINER(at, struct weir__group, link));
+    q->position = g->position;
+    node->cache.current = NULL;
+    while ((at = weir__list_pop(&failed)) != NULL) {
+        struct weir__group *each =
+            WEIR__CONTAINER(at, struct weir__group, link);
+
+        if (each != g)
+            each->error = g->error;
+        group_fail(each, each == g ? status : later);
+    }
+    weir__append_retry(node);
+}
+
+static void write_next(struct weir *node);
+
+static void write_done(struct weir_wal_write *write, int status)
+{
+    struct weir__group *g = write->ctx;
+    struct weir *node = g->node;
+    struct weir__commit_queue *q = &node->commits;
+
+    q->writing = 0;
+    weir__list_remove(&g->link);
+    if (status != 0) {
+        weir__fail_status(&g->error, status);
+        write_failed(g, status);
+    } else {
+        q->durable = g->position + write->len;
+        node->stats.wal_writes++;
+        node->stats.wal_bytes += write->len;
+        write_next(node);
+        group_acknowledge(g);
+    }
+    weir__close_step(node);
+}
+
+/* Write the oldest closed group, or close the open one and write that. */
+static void write_next(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+    struct weir__group *g;
+
+    if (q->writing)
+        return;
+    if (weir__list_empty(&q->groups)) {
+        if (q->open == NULL)
+            return;
+        if (q->open->pieces == 0) {
+            group_free(q->open);
+            q->open = NULL;
+            return;
+        }
+        group_close(node);
+    }
+    g = WEIR__CONTAINER(q->groups.next, struct weir__group, link);
+    q->writing = 1;
+    g->write.position = g->position;
+    g->write.iov = g->iov;
+    g->write.iov_count = g->pieces;
+    for (size_t i = 0; i < g->pieces; i++)
+        g->write.len += g->iov[i].len;
+    g->write.done = write_done;
+    g->write.ctx = g;
+    g->write.err = &g->error;
+    node->wal->ops->write(node->wal, &g->write);
+}
+
+static void kick(struct weir_task *task)
+{
+    struct weir *node = WEIR__CONTAINER(task, struct weir, commits.kick);
+
+    node->commits.kick_posted = 0;
+    write_next(node);
+    weir__close_step(node);
+}
+
+void weir__group_trim(struct weir *node)
+{
+    uint64_t needed;
+
+    if (node->wal == NULL)
+        return;
+    needed = weir__log_cache_needed(&node->cache, node->commits.durable);
+    if (needed > node->wal->begin)
+        node->wal->ops->trim(node->wal, needed);
+    weir__append_retry(node);
+}

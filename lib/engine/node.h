@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Inside view of a node.  Everything here belongs to the core, unless it is
+ * marked atomic.
+ */
+#ifndef WEIR_ENGINE_NODE_H
+#define WEIR_ENGINE_NODE_H
+
+#include "base/config.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/log_cache.h"
+#include "engine/stream.h"
+#include "manifest/manifest.h"
+#include "object/object.h"
+#include <weir/node.h>
+#include <weir/stats.h>
+
+/** What a node lives through. */
+enum weir__node_state {
+    WEIR__NODE_OPENING,
+    WEIR__NODE_OPEN,
+    WEIR__NODE_CLOSING,
+    WEIR__NODE_CLOSED
+};
+
+struct weir__group;
+struct weir__upload;
+struct weir__open;
+struct weir__close;
+
+/** Group commit: what is gathered, what is being written. */
+struct weir__commit_queue {
+    struct weir__list groups;   /* Closed groups, first one in flight. */
+    struct weir__group *open;   /* Gathers; NULL if nothing does. */
+    struct weir_task kick;      /* Writes what this turn has gathered. */
+    int kick_posted;
+    int writing;                /* A write is in flight. */
+    int poisoned;               /* The log has failed: nothing more. */
+    uint64_t position;          /* Where the next record goes. */
+    uint64_t durable;           /* All positions below are durable. */
+    struct weir__list starved;  /* Streams with appends that want room. */
+    struct weir_timer retry;    /* Looks for room again. */
+};
+
+/** What uploads need to remember from one to the next. */
+struct weir__upload_state {
+    struct weir__upload *job;   /* Under way, or NULL. */
+    struct weir__list pending;  /* Streams with something to upload. */
+    struct weir__list flushes;  /* Flush requests, oldest first. */
+    struct weir_timer due;      /* Age of the oldest pending batch. */
+    struct weir_timer backoff;  /* After a failure. */
+    uint64_t pending_bytes;     /* Acknowledged payload not in objects. */
+    uint64_t flush_round;       /* Counts flush requests. */
+    uint64_t next_id;           /* Reserved object ids: [next, end). */
+    uint64_t end_id;
+    unsigned failures;          /* In a row. */
+};
+
+/** Removal of dead objects. */
+struct weir__sweep {
+    struct weir_timer due;
+    struct weir_store_req del;
+    struct weir__commit commit;
+    struct weir__op op;
+    uint64_t ids[64]; /* Removed from the store, to be committed. */
+    size_t count;
+    size_t at;
+    int busy;
+    char key[64];
+};
+
+struct weir {
+    const struct weir_alloc *alloc;
+    struct weir_config *config; /* A copy of its own. */
+    struct weir_host host;
+    int own_env;
+    int state; /* enum weir__node_state; atomic. */
+    int users;   /* Calls that are inside and do not block; atomic. */
+    int blocked; /* Calls that wait for the core, or drive it; atomic. */
+    int read_only;
+    uint32_t id;
+    uint64_t epoch;
+
+    struct weir_store *backing; /* The store as opened. */
+    struct weir_store *store;   /* The same, counted. */
+    struct weir__manifest *manifest;
+    struct weir__object_reader *reader;
+    struct weir_wal *wal; /* NULL for a read-only node. */
+
+    struct weir__map streams; /* By id: every handle there ever was. */
+    struct weir__log_cache cache;
+    struct weir__commit_queue commits;
+    struct weir__upload_state uploads;
+    struct weir__sweep sweep;
+    struct weir__list fetches; /* Every fetch that was accepted. */
+    struct weir__list calls;   /* Other requests that wait for a commit. */
+    struct weir_timer refresh_due; /* While fetches wait on foreign streams. */
+    struct weir__refresh refresh;
+    int refreshing;
+
+    struct weir_stats stats;
+    struct weir__close *closing;
+};
+
+/** 1 if requests are still taken. */
+int weir__node_is_open(const struct weir *node);
+
+/** Begin a call from outside: 0, or WEIR_ECLOSED; end it with `leave`.
+ * Nothing in between may block. */
+int weir__node_enter(struct weir *node);
+void weir__node_leave(struct weir *node);
+/** The same for a call that may block. */
+int weir__node_enter_blocking(struct weir *node);
+void weir__node_leave_blocking(struct weir *node);
+
+/** Hand a request to the core: `run` gets it there. */
+int weir__node_post(struct weir *node, struct weir_req *req,
+                    void (*run)(struct weir_task *task));
+/** The request that `weir__node_post` was given. */
+struct weir_req *weir__req_of(struct weir_task *task);
+/** End a request: fill in its error, call `done`. */
+void weir__req_end(struct weir_req *req, int status);
+
+/** The blocking form of `start(target, req)`. */
+int weir__call_sync(struct weir *node, struct weir_req *req,
+                    int (*start)(void *target, struct weir_req *req),
+                    void *target);
+
+/** Asks for a node, without blocking: for the simulator. */
+struct weir__open_req {
+    const struct weir_config *config;
+    void (*done)(struct weir__open_req *req, int status);
+    void *ctx;
+    struct weir_error *err; /* May be NULL. */
+    struct weir *node;      /* Out. */
+};
+
+/** Start to open a node; refused at once with a negative status.  In the
+ * core, or while nobody drives. */
+int weir__node_open(struct weir__open_req *req);
+
+/** Asks for a node to be closed, without blocking. */
+struct weir__close {
+    void (*done)(struct weir__close *req, int status);
+    void *ctx;
+    struct weir_error *err; /* May be NULL. */
+    int status;
+    /* Private. */
+    struct weir_task begin;
+    struct weir_task step;
+    int posted;
+    int phase;
+    int parts; /* Still open: reader, store. */
+    struct weir_task reader_closed;
+    struct weir_task store_closed;
+    struct weir_task manifest_closed;
+    struct weir_wal_req wal;
+    struct weir_flush flush;
+    struct weir *node;
+};
+
+/** Begin to close.  `done` runs in the core, once nothing refers to the node
+ * any more; free it then with `weir__node_release`. */
+void weir__node_close(struct weir *node, struct weir__close *req);
+/** Free a closed node's memory. */
+void weir__node_release(struct weir *node);
+/** Look whether closing can go on: called when something ended. */
+void weir__close_step(struct weir *node);
+
+/** Recover the next run of the WAL's records; `done` when there are no more. */
+void weir__recover_start(struct weir *node, struct weir__open *open);
+/** Called by the recovery at its end. */
+void weir__open_recovered(struct weir__open *open, int status);
+
+/** The store of the configuration, opened; counted in `stats`. */
+int weir__backend_store(struct weir *node, struct weir_error *err);
+/** The function that opens the configuration's WAL, and its context. */
+weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx,
+                                    struct weir_error *err);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a node: store, manifest, WAL, node epoch, recovery. */
+#include "engine/open.h"
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/fetch.h"
+#include "engine/group.h"
+#include "engine/upload.h"
+#include "format/wal_record.h"
+
+/* Bytes in one group, unless one batch needs more. */
+#define GROUP_BYTES (4u << 20)
+/* Alignment of the log cache where there is no WAL. */
+#define PAGE 4096
+
+static void open_free(struct weir__open *open, int status)
+{
+    struct weir__open_req *req = open->req;
+    struct weir *node = open->node;
+
+    if (status != 0) {
+        weir__fail_status(&open->error, status);
+        weir__error_copy(req->err, &open->error);
+    }
+    weir__free(node->alloc, open);
+    req->node = node; /* On failure too: its memory is to be released. */
+    req->done(req, status);
+}
+
+static void closed(struct weir__close *close, int status)
+{
+    struct weir__open *open = close->ctx;
+
+    (void)status;
+    open_free(open, open->status);
+}
+
+/* What was opened is closed again. */
+static void open_fail(struct weir__open *open, int status)
+{
+    open->status = status;
+    open->close.done = closed;
+    open->close.ctx = open;
+    weir__node_close(open->node, &open->close);
+}
+
+static void open_end(struct weir__open *open)
+{
+    struct weir *node = open->node;
+    struct weir_stream *s;
+    size_t at = 0;
+
+    while ((s = weir__map_next(&node->streams, &at)) != NULL)
+        weir__stream_publish(s);
+    __atomic_store_n(&node->state, WEIR__NODE_OPEN, __ATOMIC_SEQ_CST);
+    weir__log(node->host.log, WEIR_LOG_INFO,
+              "node %u: open under epoch %llu, %llu batches recovered", node->id,
+              (unsigned long long)node->epoch,
+              (unsigned long long)node->stats.recovered_batches);
+    if (!node->read_only) {
+        weir__upload_look(node);
+        weir__sweep_look(node);
+    }
+    open_free(open, 0);
+}
+
+static void wal_started(struct weir_wal_req *req, int status)
+{
+    struct weir__open *open = req->ctx;
+
+    if (status != 0) {
+        open_fail(open, status);
+        return;
+    }
+    weir__group_init(open->node);
+    open_end(open);
+}
+
+static void epoch_granted(struct weir__commit *commit, int status)
+{
+    struct weir__open *open = commit->ctx;
+    struct weir *node = open->node;
+
+    if (status == 0)
+        status = open->op.status;
+    if (status == 0 && open->op.u.node_open.epoch != node->epoch)
+        status = weir__fail(&open->error, WEIR_EFENCED,
+                            "node %u was opened by another process at the "
+                            "same time",
+                            node->id);
+    if (status != 0) {
+        open_fail(open, status);
+        return;
+    }
+    weir__manifest_set_epoch(node->manifest, node->epoch);
+    open->start = (struct weir_wal_req){
+        .done = wal_started, .ctx = open, .err = &open->error};
+    node->wal->ops->start(node->wal, &open->start);
+}
+
+/* Only now, with the WAL in our hands and readable, may a former process be
+ * fenced. */
+void weir__open_recovered(struct weir__open *open, int status)
+{
+    if (status != 0) {
+        open_fail(open, status);
+        return;
+    }
+    open->op = (struct weir__op){.kind = WEIR__OP_NODE_OPEN};
+    open->op.u.node_open.node_id = open->node->id;
+    open->commit = (struct weir__commit){.ops = &open->op,
+                                         .count = 1,
+                                         .done = epoch_granted,
+                                         .ctx = open,
+                                         .err = &open->error};
+    weir__manifest_commit(open->node->manifest, &open->commit);
+}
+
+static int cache_init(struct weir *node, size_t align)
+{
+    const struct weir_config *config = node->config;
+
+    return weir__log_cache_init(
+        &node->cache, node->alloc,
+        (size_t)config->number[WEIR__P_LOG_CACHE],
+        (size_t)config->number[WEIR__P_SEGMENT], align);
+}
+
+static void wal_opened(struct weir_wal_open *req, int status)
+{
+    struct weir__open *open = req->ctx;
+    struct weir *node = open->node;
+
+    if (status == 0) {
+        node->wal = req->wal;
+        status = cache_init(node, node->wal->align);
+    }
+    if (status != 0)
+        open_fail(open, status);
+    else
+        weir__recover_start(node, open);
+}
+
+static void wal_open(struct weir__open *open, const unsigned char *cluster)
+{
+    struct weir *node = open->node;
+    const struct weir_config *config = node->config;
+    uint64_t largest = weir__wal_record_size(
+        (uint64_t)config->number[WEIR__P_MAX_BATCH]);
+    weir_wal_open_fn *fn =
+        weir__backend_wal(node, &open->wal.open_ctx, &open->error);
+
+    if (fn == NULL) {
+        open_fail(open, WEIR_EINVAL);
+        return;
+    }
+    largest = weir__round_up(largest, 65536) + 4 * 65536;
+    open->wal.host = &node->host;
+    open->wal.uri = weir__config_text(config, WEIR__P_WAL);
+    memcpy(open->wal.owner.cluster, cluster, 16);
+    open->wal.owner.epoch = node->epoch;
+    open->wal.owner.node_id = node->id;
+    open->wal.max_group =
+        largest > GROUP_BYTES ? (uint32_t)largest : GROUP_BYTES;
+    open->wal.done = wal_opened;
+    open->wal.ctx = open;
+    open->wal.err = &open->error;
+    fn(&open->wal);
+}
+
+static int reader_open(struct weir *node, const unsigned char *cluster,
+                       struct weir_error *err)
+{
+    struct weir__object_reader_config config = {.host = &node->host,
+                                                .store = node->store};
+
+    memcpy(config.cluster, cluster, sizeof(config.cluster));
+    config.block_cache = (size_t)node->config->number[WEIR__P_BLOCK_CACHE];
+    config.index_cache = (size_t)node->config->number[WEIR__P_INDEX_CACHE];
+    return weir__object_reader_open(&node->reader, &config, err);
+}
+
+static void manifest_opened(struct weir__manifest_open *req, int status)
+{
+    struct weir__open *open = req->ctx;
+    struct weir *node = open->node;
+    const struct weir__state *state;
+
+    if (status != 0) {
+        open_fail(open, status);
+        return;
+    }
+    node->manifest = req->manifest;
+    state = weir__manifest_state(node->manifest);
+    status = reader_open(node, weir__state_cluster(state), &open->error);
+    if (status == 0 && node->read_only)
+        status = cache_init(node, PAGE);
+    if (status != 0) {
+        open_fail(open, status);
+    } else if (node->read_only) {
+        open_end(open);
+    } else {
+        node->epoch = weir__state_node_epoch(state, node->id) + 1;
+        wal_open(open, weir__state_cluster(state));
+    }
+}
+
+/* A commit of another node may have changed any stream. */
+static void applied(void *ctx)
+{
+    struct weir *node = ctx;
+    uint64_t commits, conflicts;
+
+    if (node->manifest == NULL || !weir__node_is_open(node))
+        return;
+    weir__manifest_counts(node->manifest, &commits, &conflicts);
+    node->stats.commits = commits;
+    if (conflicts != node->stats.commit_conflicts) {
+        node->stats.commit_conflicts = conflicts;
+        weir__stream_sync_all(node);
+    }
+}
+
+static int begin(struct weir__open *open)
+{
+    struct weir *node = open->node;
+    const char *uri = weir__config_text(node->config, WEIR__P_MANIFEST);
+    int rc;
+
+    if (strcmp(uri, "store:") != 0)
+        return weir__fail(&open->error, WEIR_EINVAL,
+                          "manifest: %s: expected store:", uri);
+    rc = weir__backend_store(node, &open->error);
+    if (rc == 0)
+        rc = weir__mlog_store_open(&open->manifest.log, &node->host,
+                                   node->store, &open->error);
+    if (rc != 0)
+        return rc;
+    open->manifest.host = &node->host;
+    open->manifest.node_id = node->id;
+    open->manifest.snapshot_commits =
+        (uint32_t)node->config->number[WEIR__P_SNAPSHOT_COMMITS];
+    open->manifest.read_only = node->read_only;
+    open->manifest.applied = applied;
+    open->manifest.applied_ctx = node;
+    open->manifest.done = manifest_opened;
+    open->manifest.ctx = open;
+    open->manifest.err = &open->error;
+    weir__manifest_open(&open->manifest);
+    return 0;
+}
+
+static void begin_run(struct weir_task *task)
+{
+    struct weir__open *open = WEIR__CONTAINER(task, struct weir__open, begin);
+    int rc = begin(open);
+
+    if (rc != 0)
+        open_fail(open, rc);
+}
+
+static void node_init(struct weir *node, const struct weir_config *config)
+{
+    node->streams.alloc = node->alloc;
+    node->id = (uint32_t)config->number[WEIR__P_NODE_ID];
+    node->read_only = config->number[WEIR__P_READ_ONLY] != 0;
+    weir__list_init(&node->commits.groups);
+    weir__list_init(&node->commits.starved);
+    weir__list_init(&node->uploads.pending);
+    weir__list_init(&node->uploads.flushes);
+    weir__list_init(&node->fetches);
+    weir__list_init(&node->calls);
+    weir__append_init(node);
+    weir__fetch_init(node);
+    weir__upload_init(node);
+    weir__sweep_init(node);
+}
+
+static int env_init(struct weir *node, const struct weir_config *config,
+                    struct weir_error *err)
+{
+    node->host.alloc = node->alloc;
+    node->host.log = config->log;
+    node->host.env = config->env;
+    if (config->env != NULL)
+        return 0;
+    node->own_env = 1;
+    return weir_env_real(&node->host.env, node->alloc,
+                         (unsigned)config->number[WEIR__P_WORKERS],
+                         (int)config->number[WEIR__P_DRIVER], err);
+}
+
+int weir__node_open(struct weir__open_req *req)
+{
+    const struct weir_config *config = req->config;
+    const struct weir_alloc *alloc = config->alloc;
+    struct weir *node = weir__calloc(alloc, 1, sizeof(*node));
+    struct weir__open *open = weir__calloc(alloc, 1, sizeof(*open));
+    int rc = WEIR_ENOMEM;
+
+    if (node == NULL || open == NULL)
+        goto fail;
+    node->alloc = alloc;
+    node_init(node, config);
+    rc = weir__config_copy(&node->config, config);
+    if (rc != 0)
+        goto fail;
+    rc = env_init(node, config, req->err);
+    if (rc != 0)
+        goto fail;
+    req->node = node;
+    open->node = node;
+    open->req = req;
+    open->begin.run = begin_run;
+    node->host.env->ops->post(node->host.env, &open->begin);
+    return 0;
+
+fail:
+    if (node != NULL)
+        weir_config_free(node->config);
+    weir__free(alloc, open);
+    weir__free(alloc, node);
+    return weir__fail_status(req->err, rc);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * A node that is being opened.
+ */
+#ifndef WEIR_ENGINE_OPEN_H
+#define WEIR_ENGINE_OPEN_H
+
+#include "engine/node.h"
+
+struct weir__open {
+    struct weir *node;
+    struct weir__open_req *req;
+    struct weir__manifest_open manifest;
+    struct weir_wal_open wal;
+    struct weir_wal_recover recover;
+    struct weir_wal_req start;
+    struct weir__commit commit;
+    struct weir__op op;
+    struct weir__close close;
+    struct weir_task begin;
+    struct weir_error error;
+    int status;
+};
+
+#endif

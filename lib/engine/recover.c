@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recovery: what the WAL holds and no object does goes back into the log
+ * cache, where readers and uploads find it. */
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/open.h"
+#include "format/wal_record.h"
+
+/* A batch that cannot be read: the stream is damaged from here on. */
+static int add_damaged(struct weir_stream *s, uint64_t base, uint64_t end)
+{
+    struct weir__entry entry = {0};
+
+    entry.base = base;
+    entry.count = end - base > UINT32_MAX ? UINT32_MAX : (uint32_t)(end - base);
+    if (base < s->damaged)
+        s->damaged = base;
+    weir__log(s->node->host.log, WEIR_LOG_ERROR,
+              "stream %s: offsets %llu to %llu are damaged in the write-ahead "
+              "log",
+              s->name, (unsigned long long)base, (unsigned long long)end - 1);
+    return weir__entries_push(&s->entries, s->node->alloc, &entry);
+}
+
+/* The segment that holds the record's memory: the newest, or a new one. */
+static struct weir__segment *segment_of(struct weir *node,
+                                        const struct weir_wal_record *record)
+{
+    struct weir__log_cache *cache = &node->cache;
+
+    if (!weir__list_empty(&cache->segments)) {
+        struct weir__segment *last = WEIR__CONTAINER(
+            cache->segments.prev, struct weir__segment, link);
+
+        if (last->buf == record->buf)
+            return last;
+    }
+    return weir__log_cache_adopt(cache, record->buf, record->position);
+}
+
+static int add_batch(struct weir_stream *s,
+                     const struct weir_wal_record *record)
+{
+    struct weir *node = s->node;
+    struct weir__segment *segment = segment_of(node, record);
+    struct weir__entry entry = {0};
+    int rc;
+
+    if (segment == NULL)
+        return WEIR_ENOMEM;
+    rc = weir__segment_add(segment, node->alloc, s);
+    if (rc != 0)
+        return rc;
+    entry.base = record->base_offset;
+    entry.max_timestamp = record->max_timestamp;
+    entry.segment = segment;
+    entry.at = (uint32_t)(record->data - record->buf->data);
+    entry.len = (uint32_t)record->len;
+    entry.count = record->count;
+    entry.crc32c = record->crc32c;
+    rc = weir__entries_push(&s->entries, node->alloc, &entry);
+    if (rc != 0) {
+        segment->pending--;
+        return rc;
+    }
+    node->stats.recovered_batches++;
+    node->stats.recovered_bytes += record->len;
+    return 0;
+}
+
+/* The record goes behind the stream's end; a hole below the start is what a
+ * trim has left, any other is damage. */
+static int join(struct weir_stream *s, const struct weir_wal_record *record,
+                struct weir_error *err)
+{
+    uint64_t base = record->base_offset;
+    uint64_t end = base + record->count;
+    int rc = 0;
+
+    if (base < s->next)
+        return weir__fail(err, WEIR_ECORRUPT,
+                          "write-ahead log: position %llu: stream %s: offset "
+                          "%llu comes again",
+                          (unsigned long long)record->position, s->name,
+                          (unsigned long long)base);
+    if (base > s->next && base > s->start)
+        rc = add_damaged(s, s->next, base);
+    if (rc == 0)
+        rc = record->damaged ? add_damaged(s, base, end)
+                             : add_batch(s, record);
+    if (rc != 0)
+        return rc;
+    s->next = end;
+    s->durable = end;
+    weir__stream_pending(s, record->damaged ? 0 : record->len);
+    return 0;
+}
+
+static int record_found(struct weir_wal_recover *req,
+                        const struct weir_wal_record *record)
+{
+    struct weir__open *open = req->ctx;
+    struct weir *node = open->node;
+    const struct weir__mstream *m = weir__state_stream(
+        weir__manifest_state(node->manifest), record->stream_id);
+    uint64_t end = record->base_offset + record->count;
+    struct weir_stream *s;
+
+    if (m == NULL || m->owner != node->id)
+        return 0; /* Deleted, or moved to another node. */
+    if (end <= m->committed_end || end <= m->start)
+        return 0;
+    s = weir__stream_get(node, m->id);
+    if (s == NULL)
+        return WEIR_ENOMEM;
+    return join(s, record, req->err);
+}
+
+static void run_done(struct weir_wal_recover *req, int status)
+{
+    struct weir__open *open = req->ctx;
+
+    if (status == 0 && req->more)
+        weir__recover_start(open->node, open);
+    else
+        weir__open_recovered(open, status);
+}
+
+void weir__recover_start(struct weir *node, struct weir__open *open)
+{
+    open->recover = (struct weir_wal_recover){.record = record_found,
+                                              .done = run_done,
+                                              .ctx = open,
+                                              .err = &open->error};
+    node->wal->ops->recover(node->wal, &open->recover);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, closing and deleting streams. */
+#include "base/error.h"
+#include "engine/call.h"
+#include "engine/group.h"
+#include "engine/upload.h"
+
+#define OPEN_FLAGS                                                             \
+    (WEIR_STREAM_CREATE | WEIR_STREAM_EXCLUSIVE | WEIR_STREAM_READ)
+
+static void open_named(struct weir__call *call);
+
+static struct weir_stream_open *open_req(const struct weir__call *call)
+{
+    return WEIR__CONTAINER(call->req, struct weir_stream_open, req);
+}
+
+static void open_end(struct weir__call *call, struct weir_stream *s)
+{
+    __atomic_add_fetch(&s->view.opens, 1, __ATOMIC_ACQ_REL);
+    weir__stream_publish(s);
+    open_req(call)->stream = s;
+    weir__call_end(call, 0);
+}
+
+static void owned(struct weir__commit *commit, int status)
+{
+    struct weir__call *call = commit->ctx;
+    struct weir_stream *s;
+
+    status = weir__call_status(call, status);
+    if (status != 0) {
+        weir__call_end(call, status);
+        return;
+    }
+    s = weir__stream_get(call->node, call->id);
+    if (s == NULL) {
+        weir__call_end(call, WEIR_ENOMEM);
+        return;
+    }
+    s->epoch = call->op.u.stream_open.epoch;
+    s->local = 1;
+    if (s->failed == WEIR_EFENCED)
+        s->failed = 0;
+    weir__stream_sync(s);
+    __atomic_store_n(&s->view.writable, 1, __ATOMIC_RELEASE);
+    open_end(call, s);
+}
+
+/* Become the owner, unless this node is already. */
+static void own(struct weir__call *call)
+{
+    struct weir_stream *s = weir__map_get(&call->node->streams, call->id);
+
+    if (call->node->read_only) {
+        weir__call_end(call, weir__fail(&call->error, WEIR_EREADONLY,
+                                        "open %s: the node is read-only",
+                                        open_req(call)->name));
+        return;
+    }
+    if (s != NULL && s->local && s->failed == 0) {
+        open_end(call, s);
+        return;
+    }
+    call->op = (struct weir__op){.kind = WEIR__OP_STREAM_OPEN};
+    call->op.u.stream_open.id = call->id;
+    weir__call_commit(call, owned);
+}
+
+static void open_id(struct weir__call *call, uint64_t id)
+{
+    struct weir_stream *s;
+
+    call->id = id;
+    if ((open_req(call)->flags & WEIR_STREAM_READ) == 0) {
+        own(call);
+        return;
+    }
+    s = weir__stream_get(call->node, id);
+    if (s == NULL)
+        weir__call_end(call, WEIR_ENOMEM);
+    else
+        open_end(call, s);
+}
+
+static void created(struct weir__commit *commit, int status)
+{
+    struct weir__call *call = commit->ctx;
+
+    status = weir__call_status(call, status);
+    if (status == WEIR_EEXIST &&
+        (open_req(call)->flags & WEIR_STREAM_EXCLUSIVE) == 0)
+        status = 0;
+    if (status != 0)
+        weir__call_end(call, status);
+    else
+        open_id(call, call->op.u.stream_create.id);
+}
+
+static void refreshed(struct weir__refresh *refresh, int status)
+{
+    struct weir__call *call = refresh->ctx;
+
+    if (status != 0) {
+        weir__call_end(call, status);
+        return;
+    }
+    call->refreshed = 1;
+    open_named(call);
+}
+
+/* There is no such stream here: make it, or see whether another node has. */
+static void open_missing(struct weir__call *call)
+{
+    const struct weir_stream_open *req = open_req(call);
+
+    if ((req->flags & WEIR_STREAM_CREATE) != 0 && call->node->read_only) {
+        weir__call_end(call, weir__fail(&call->error, WEIR_EREADONLY,
+                                        "create %s: the node is read-only",
+                                        req->name));
+    } else if ((req->flags & WEIR_STREAM_CREATE) != 0) {
+        call->op = (struct weir__op){.kind = WEIR__OP_STREAM_CREATE};
+        call->op.u.stream_create.name = req->name;
+        weir__call_commit(call, created);
+    } else if (!call->refreshed) {
+        call->refresh = (struct weir__refresh){
+            .done = refreshed, .ctx = call, .err = &call->error};
+        weir__manifest_refresh(call->node->manifest, &call->refresh);
+    } else {
+        weir__call_end(call, weir__fail(&call->error, WEIR_ENOENT,
+                                        "no stream %s", req->name));
+    }
+}
+
+static void open_named(struct weir__call *call)
+{
+    const struct weir_stream_open *req = open_req(call);
+    const struct weir__mstream *m = weir__state_stream_named(
+        weir__manifest_state(call->node->manifest), req->name);
+
+    if (m == NULL)
+        open_missing(call);
+    else if ((req->flags & WEIR_STREAM_EXCLUSIVE) != 0)
+        weir__call_end(call, weir__fail(&call->error, WEIR_EEXIST,
+                                        "stream %s exists", req->name));
+    else
+        open_id(call, m->id);
+}
+
+static void open_run(struct weir_task *task)
+{
+    struct weir_req *req = weir__req_of(task);
+    struct weir__call *call = weir__call_new(weir__call_target(req), req);
+
+    if (call != NULL)
+        open_named(call);
+}
+
+/* A name as the manifest takes it: 1 to WEIR_NAME_MAX bytes. */
+static int name_check(const char *name, struct weir_error *err)
+{
+    size_t len = name == NULL ? 0 : strnlen(name, WEIR_NAME_MAX + 1);
+
+    if (len != 0 && len <= WEIR_NAME_MAX)
+        return 0;
+    return weir__fail(err, WEIR_EINVAL,
+                      "a stream's name must have 1 to %d bytes", WEIR_NAME_MAX);
+}
+
+int weir_stream_open(struct weir *node, struct weir_stream_open *req)
+{
+    int rc;
+
+    if (node == NULL || req == NULL || req->req.done == NULL)
+        return WEIR_EINVAL;
+    req->stream = NULL;
+    rc = name_check(req->name, req->req.err);
+    if (rc != 0)
+        return rc;
+    if ((req->flags & ~OPEN_FLAGS) != 0 ||
+        ((req->flags & WEIR_STREAM_EXCLUSIVE) != 0 &&
+         (req->flags & WEIR_STREAM_CREATE) == 0))
+        return weir__fail(req->req.err, WEIR_EINVAL,
+                          "open %s: flags 0x%x: only CREATE, CREATE with "
+                          "EXCLUSIVE, and READ go",
+                          req->name, req->flags);
+    return weir__call_post(node, &req->req, node, open_run);
+}
+
+static int open_start(void *node, struct weir_req *req)
+{
+    return weir_stream_open(node,
+                            WEIR__CONTAINER(req, struct weir_stream_open, req));
+}
+
+int weir_stream_open_sync(struct weir *node, struct weir_stream_open *req)
+{
+    if (node == NULL || req == NULL)
+        return WEIR_EINVAL;
+    return weir__call_sync(node, &req->req, open_start, node);
+}
+
+void weir_stream_close(struct weir_stream *s)
+{
+    unsigned opens;
+
+    if (s == NULL)
+        return;
+    opens = __atomic_load_n(&s->view.opens, __ATOMIC_ACQUIRE);
+    while (opens != 0 &&
+           !__atomic_compare_exchange_n(&s->view.opens, &opens, opens - 1, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    }
+}
+
+static void deleted(struct weir__commit *commit, int status)
+{
+    struct weir__call *call = commit->ctx;
+    struct weir *node = call->node;
+    struct weir_stream *s = weir__map_get(&node->streams, call->id);
+
+    status = weir__call_status(call, status);
+    if (status == 0 && s != NULL)
+        weir__stream_sync(s);
+    if (status == 0) {
+        weir__group_trim(node);
+        weir__sweep_look(node);
+    }
+    weir__call_end(call, status);
+}
+
+static void delete_run(struct weir_task *task)
+{
+    struct weir_req *req = weir__req_of(task);
+    struct weir *node = weir__call_target(req);
+    struct weir__call *call = weir__call_new(node, req);
+    const char *name =
+        WEIR__CONTAINER(req, struct weir_stream_delete, req)->name;
+    const struct weir__mstream *m;
+
+    if (call == NULL)
+        return;
+    m = weir__state_stream_named(weir__manifest_state(node->manifest), name);
+    if (m == NULL) {
+        weir__call_end(call, weir__fail(&call->error, WEIR_ENOENT,
+                                        "no stream %s", name));
+        return;
+    }
+    call->id = m->id;
+    call->op = (struct weir__op){.kind = WEIR__OP_STREAM_DELETE};
+    call->op.u.stream_delete.id = m->id;
+    weir__call_commit(call, deleted);
+}
+
+int weir_stream_delete(struct weir *node, struct weir_stream_delete *req)
+{
+    int rc;
+
+    if (node == NULL || req == NULL || req->req.done == NULL)
+        return WEIR_EINVAL;
+    rc = name_check(req->name, req->req.err);
+    if (rc == 0 && node->read_only)
+        rc = weir__fail(req->req.err, WEIR_EREADONLY,
+                        "delete %s: the node is read-only", req->name);
+    if (rc != 0)
+        return rc;
+    return weir__call_post(node, &req->req, node, delete_run);
+}
+
+static int delete_start(void *node, struct weir_req *req)
+{
+    return weir_stream_delete(
+        node, WEIR__CONTAINER(req, struct weir_stream_delete, req));
+}
+
+int weir_stream_delete_sync(struct weir *node, struct weir_stream_delete *req)
+{
+    if (node == NULL || req == NULL)
+        return WEIR_EINVAL;
+    return weir__call_sync(node, &req->req, delete_start, node);
+}

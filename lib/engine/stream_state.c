@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a node knows of a stream: the manifest's part and the log cache's. */
+#include "base/alloc.h"
+#include "engine/fetch.h"
+#include "engine/group.h"
+#include "engine/node.h"
+#include "engine/upload.h"
+
+static void set64(uint64_t *to, uint64_t value)
+{
+    __atomic_store_n(to, value, __ATOMIC_RELEASE);
+}
+
+void weir__stream_publish(struct weir_stream *s)
+{
+    struct weir__stream_view *view = &s->view;
+
+    set64(&view->epoch, s->epoch);
+    set64(&view->start, s->start);
+    set64(&view->end, s->durable);
+    set64(&view->uploaded_end, s->uploaded);
+    __atomic_store_n(&view->status, s->failed == WEIR_ENOENT ? WEIR_ENOENT : 0,
+                     __ATOMIC_RELEASE);
+}
+
+int weir__stream_status(const struct weir_stream *s)
+{
+    if (__atomic_load_n(&s->view.opens, __ATOMIC_ACQUIRE) == 0)
+        return WEIR_ECLOSED;
+    return __atomic_load_n(&s->view.status, __ATOMIC_ACQUIRE);
+}
+
+static void publish_manifest(struct weir_stream *s,
+                             const struct weir__mstream *m)
+{
+    size_t n = m->extent_count;
+
+    set64(&s->view.bytes, m->bytes);
+    set64(&s->view.objects, n);
+    __atomic_store_n(&s->view.max_timestamp,
+                     n == 0 ? WEIR_NO_TIMESTAMP
+                            : m->extents[n - 1].max_timestamp,
+                     __ATOMIC_RELEASE);
+    __atomic_store_n(&s->view.owner, m->owner, __ATOMIC_RELEASE);
+}
+
+static struct weir_stream *stream_new(struct weir *node,
+                                      const struct weir__mstream *m)
+{
+    struct weir_stream *s = weir__calloc(node->alloc, 1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->name = weir__strdup(node->alloc, m->name);
+    if (s->name == NULL) {
+        weir__free(node->alloc, s);
+        return NULL;
+    }
+    s->node = node;
+    s->id = m->id;
+    s->epoch = m->epoch;
+    s->start = m->start;
+    s->next = m->committed_end;
+    s->durable = m->committed_end;
+    s->uploaded = m->committed_end;
+    s->damaged = WEIR_OFFSET_END;
+    weir__list_init(&s->pending_link);
+    weir__list_init(&s->starved_link);
+    weir__list_init(&s->waiters);
+    weir__list_init(&s->woken_link);
+    return s;
+}
+
+struct weir_stream *weir__stream_get(struct weir *node, uint64_t id)
+{
+    struct weir_stream *s = weir__map_get(&node->streams, id);
+    const struct weir__mstream *m;
+
+    if (s != NULL)
+        return s;
+    m = weir__state_stream(weir__manifest_state(node->manifest), id);
+    if (m == NULL)
+        return NULL;
+    s = stream_new(node, m);
+    if (s == NULL)
+        return NULL;
+    if (weir__map_put(&node->streams, id, s) != 0) {
+        weir__stream_release(s);
+        return NULL;
+    }
+    publish_manifest(s, m);
+    weir__stream_publish(s);
+    return s;
+}
+
+void weir__stream_release(struct weir_stream *s)
+{
+    const struct weir_alloc *alloc = s->node->alloc;
+
+    weir__entries_free(&s->entries, alloc);
+    weir__free(alloc, s->name);
+    weir__free(alloc, s);
+}
+
+/* Forget the oldest entry. */
+static void entries_pop(struct weir_stream *s)
+{
+    struct weir__entries *entries = &s->entries;
+
+    entries->head = (entries->head + 1) & (entries->room - 1);
+    entries->count--;
+    if (entries->count == 0)
+        weir__entries_free(entries, s->node->alloc);
+}
+
+void weir__stream_evict(struct weir_stream *s,
+                        const struct weir__segment *segment)
+{
+    while (s->entries.count != 0) {
+        struct weir__entry *entry = weir__entries_at(&s->entries, 0);
+
+        if (entry->segment == NULL) {
+            if (entry->base >= s->uploaded)
+                return;
+        } else if (entry->segment->position > segment->position) {
+            return;
+        }
+        entries_pop(s);
+    }
+}
+
+void weir__stream_pending(struct weir_stream *s, size_t bytes)
+{
+    struct weir *node = s->node;
+
+    if (s->pending_link.next == &s->pending_link) {
+        weir__list_push(&node->uploads.pending, &s->pending_link);
+        s->pending_since = node->host.env->ops->now(node->host.env);
+    }
+    s->pending += bytes;
+    node->uploads.pending_bytes += bytes;
+}
+
+/* An entry is covered by a commit, or not wanted any more. */
+static void entry_settle(struct weir_stream *s, struct weir__entry *entry)
+{
+    if (entry->segment != NULL)
+        entry->segment->pending--;
+    if (entry->base < s->durable) {
+        s->pending -= entry->len;
+        s->node->uploads.pending_bytes -= entry->len;
+    }
+}
+
+/* Settle the entries that lie wholly in [uploaded, offset). */
+void weir__stream_uploaded(struct weir_stream *s, uint64_t offset)
+{
+    size_t i = weir__entries_find(&s->entries, s->uploaded);
+
+    for (; i < s->entries.count; i++) {
+        struct weir__entry *entry = weir__entries_at(&s->entries, i);
+
+        if (entry->base + entry->count > offset)
+            break;
+        entry_settle(s, entry);
+        s->uploaded = entry->base + entry->count;
+    }
+    if (s->uploaded < offset && i == s->entries.count)
+        s->uploaded = offset;
+    if (s->pending == 0)
+        weir__list_remove(&s->pending_link);
+    else
+        s->pending_since = s->node->host.env->ops->now(s->node->host.env);
+}
+
+/* The stream is gone: nothing of it is to be kept or uploaded. */
+static void stream_drop(struct weir_stream *s)
+{
+    size_t i = weir__entries_find(&s->entries, s->uploaded);
+
+    for (; i < s->entries.count; i++)
+        entry_settle(s, weir__entries_at(&s->entries, i));
+    weir__entries_free(&s->entries, s->node->alloc);
+    s->uploaded = s->next;
+    weir__list_remove(&s->pending_link);
+}
+
+void weir__stream_fail(struct weir_stream *s, int status)
+{
+    if (s->failed == 0)
+        s->failed = status;
+    weir__append_fail_waiting(s, status);
+    if (status == WEIR_ENOENT) {
+        stream_drop(s);
+        weir__fetch_wake(s);
+    }
+    weir__stream_publish(s);
+}
+
+/* The damage is below the start now: it is forgotten. */
+static void forget_damage(struct weir_stream *s)
+{
+    size_t i = weir__entries_find(&s->entries, s->start);
+
+    s->damaged = WEIR_OFFSET_END;
+    for (; i < s->entries.count; i++) {
+        const struct weir__entry *entry = weir__entries_at(&s->entries, i);
+
+        if (entry->segment == NULL) {
+            s->damaged = entry->base;
+            return;
+        }
+    }
+}
+
+void weir__stream_sync(struct weir_stream *s)
+{
+    const struct weir__state *state = weir__manifest_state(s->node->manifest);
+    const struct weir__mstream *m = weir__state_stream(state, s->id);
+
+    if (m == NULL) {
+        weir__stream_fail(s, WEIR_ENOENT);
+        return;
+    }
+    if (m->start > s->start) {
+        s->start = m->start;
+        weir__stream_uploaded(s, s->start);
+        if (s->damaged < s->start)
+            forget_damage(s);
+    }
+    if (m->committed_end > s->uploaded)
+        weir__stream_uploaded(s, m->committed_end);
+    if (s->next < m->committed_end)
+        s->next = m->committed_end;
+    if (s->durable < m->committed_end) {
+        s->durable = m->committed_end;
+        weir__fetch_wake(s);
+    }
+    s->epoch = m->epoch;
+    if (s->local && m->owner != s->node->id) {
+        s->local = 0;
+        weir__stream_fail(s, WEIR_EFENCED);
+    }
+    publish_manifest(s, m);
+    weir__stream_publish(s);
+}
+
+void weir__stream_sync_all(struct weir *node)
+{
+    struct weir_stream *s;
+    size_t at = 0;
+
+    while ((s = weir__map_next(&node->streams, &at)) != NULL) {
+        if (s->failed != WEIR_ENOENT)
+            weir__stream_sync(s);
+    }
+}

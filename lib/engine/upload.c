@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/upload.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/group.h"
+#include "engine/upload_plan.h"
+#include "format/object_name.h"
+
+/* PUTs of one object until the upload is given up and planned anew. */
+#define PUT_TRIES 4
+/* Uploads that may fail for a passing reason before a flush is told. */
+#define FLUSH_TRIES 3
+#define BACKOFF_MIN_NS 100000000u
+#define BACKOFF_MAX_NS 10000000000u
+/* Ids registered by one commit, at most. */
+#define RESERVE_MAX 64
+
+/** What a flush needs while it waits: its `impl`. */
+struct flush_impl {
+    struct weir_task task;
+    struct weir *node;
+    struct weir__list link;
+    uintptr_t closing; /* The node's own, at its end. */
+};
+
+_Static_assert(sizeof(struct flush_impl) <=
+                   sizeof(((struct weir_req *)0)->impl),
+               "flush_impl must fit");
+
+/** An upload under way: a plan, and the object that is being made. */
+struct weir__upload {
+    struct weir *node;
+    struct weir__plan plan;
+    struct weir__list flushes; /* Those that this upload will end. */
+    size_t at;                 /* Part under way. */
+    uint64_t object_id;
+    struct weir__build build;
+    int built;
+    struct weir_store_req put;
+    char key[WEIR__KEY_SIZE];
+    unsigned tries;
+    struct weir__range *ranges;
+    struct weir__commit commit;
+    struct weir__op op;
+    struct weir_error error;
+};
+
+static void next_part(struct weir__upload *job);
+static void put_start(struct weir__upload *job);
+
+static struct flush_impl *flush_of(struct weir__list *link)
+{
+    return WEIR__CONTAINER(link, struct flush_impl, link);
+}
+
+static void flush_end(struct weir__list *link, int status,
+                      const struct weir_error *error)
+{
+    struct weir_req *req = weir__req_of(&flush_of(link)->task);
+
+    weir__error_copy(req->err, error);
+    weir__req_end(req, status);
+}
+
+static void flushes_end(struct weir__list *list, int status,
+                        const struct weir_error *error)
+{
+    struct weir__list *at;
+
+    while ((at = weir__list_pop(list)) != NULL)
+        flush_end(at, status, error);
+}
+
+void weir__upload_fail_flushes(struct weir *node, int status)
+{
+    flushes_end(&node->uploads.flushes, status, NULL);
+}
+
+static struct weir__plan_part *part(struct weir__upload *job)
+{
+    return &job->plan.parts[job->at];
+}
+
+static void part_free(struct weir__upload *job)
+{
+    const struct weir_alloc *alloc = job->node->alloc;
+
+    if (job->built)
+        weir__build_free(&job->build);
+    job->built = 0;
+    weir__free(alloc, job->build.streams);
+    weir__free(alloc, job->ranges);
+    job->build.streams = NULL;
+    job->ranges = NULL;
+}
+
+static void start_backoff(struct weir *node)
+{
+    struct weir__upload_state *up = &node->uploads;
+    struct weir_env *env = node->host.env;
+    uint64_t wait = BACKOFF_MIN_NS;
+
+    for (unsigned i = 1; i < up->failures && wait < BACKOFF_MAX_NS; i++)
+        wait *= 2;
+    up->backoff.deadline = env->ops->now(env) + wait;
+    env->ops->timer_start(env, &up->backoff);
+}
+
+/* The upload has failed: what it was to end waits on, or is told. */
+static void job_failed(struct weir__upload *job, int status)
+{
+    struct weir *node = job->node;
+    struct weir__upload_state *up = &node->uploads;
+    int passing = weir_error_class(status) == WEIR_CLASS_RETRY ||
+                  weir_error_class(status) == WEIR_CLASS_UNKNOWN;
+    struct weir__list *at;
+
+    up->failures++;
+    node->stats.upload_errors++;
+    weir__fail_status(&job->error, status);
+    weir__log(node->host.log, WEIR_LOG_WARN,
+              "node %u: upload failed and will be tried again: %s", node->id,
+              job->error.text);
+    if (passing && up->failures < FLUSH_TRIES) {
+        while ((at = weir__list_pop(&job->flushes)) != NULL)
+            weir__list_push(&up->flushes, at);
+    } else {
+        flushes_end(&job->flushes, status, &job->error);
+    }
+    if (weir__node_is_open(node) || !weir__list_empty(&up->flushes))
+        start_backoff(node);
+}
+
+static void job_end(struct weir__upload *job, int status)
+{
+    struct weir *node = job->node;
+    int left_out = job->plan.damaged ? WEIR_ECORRUPT : 0;
+    int parts = job->plan.part_count != 0;
+
+    node->uploads.job = NULL;
+    if (!parts && !weir__list_empty(&node->uploads.pending))
+        start_backoff(node); /* What is pending cannot be uploaded now. */
+    part_free(job);
+    weir__plan_free(&job->plan);
+    if (status == 0) {
+        node->uploads.failures = 0;
+        if (left_out != 0)
+            weir__fail(&job->error, left_out,
+                       "flush: damaged batches were left in the WAL");
+        flushes_end(&job->flushes, left_out, &job->error);
+    } else if (status == WEIR_ECLOSED) {
+        flushes_end(&job->flushes, status, NULL);
+    } else {
+        job_failed(job, status);
+    }
+    weir__free(node->alloc, job);
+    weir__group_trim(node);
+    if (status == 0)
+        weir__upload_look(node);
+    weir__sweep_look(node);
+    weir__close_step(node);
+}
+
+/* 1 if the node is closing and the upload is not what it waits for. */
+static int abandoned(const struct weir__upload *job)
+{
+    return !weir__node_is_open(job->node) && weir__list_empty(&job->flushes);
+}
+
+/* The manifest has the object: what it covers is uploaded. */
+static void settle(struct weir__upload *job)
+{
+    const struct weir__plan_part *p = part(job);
+
+    for (size_t i = 0; i < p->count; i++) {
+        struct weir_stream *s = job->plan.items[p->first + i].stream;
+
+        if (job->ranges[i].status != 0 && s->failed == 0)
+            weir__log(job->node->host.log, WEIR_LOG_WARN,
+                      "stream %s: upload not taken: %s", s->name,
+                      weir_error_name(job->ranges[i].status));
+        if (s->failed != WEIR_ENOENT)
+            weir__stream_sync(s);
+    }
+    job->node->stats.uploads++;
+    job->node->stats.upload_bytes += job->build.size;
+}
+
+static void commit_done(struct weir__commit *commit, int status)
+{
+    struct weir__upload *job = commit->ctx;
+
+    if (status == 0)
+        status = job->op.status;
+    if (status != 0) {
+        job_end(job, status);
+        return;
+    }
+    settle(job);
+    part_free(job);
+    job->at++;
+    next_part(job);
+}
+
+static void fill_range(struct weir__range *range,
+                       const struct weir__plan_item *item,
+                       const struct weir__build_stream *built)
+{
+    const struct weir_batch *last = &item->batches[item->count - 1];
+
+    range->stream_id = item->stream->id;
+    range->stream_epoch = item->stream->epoch;
+    range->base = item->batches[0].base_offset;
+    range->end = last->base_offset + last->count;
+    range->bytes = built->stored;
+    range->max_timestamp = built->max_timestamp;
+}
+
+static void commit_start(struct weir__upload *job)
+{
+    const struct weir__plan_part *p = part(job);
+    struct weir__op *op = &job->op;
+
+    job->ranges =
+        weir__calloc(job->node->alloc, p->count, sizeof(*job->ranges));
+    if (job->ranges == NULL) {
+        job_end(job, WEIR_ENOMEM);
+        return;
+    }
+    for (size_t i = 0; i < p->count; i++)
+        fill_range(&job->ranges[i], &job->plan.items[p->first + i],
+                   &job->build.streams[i]);
+    *op = (struct weir__op){.kind = WEIR__OP_OBJECT_ADD};
+    op->u.object_add.id = job->object_id;
+    op->u.object_add.kind =
+        p->count == 1 ? WEIR__OBJECT_STREAM : WEIR__OBJECT_SET;
+    op->u.object_add.size = job->build.size;
+    op->u.object_add.ranges = job->ranges;
+    op->u.object_add.range_count = p->count;
+    job->commit.ops = op;
+    job->commit.count = 1;
+    job->commit.done = commit_done;
+    job->commit.ctx = job;
+    job->commit.err = &job->error;
+    weir__manifest_commit(job->node->manifest, &job->commit);
+}
+
+/* The key is ours alone; if it is there, an earlier try has put it, and its
+ * size tells that it is whole. */
+static void head_done(struct weir_store_req *req, int status)
+{
+    struct weir__upload *job = req->ctx;
+
+    if (abandoned(job))
+        job_end(job, WEIR_ECLOSED);
+    else if (status != 0)
+        job_end(job, status);
+    else if (req->size != job->build.size)
+        job_end(job, weir__fail(&job->error, WEIR_ECORRUPT,
+                                "object %s exists and is another one",
+                                job->key));
+    else
+        commit_start(job);
+}
+
+static void head_start(struct weir__upload *job)
+{
+    job->put = (struct weir_store_req){.verb = WEIR_STORE_HEAD,
+                                       .key = job->key,
+                                       .done = head_done,
+                                       .ctx = job,
+                                       .err = &job->error};
+    job->node->store->ops->submit(job->node->store, &job->put);
+}
+
+static void put_done(struct weir_store_req *req, int status)
+{
+    struct weir__upload *job = req->ctx;
+    enum weir_error_class class = weir_error_class(status);
+
+    if (abandoned(job))
+        job_end(job, WEIR_ECLOSED);
+    else if (status == 0)
+        commit_start(job);
+    else if (status == WEIR_ECONFLICT)
+        head_start(job);
+    else if ((class == WEIR_CLASS_UNKNOWN || class == WEIR_CLASS_RETRY) &&
+             ++job->tries < PUT_TRIES)
+        put_start(job);
+    else
+        job_end(job, status);
+}
+
+static void put_start(struct weir__upload *job)
+{
+    job->put = (struct weir_store_req){.verb = WEIR_STORE_PUT,
+                                       .flags = WEIR_STORE_IF_ABSENT,
+                                       .key = job->key,
+                                       .iov = job->build.iov,
+                                       .iov_count = job->build.iov_count,
+                                       .done = put_done,
+                                       .ctx = job,
+                                       .err = &job->error};
+    job->node->store->ops->submit(job->node->store, &job->put);
+}
+
+static void build_done(struct weir__build *build, int status)
+{
+    struct weir__upload *job = build->ctx;
+
+    if (status != 0) {
+        job->built = 0;
+        job_end(job, status);
+        return;
+    }
+    if (abandoned(job)) {
+        job_end(job, WEIR_ECLOSED);
+        return;
+    }
+    job->tries = 0;
+    put_start(job);
+}
+
+static void build_start(struct weir__upload *job)
+{
+    struct weir *node = job->node;
+    const struct weir__plan_part *p = part(job);
+    const unsigned char *cluster =
+        weir__state_cluster(weir__manifest_state(node->manifest));
+    struct weir__build *b = &job->build;
+
+    *b = (struct weir__build){.host = &node->host};
+    b->streams = weir__calloc(node->alloc, p->count, sizeof(*b->streams));
+    if (b->streams == NULL) {
+        job_end(job, WEIR_ENOMEM);
+        return;
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        const struct weir__plan_item *item = &job->plan.items[p->first + i];
+
+        b->streams[i].stream_id = item->stream->id;
+        b->streams[i].batches = item->batches;
+        b->streams[i].count = item->count;
+    }
+    b->stream_count = p->count;
+    memcpy(b->writer.cluster, cluster, sizeof(b->writer.cluster));
+    b->writer.node_id = node->id;
+    b->writer.node_epoch = node->epoch;
+    b->writer.object_id = job->object_id;
+    b->block_size = (size_t)node->config->number[WEIR__P_BLOCK];
+    b->compress = node->config->number[WEIR__P_COMPRESSION] == 0;
+    b->done = build_done;
+    b->ctx = job;
+    job->built = 1;
+    weir__build_start(b);
+}
+
+static void reserve_done(struct weir__commit *commit, int status)
+{
+    struct weir__upload *job = commit->ctx;
+    struct weir__upload_state *up = &job->node->uploads;
+
+    if (status == 0)
+        status = job->op.status;
+    if (status != 0) {
+        job_end(job, status);
+        return;
+    }
+    up->next_id = job->op.u.object_reserve.first;
+    up->end_id = up->next_id + job->op.u.object_reserve.count;
+    next_part(job);
+}
+
+/* Register ids: twice as many each time, so that a node that uploads little
+ * leaves few unused. */
+static void reserve_start(struct weir__upload *job)
+{
+    uint64_t count = job->node->stats.uploads + 1;
+
+    if (count < job->plan.part_count)
+        count = job->plan.part_count;
+    if (count > RESERVE_MAX)
+        count = RESERVE_MAX;
+    job->op = (struct weir__op){.kind = WEIR__OP_OBJECT_RESERVE};
+    job->op.u.object_reserve.count = (uint32_t)count;
+    job->commit.ops = &job->op;
+    job->commit.count = 1;
+    job->commit.done = reserve_done;
+    job->commit.ctx = job;
+    job->commit.err = &job->error;
+    weir__manifest_commit(job->node->manifest, &job->commit);
+}
+
+static void next_part(struct weir__upload *job)
+{
+    struct weir__upload_state *up = &job->node->uploads;
+
+    if (job->at == job->plan.part_count) {
+        job_end(job, 0);
+    } else if (abandoned(job)) {
+        job_end(job, WEIR_ECLOSED);
+    } else if (up->next_id == up->end_id) {
+        reserve_start(job);
+    } else {
+        job->object_id = up->next_id++;
+        weir__object_key(job->key, job->object_id);
+        build_start(job);
+    }
+}
+
+static void job_start(struct weir *node)
+{
+    struct weir__upload_state *up = &node->uploads;
+    struct weir__upload *job = weir__calloc(node->alloc, 1, sizeof(*job));
+    struct weir__list *at;
+    int rc;
+
+    if (job == NULL) {
+        up->failures++;
+        start_backoff(node);
+        return;
+    }
+    job->node = node;
+    weir__list_init(&job->flushes);
+    while ((at = weir__list_pop(&up->flushes)) != NULL)
+        weir__list_push(&job->flushes, at);
+    up->job = job;
+    node->host.env->ops->timer_stop(node->host.env, &up->due);
+    rc = weir__plan_make(&job->plan, node);
+    if (rc != 0)
+        job_end(job, rc);
+    else
+        next_part(job);
+}
+
+/* 1 if the WAL or the memory is half full. */
+static int under_pressure(const struct weir *node)
+{
+    const struct weir_wal *wal = node->wal;
+
+    return node->commits.position - wal->begin > wal->capacity / 2 ||
+           node->uploads.pending_bytes > node->cache.limit / 2;
+}
+
+static int can_start(const struct weir *node)
+{
+    const struct weir__upload_state *up = &node->uploads;
+
+    return !node->read_only && up->job == NULL && up->backoff.slot == 0 &&
+           (weir__node_is_open(node) || !weir__list_empty(&up->flushes));
+}
+
+void weir__upload_look(struct weir *node)
+{
+    struct weir__upload_state *up = &node->uploads;
+    struct weir_env *env = node->host.env;
+    uint64_t interval =
+        (uint64_t)node->config->number[WEIR__P_UPLOAD_INTERVAL];
+
+    if (!can_start(node))
+        return;
+    if (!weir__list_empty(&up->flushes)) {
+        job_start(node);
+        return;
+    }
+    if (weir__list_empty(&up->pending))
+        return;
+    if (up->pending_bytes >=
+            (uint64_t)node->config->number[WEIR__P_UPLOAD_BYTES] ||
+        under_pressure(node)) {
+        job_start(node);
+    } else if (up->due.slot == 0) {
+        up->due.deadline = env->ops->now(env) + interval;
+        env->ops->timer_start(env, &up->due);
+    }
+}
+
+void weir__upload_pressure(struct weir *node)
+{
+    if (can_start(node) && !weir__list_empty(&node->uploads.pending))
+        job_start(node);
+}
+
+static void due(struct weir_timer *timer)
+{
+    struct weir *node = WEIR__CONTAINER(timer, struct weir, uploads.due);
+
+    weir__upload_pressure(node);
+}
+
+static void backoff_over(struct weir_timer *timer)
+{
+    struct weir *node = WEIR__CONTAINER(timer, struct weir, uploads.backoff);
+
+    if (!weir__list_empty(&node->uploads.flushes) ||
+        !weir__list_empty(&node->uploads.pending)) {
+        if (can_start(node))
+            job_start(node);
+    }
+}
+
+void weir__upload_init(struct weir *node)
+{
+    node->uploads.due.fire = due;
+    node->uploads.backoff.fire = backoff_over;
+}
+
+void weir__upload_close(struct weir *node)
+{
+    struct weir_env *env = node->host.env;
+
+    env->ops->timer_stop(env, &node->uploads.due);
+    env->ops->timer_stop(env, &node->uploads.backoff);
+}
+
+/* What was acknowledged before may still be in a group's callbacks; by now it
+ * is pending. */
+static void flush_run(struct weir_task *task)
+{
+    struct flush_impl *flush = WEIR__CONTAINER(task, struct flush_impl, task);
+    struct weir *node = flush->node;
+
+    if (!weir__node_is_open(node) && !flush->closing) {
+        weir__req_end(weir__req_of(task), WEIR_ECLOSED);
+        return;
+    }
+    weir__list_push(&node->uploads.flushes, &flush->link);
+    if (node->uploads.job == NULL) {
+        node->host.env->ops->timer_stop(node->host.env, &node->uploads.backoff);
+        node->uploads.failures = 0;
+    }
+    weir__upload_look(node);
+}
+
+static struct flush_impl *flush_impl(struct weir_flush *req, struct weir *node)
+{
+    struct flush_impl *flush = (struct flush_impl *)(void *)req->req.impl;
+
+    flush->node = node;
+    flush->closing = 0;
+    weir__list_init(&flush->link);
+    return flush;
+}
+
+void weir__upload_last(struct weir *node, struct weir_flush *req)
+{
+    flush_impl(req, node)->closing = 1;
+    (void)weir__node_post(node, &req->req, flush_run);
+}
+
+int weir_flush(struct weir *node, struct weir_flush *req)
+{
+    int rc;
+
+    if (node == NULL || req == NULL || req->req.done == NULL)
+        return WEIR_EINVAL;
+    rc = weir__node_enter(node);
+    if (rc != 0)
+        return weir__fail_status(req->req.err, rc);
+    (void)flush_impl(req, node);
+    if (node->read_only)
+        rc = weir__fail(req->req.err, WEIR_EREADONLY,
+                        "flush: the node is read-only");
+    else
+        rc = weir__node_post(node, &req->req, flush_run);
+    weir__node_leave(node);
+    return rc;
+}
+
+static int flush_start(void *node, struct weir_req *req)
+{
+    return weir_flush(node, WEIR__CONTAINER(req, struct weir_flush, req));
+}
+
+int weir_flush_sync(struct weir *node, struct weir_flush *req)
+{
+    if (node == NULL || req == NULL)
+        return WEIR_EINVAL;
+    return weir__call_sync(node, &req->req, flush_start, node);
+}

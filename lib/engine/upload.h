@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Uploads: what the log cache holds becomes objects, one commit makes them
+ * real, and then the WAL is trimmed.
+ */
+#ifndef WEIR_ENGINE_UPLOAD_H
+#define WEIR_ENGINE_UPLOAD_H
+
+#include "engine/node.h"
+
+void weir__upload_init(struct weir *node);
+/** Something was acknowledged: start an upload if it is time. */
+void weir__upload_look(struct weir *node);
+/** Appends want room: upload now. */
+void weir__upload_pressure(struct weir *node);
+/** End the flush requests that wait. */
+void weir__upload_fail_flushes(struct weir *node, int status);
+/** A flush while the node closes. */
+void weir__upload_last(struct weir *node, struct weir_flush *req);
+/** Stop the timers; a job under way ends by itself. */
+void weir__upload_close(struct weir *node);
+
+/** Removal of objects that nothing names: begins at open. */
+void weir__sweep_init(struct weir *node);
+/** Look for objects whose grace is over. */
+void weir__sweep_look(struct weir *node);
+void weir__sweep_close(struct weir *node);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/upload_plan.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+/* Entries of a stream that can be uploaded now: [*first, return). */
+static size_t uploadable(const struct weir_stream *s, size_t *first,
+                         int *damaged)
+{
+    size_t i = weir__entries_find(&s->entries, s->uploaded);
+
+    *first = i;
+    for (; i < s->entries.count; i++) {
+        const struct weir__entry *entry = weir__entries_at(&s->entries, i);
+
+        if (entry->base >= s->durable)
+            break;
+        if (entry->segment == NULL) {
+            *damaged = 1;
+            break;
+        }
+    }
+    return i;
+}
+
+/* 1 if the stream's tail is this node's to upload. */
+static int is_ours(const struct weir_stream *s)
+{
+    return s->failed == 0 && s->view.owner == s->node->id;
+}
+
+/** How much there is to plan. */
+struct totals {
+    size_t streams;
+    size_t batches;
+};
+
+static struct totals measure(struct weir__plan *plan, struct weir *node)
+{
+    struct totals total = {0, 0};
+    struct weir__list *at = node->uploads.pending.next;
+
+    for (; at != &node->uploads.pending; at = at->next) {
+        const struct weir_stream *s =
+            WEIR__CONTAINER(at, struct weir_stream, pending_link);
+        size_t first, end;
+
+        if (!is_ours(s))
+            continue;
+        end = uploadable(s, &first, &plan->damaged);
+        total.streams += end > first;
+        total.batches += end - first;
+    }
+    return total;
+}
+
+static int allocate(struct weir__plan *plan, struct totals total)
+{
+    const struct weir_alloc *alloc = plan->alloc;
+
+    plan->items = weir__calloc(alloc, total.streams, sizeof(*plan->items));
+    plan->parts = weir__calloc(alloc, total.streams, sizeof(*plan->parts));
+    plan->batches = weir__calloc(alloc, total.batches, sizeof(*plan->batches));
+    plan->pins =
+        weir__calloc(alloc, total.batches, sizeof(struct weir_buf *));
+    if (plan->items == NULL || plan->parts == NULL || plan->batches == NULL ||
+        plan->pins == NULL)
+        return WEIR_ENOMEM;
+    return 0;
+}
+
+static void pin(struct weir__plan *plan, struct weir_buf *buf)
+{
+    if (plan->pin_count != 0 && plan->pins[plan->pin_count - 1] == buf)
+        return;
+    plan->pins[plan->pin_count++] = weir_buf_ref(buf);
+}
+
+static void fill_batch(struct weir_batch *batch,
+                       const struct weir__entry *entry)
+{
+    batch->base_offset = entry->base;
+    batch->data = entry->segment->buf->data + entry->at;
+    batch->len = entry->len;
+    batch->max_timestamp = entry->max_timestamp;
+    batch->count = entry->count;
+    batch->crc32c = entry->crc32c;
+}
+
+static void add_stream(struct weir__plan *plan, struct weir_stream *s,
+                       size_t *used)
+{
+    struct weir__plan_item *item = &plan->items[plan->item_count];
+    size_t first, end;
+
+    end = uploadable(s, &first, &plan->damaged);
+    if (end == first)
+        return;
+    plan->item_count++;
+    item->stream = s;
+    item->batches = &plan->batches[*used];
+    for (; first < end; first++) {
+        const struct weir__entry *entry = weir__entries_at(&s->entries, first);
+
+        pin(plan, entry->segment->buf);
+        fill_batch(&item->batches[item->count++], entry);
+        item->bytes += entry->len;
+        ++*used;
+    }
+}
+
+/* Streams that fill an object come first, one each; the rest by id. */
+static int compare(const void *a, const void *b)
+{
+    const struct weir__plan_item *x = a;
+    const struct weir__plan_item *y = b;
+    size_t alone =
+        (size_t)x->stream->node->config->number[WEIR__P_STREAM_OBJECT];
+    int x_alone = x->bytes >= alone;
+    int y_alone = y->bytes >= alone;
+
+    if (x_alone != y_alone)
+        return y_alone - x_alone;
+    return (x->stream->id > y->stream->id) - (x->stream->id < y->stream->id);
+}
+
+static void cut_parts(struct weir__plan *plan, const struct weir *node)
+{
+    size_t alone = (size_t)node->config->number[WEIR__P_STREAM_OBJECT];
+    size_t most = (size_t)node->config->number[WEIR__P_UPLOAD_BYTES];
+    struct weir__plan_part *part = NULL;
+
+    for (size_t i = 0; i < plan->item_count; i++) {
+        const struct weir__plan_item *item = &plan->items[i];
+
+        if (part == NULL || part->bytes + item->bytes > most) {
+            part = &plan->parts[plan->part_count++];
+            part->first = i;
+        }
+        part->count++;
+        part->bytes += item->bytes;
+        if (item->bytes >= alone)
+            part = NULL;
+    }
+}
+
+int weir__plan_make(struct weir__plan *plan, struct weir *node)
+{
+    struct weir__list *at = node->uploads.pending.next;
+    struct totals total;
+    size_t used = 0;
+    int rc;
+
+    plan->alloc = node->alloc;
+    total = measure(plan, node);
+    if (total.streams == 0)
+        return 0;
+    rc = allocate(plan, total);
+    if (rc != 0) {
+        weir__plan_free(plan);
+        return rc;
+    }
+    for (; at != &node->uploads.pending; at = at->next) {
+        struct weir_stream *s =
+            WEIR__CONTAINER(at, struct weir_stream, pending_link);
+
+        if (is_ours(s))
+            add_stream(plan, s, &used);
+    }
+    qsort(plan->items, plan->item_count, sizeof(*plan->items), compare);
+    cut_parts(plan, node);
+    return 0;
+}
+
+void weir__plan_free(struct weir__plan *plan)
+{
+    for (size_t i = 0; i < plan->pin_count; i++)
+        weir_buf_unref(plan->pins[i]);
+    weir__free(plan->alloc, plan->pins);
+    weir__free(plan->alloc, plan->batches);
+    weir__free(plan->alloc, plan->parts);
+    weir__free(plan->alloc, plan->items);
+    *plan = (struct weir__plan){0};
+}
