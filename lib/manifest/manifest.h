@@ -20,17 +20,20 @@ struct weir__manifest_open {
     uint32_t node_id;
     uint32_t snapshot_commits; /* Commits between two snapshots. */
     int read_only; /* Do not create the cluster: WEIR_ENOENT if none. */
-    /* Called after each commit that was applied, own or foreign. */
+    /* Called after each commit that was applied, own or foreign, once the
+     * manifest is open. */
     void (*applied)(void *ctx);
     void *applied_ctx;
     void (*done)(struct weir__manifest_open *req, int status);
     void *ctx;
     struct weir_error *err;          /* May be NULL. */
     struct weir__manifest *manifest; /* Out. */
+    struct weir_task task;           /* Private. */
 };
 
 /** Load the newest snapshot and replay what follows; name the cluster if
- * there is none yet. */
+ * there is none yet.  Errors that can pass are retried a few times, for some
+ * seconds in all.  `done` never runs before this has returned. */
 void weir__manifest_open(struct weir__manifest_open *req);
 
 /** A list of operations to be committed. */

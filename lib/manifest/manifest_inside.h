@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Inside view of a node's manifest.
+ *
+ * One thing is under way at a time (`activity`), save for snapshots and
+ * trims, which run beside it.  Whatever ends sets the activity to idle and
+ * calls `weir__manifest_go`, which looks at what there is to do and begins
+ * the most urgent; nothing else decides.
+ *
+ * Old commits are removed (WEIR__MANIFEST_GRACE after a snapshot that covers
+ * them), so a node that was asleep could create a removed version anew and
+ * believe it.  Therefore an answer about a version counts only up to half
+ * the grace after `head_at`, the last moment of which this node knows that
+ * nothing behind its state had been removed; later than that the newest
+ * snapshot is looked up first.  The clock counts suspended time.
+ */
+#ifndef WEIR_MANIFEST_INSIDE_H
+#define WEIR_MANIFEST_INSIDE_H
+
+#include "manifest/manifest.h"
+#include "manifest/state_inside.h"
+
+/** Nanoseconds that a commit stays after a snapshot that covers it. */
+#define WEIR__MANIFEST_GRACE UINT64_C(600000000000)
+/** Commits read ahead at a time, at most. */
+#define WEIR__MANIFEST_AHEAD 16u
+/** How often opening tries what could pass. */
+#define WEIR__MANIFEST_OPEN_TRIES 8u
+
+enum weir__activity {
+    WEIR__IDLE,
+    WEIR__LATEST, /* Reading the newest snapshot. */
+    WEIR__FOLLOW, /* Reading commits. */
+    WEIR__APPEND, /* Writing one. */
+    WEIR__BACKOFF /* Waiting to try again. */
+};
+
+/** A read of one commit. */
+struct weir__follow_slot {
+    struct weir_mlog_req req;
+    struct weir_error err;
+    uint64_t started; /* Clock. */
+    int status;
+    bool busy;  /* Under way. */
+    bool ready; /* Ended, not yet looked at. */
+};
+
+/** Reading the commits behind the state, several at a time, in order. */
+struct weir__follow {
+    struct weir__follow_slot slots[WEIR__MANIFEST_AHEAD]; /* By version. */
+    uint64_t next;  /* Version to be asked for next. */
+    uint64_t limit; /* Last version to be asked for. */
+    uint64_t window;
+    unsigned busy;
+    bool stop;
+    bool at_end; /* Reached the present end of the log. */
+    int status;
+};
+
+/** The commits that go out as one record. */
+struct weir__group {
+    struct weir__commit *first;
+    struct weir__writer bytes;
+    struct weir__record record;
+    uint64_t look;    /* Versions to be read before it is sent (again). */
+    uint64_t started; /* Clock, at the last sending. */
+    unsigned conflicts;
+    bool uncertain;     /* It may be in the log. */
+    bool was_uncertain; /* The same, before the last sending. */
+    bool in_log;        /* It is, and is to be applied. */
+};
+
+/** Snapshots and trims: one request at a time. */
+struct weir__keep {
+    struct weir_mlog_req req;
+    struct weir__writer bytes;
+    struct weir_iov iov;
+    bool busy;
+    bool missed;       /* A snapshot failed and is due. */
+    uint64_t young;    /* A snapshot and when it was known of. */
+    uint64_t young_at; /* Clock. */
+    uint64_t settled;  /* One that is older than the grace; 0: none. */
+    unsigned commits;  /* Own ones since the last trim. */
+};
+
+struct weir__manifest {
+    const struct weir_host *host;
+    struct weir_mlog *log;
+    struct weir__state *state;
+    uint64_t epoch;
+    uint32_t node_id;
+    uint32_t snapshot_commits;
+    void (*applied)(void *ctx);
+    void *applied_ctx;
+
+    enum weir__activity activity;
+    bool read_only;
+    bool followed;   /* Opening: the log has been read to its end. */
+    bool head_known; /* `head_at` is one. */
+    bool reread;     /* A damaged commit has been read anew. */
+    bool posted;     /* `task` is. */
+    uint64_t head_at;
+
+    struct weir__commit *queue;
+    struct weir__commit **queue_end;
+    struct weir__refresh *refresh;    /* To be served by the next reading. */
+    struct weir__refresh *refreshing; /* By the present one. */
+
+    struct weir__group group;
+    struct weir__follow follow;
+    struct weir__keep keep;
+    struct weir_mlog_req io; /* APPEND or LATEST. */
+    struct weir_iov iov;
+    uint64_t latest_started;
+    struct weir_error err; /* Of `io`, then of whatever failed last. */
+    struct weir_timer timer;
+    unsigned tries;
+    struct weir_task task;
+
+    struct weir__manifest_open *opening;
+    struct weir__op cluster_op;
+    struct weir__commit cluster_commit;
+    int cluster_status;       /* How it ended. */
+    struct weir_task *closed; /* Not NULL: it is being closed. */
+
+    uint64_t commits;
+    uint64_t conflicts;
+};
+
+/* manifest.c */
+
+/** Begin what is to be done next.  Last call of a function: it may free the
+ * manifest. */
+void weir__manifest_go(struct weir__manifest *m);
+/** Run `go` soon. */
+void weir__manifest_kick(struct weir__manifest *m);
+/** Something failed, `m->err` says what: wait and try again if that can
+ * pass, else fail what waits for it. */
+void weir__manifest_failed(struct weir__manifest *m, int status);
+/** An answer of now may be taken at its word. */
+bool weir__manifest_head_fresh(const struct weir__manifest *m);
+uint64_t weir__manifest_now(const struct weir__manifest *m);
+/** Tell of a commit that was applied. */
+void weir__manifest_tell(struct weir__manifest *m);
+
+/* manifest_commit.c */
+
+/** Make a group of what waits in the queue. */
+void weir__group_form(struct weir__manifest *m);
+/** Put the group at the version behind the state's. */
+void weir__group_send(struct weir__manifest *m);
+/** Apply the group, which is in the log at the version behind the state's:
+ * 0, or an error and it is still to be applied. */
+int weir__group_apply(struct weir__manifest *m);
+/** End the group's commits. */
+void weir__group_end(struct weir__manifest *m, int status);
+/** End all that waits. */
+void weir__queue_end(struct weir__manifest *m, int status);
+
+/* manifest_load.c */
+
+/** Read the newest snapshot, and adopt it if it is ahead of the state. */
+void weir__latest_start(struct weir__manifest *m);
+/** Read and apply up to `count` commits behind the state. */
+void weir__follow_start(struct weir__manifest *m, uint64_t count);
+/** End a list of refreshes. */
+void weir__refresh_end(struct weir__manifest *m, struct weir__refresh **list,
+                       int status);
+
+/* manifest_keep.c */
+
+/** After each commit of this node's. */
+void weir__keep_after_commit(struct weir__manifest *m);
+/** A snapshot of `version` is known to be in the log. */
+void weir__keep_snapshot(struct weir__manifest *m, uint64_t version);
+
+#endif
