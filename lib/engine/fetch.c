@@ -75,13 +75,13 @@ static void end(struct fetch *f, int status)
     count(f, status);
     req->start = s->start;
     req->end = s->durable;
-    if (status == 0) {
+    if (status == 0 && f->result->count != 0) {
         req->batches = f->result->batches;
         req->count = f->result->count;
         req->held = f->result;
         f->result = NULL;
         s->read_next = f->next;
-    } else {
+    } else if (status != 0) {
         weir__fail_status(&f->error, status);
         weir__error_copy(req->req.err, &f->error);
     }
