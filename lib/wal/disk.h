@@ -58,4 +58,10 @@ struct weir__disk {
 int weir__disk_open(struct weir__disk **out, const struct weir_host *host,
                     const char *path, uint64_t size, struct weir_error *err);
 
+/** The same, for reading alone, with a lock that only readers share: nothing
+ * is made or written. */
+int weir__disk_open_readonly(struct weir__disk **out,
+                             const struct weir_host *host, const char *path,
+                             struct weir_error *err);
+
 #endif
