@@ -96,8 +96,8 @@ void bench_append_async(struct bench *b)
 /* One caller that waits for each append, and drives the node meanwhile. */
 static void append_one_by_one(struct bench *b)
 {
-    uint64_t ticked = b->started;
     uint64_t before = b->started;
+    uint64_t ticked = before;
 
     while (bench_goes_on(b, before, b->records)) {
         struct weir_append append = make_append(b, b->records);

@@ -89,6 +89,9 @@ extern const struct command rm_command;
 extern const struct command flush_command;
 extern const struct command bench_append_command;
 extern const struct command bench_fetch_command;
+extern const struct command dump_wal_command;
+extern const struct command dump_object_command;
+extern const struct command dump_manifest_command;
 extern const struct command properties_command;
 
 /* options.c */
@@ -114,6 +117,8 @@ int cli_parse_bytes(const char *text, uint64_t *out);
 /** Take what was not given on the command line from the environment and from
  * the defaults, and check it: 0 or the exit code. */
 int cli_settle(struct cli *cli);
+/** The same for the log alone: a command that needs no store. */
+int cli_settle_wal(struct cli *cli);
 /** Open the node: 0 or the exit code, after a message. */
 int cli_open(struct cli *cli);
 /** Close it: 0 or EXIT_FAILURE, after a message. */
@@ -159,6 +164,8 @@ void row_bytes(struct row *row, const char *key, const void *data, size_t len);
 void row_time(struct row *row, const char *key, int64_t ms);
 /** Print and free it: one JSON object on a line, or "key: value" lines. */
 void row_print(struct row *row, bool json);
+/** Print and free it as one line of text: its first value, then key=value. */
+void row_print_line(struct row *row);
 /** State of a stream, and the counters of a node, as fields. */
 void row_stream(struct row *row, const struct weir_stream_stat *stat);
 void row_counters(struct row *row, const struct weir_stats *stats);

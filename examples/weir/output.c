@@ -32,7 +32,8 @@ static void row_set(struct row *row, const char *key, json_t *value)
         json_decref(value);
         return;
     }
-    row->fields++;
+    /* A field that is set twice counts once. */
+    row->fields += json_object_get(row->object, key) == NULL;
     (void)json_object_set_new(row->object, key, value);
 }
 
@@ -144,9 +145,8 @@ void row_counters(struct row *row, const struct weir_stats *stats)
 #undef COUNTER
 }
 
-static void print_line(const char *key, const json_t *value, int width)
+static void print_value(const json_t *value)
 {
-    printf("%s:%*s", key, width - (int)strlen(key), "");
     if (json_is_string(value))
         print_name(stdout, json_string_value(value));
     else if (json_is_integer(value))
@@ -155,7 +155,6 @@ static void print_line(const char *key, const json_t *value, int width)
         printf("%.3f", json_real_value(value));
     else
         fputs(json_is_true(value) ? "yes" : "no", stdout);
-    putchar('\n');
 }
 
 static void print_lines(json_t *object)
@@ -164,17 +163,56 @@ static void print_lines(json_t *object)
     json_t *value;
     int width = 0;
 
-    json_object_foreach(object, key, value) if ((int)strlen(key) > width)
-        width = (int)strlen(key);
-    json_object_foreach(object, key, value) print_line(key, value, width + 1);
+    json_object_foreach(object, key, value)
+    {
+        if ((int)strlen(key) > width)
+            width = (int)strlen(key);
+    }
+    json_object_foreach(object, key, value)
+    {
+        printf("%s:%*s", key, width + 1 - (int)strlen(key), "");
+        print_value(value);
+        putchar('\n');
+    }
+}
+
+/* Half a row would be a lie. */
+static void check_complete(const struct row *row)
+{
+    if (row != NULL && json_object_size(row->object) == row->fields)
+        return;
+    fputs("weir: out of memory\n", stderr);
+    exit(EXIT_FAILURE);
+}
+
+void row_print_line(struct row *row)
+{
+    const char *key;
+    json_t *value;
+    bool first = true;
+
+    check_complete(row);
+    json_object_foreach(row->object, key, value)
+    {
+        bool quoted = !first && json_is_string(value) &&
+                      (json_string_length(value) == 0 ||
+                       strchr(json_string_value(value), ' ') != NULL);
+
+        if (!first)
+            printf(" %s=%s", key, quoted ? "\"" : "");
+        print_value(value);
+        if (quoted)
+            putchar('"');
+        first = false;
+    }
+    putchar('\n');
+    json_decref(row->object);
+    free(row);
 }
 
 void row_print(struct row *row, bool json)
 {
-    if (row == NULL || json_object_size(row->object) != row->fields) {
-        fputs("weir: out of memory\n", stderr);
-        exit(EXIT_FAILURE);
-    }
+    check_complete(row);
     if (json) {
         json_dumpf(row->object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
         putchar('\n');

@@ -200,16 +200,30 @@ static int settle_s3(struct cli *cli)
     return rc;
 }
 
-int cli_settle(struct cli *cli)
+static void read_environment(struct cli *cli)
 {
-    int rc;
-
     if (cli->store == NULL)
         cli->store = environment("WEIR_STORE");
     if (cli->wal == NULL)
         cli->wal = environment("WEIR_WAL");
     if (cli->manifest == NULL)
         cli->manifest = environment("WEIR_MANIFEST");
+}
+
+int cli_settle_wal(struct cli *cli)
+{
+    read_environment(cli);
+    if (cli->wal == NULL && cli->store == NULL)
+        return cli_usage(cli, "which log? Give its URI, --wal or --store "
+                              "dir:/path");
+    return settle_wal(cli);
+}
+
+int cli_settle(struct cli *cli)
+{
+    int rc;
+
+    read_environment(cli);
     if (cli->store == NULL)
         return cli_usage(cli, "where is the store? Give --store dir:/path "
                               "(or s3://bucket) or set WEIR_STORE");

@@ -66,16 +66,16 @@ static int open_streams(struct weir *node, unsigned count)
 static uint64_t resident(void)
 {
     char line[256];
-    unsigned long kib = 0;
+    uint64_t kib = 0;
     FILE *status = fopen("/proc/self/status", "r");
 
     if (status == NULL)
         return 0;
-    while (fgets(line, sizeof(line), status) != NULL)
-        if (sscanf(line, "VmRSS: %lu kB", &kib) == 1)
-            break;
+    while (kib == 0 && fgets(line, sizeof(line), status) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = strtoull(line + 6, NULL, 10);
     fclose(status);
-    return (uint64_t)kib * 1024;
+    return kib * 1024;
 }
 
 static int measure(struct weir *node)

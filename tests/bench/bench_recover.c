@@ -88,14 +88,14 @@ static int fill(const char *store, const char *wal, uint64_t bytes)
     static unsigned char payload[RECORD];
     struct weir_stream_open open = {.name = "recover",
                                     .flags = WEIR_STREAM_CREATE};
-    struct fill *all = calloc(WINDOW, sizeof(*all));
+    static struct fill all[WINDOW];
     uint64_t left = bytes / RECORD;
     uint64_t under_way = 0;
     struct weir_node_stat stat = {0};
     struct weir *node;
 
     memset(payload, 'x', sizeof(payload));
-    if (all == NULL || open_node(&node, store, wal) != 0 ||
+    if (open_node(&node, store, wal) != 0 ||
         weir_stream_open_sync(node, &open) != 0)
         return EXIT_FAILURE;
     for (unsigned i = 0; i < WINDOW && left > 0; i++) {
