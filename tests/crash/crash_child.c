@@ -43,6 +43,7 @@ static atomic_bool flushing;
 static struct weir_trim trim;
 static struct crash_message trim_message;
 static atomic_bool trimming;
+static atomic_bool closing; /* A flush or trim may end with WEIR_ECLOSED. */
 
 static _Noreturn void die(const char *what, int status)
 {
@@ -179,7 +180,7 @@ static void appended(struct weir_req *req, int status)
 static void flushed(struct weir_req *req, int status)
 {
     (void)req;
-    if (status != 0)
+    if (status != 0 && !(closing && status == WEIR_ECLOSED))
         die("flush", status);
     flushing = false;
 }
@@ -187,10 +188,12 @@ static void flushed(struct weir_req *req, int status)
 static void trimmed(struct weir_req *req, int status)
 {
     (void)req;
-    if (status != 0)
+    if (status != 0 && !(closing && status == WEIR_ECLOSED))
         die("trim", status);
-    trim_message.kind = CRASH_TRIMMED;
-    tell(&trim_message);
+    if (status == 0) {
+        trim_message.kind = CRASH_TRIMMED;
+        tell(&trim_message);
+    }
     trimming = false;
 }
 
@@ -281,6 +284,7 @@ static void close_node(void)
     for (int i = 0; i < SLOTS; i++)
         while (sem_wait(&slots_free) != 0)
             continue;
+    closing = true;
     rc = weir_close(node, &err);
     if (rc != 0)
         die("close", rc);
