@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/digest.h"
+
+#include <weir/error.h>
+
+#include <limits.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdbool.h>
+
+int weir__sha256(unsigned char out[WEIR__SHA256_SIZE],
+                 const struct weir_iov *iov, size_t iov_count)
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    bool good = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+
+    for (size_t i = 0; i < iov_count && good; i++)
+        good = iov[i].len == 0 ||
+               EVP_DigestUpdate(md, iov[i].data, iov[i].len) == 1;
+    good = good && EVP_DigestFinal_ex(md, out, NULL) == 1;
+    EVP_MD_CTX_free(md);
+    return good ? 0 : WEIR_ENOMEM;
+}
+
+int weir__hmac_sha256(unsigned char out[WEIR__SHA256_SIZE], const void *key,
+                      size_t key_len, const void *data, size_t len)
+{
+    if (key_len > INT_MAX)
+        return WEIR_EINVAL;
+    return HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL) != NULL
+               ? 0
+               : WEIR_ENOMEM;
+}
+
+void weir__hex(char *to, const unsigned char *data, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < len; i++) {
+        to[2 * i] = digits[data[i] >> 4];
+        to[2 * i + 1] = digits[data[i] & 15];
+    }
+    to[2 * len] = '\0';
+}
+
+void weir__base64(char *to, const unsigned char *data, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < len; i += 3) {
+        size_t left = len - i;
+        unsigned v = (unsigned)data[i] << 16;
+
+        if (left > 1)
+            v |= (unsigned)data[i + 1] << 8;
+        if (left > 2)
+            v |= data[i + 2];
+        *to++ = digits[v >> 18 & 63];
+        *to++ = digits[v >> 12 & 63];
+        *to++ = left > 1 ? digits[v >> 6 & 63] : '=';
+        *to++ = left > 2 ? digits[v & 63] : '=';
+    }
+    *to = '\0';
+}

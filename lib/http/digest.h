@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Digests that HTTP services ask for: the door to OpenSSL.
+ *
+ * OpenSSL takes its memory from malloc: its own allocator can only be set
+ * for the whole process, which is the host's to decide.
+ */
+#ifndef WEIR_HTTP_DIGEST_H
+#define WEIR_HTTP_DIGEST_H
+
+#include <weir/buf.h>
+
+/** Bytes of a SHA-256, and of it as hexadecimal text with its zero. */
+#define WEIR__SHA256_SIZE 32
+#define WEIR__SHA256_HEX 65
+
+/** SHA-256 of all pieces: 0 or WEIR_ENOMEM. */
+int weir__sha256(unsigned char out[WEIR__SHA256_SIZE],
+                 const struct weir_iov *iov, size_t iov_count);
+
+/** HMAC-SHA-256 of `data` under `key`: 0 or WEIR_ENOMEM. */
+int weir__hmac_sha256(unsigned char out[WEIR__SHA256_SIZE], const void *key,
+                      size_t key_len, const void *data, size_t len);
+
+/** Lower-case hexadecimal text and a zero: `2 * len + 1` bytes. */
+void weir__hex(char *to, const unsigned char *data, size_t len);
+
+/** Base64 with padding and a zero: `(len + 2) / 3 * 4 + 1` bytes. */
+void weir__base64(char *to, const unsigned char *data, size_t len);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * HTTP requests: the door to libcurl.
+ *
+ * One thread of its own, the HTTP thread, runs all transfers of one
+ * `struct weir__http`.  Requests are submitted in the core and end in the
+ * core.  HTTP/1.1, connections kept alive and bounded in number; TLS 1.2 or
+ * later with the certificate verified; no proxy (libcurl would take one from
+ * the environment), no redirect followed (it would take the credentials
+ * along), no decoding of contents.
+ *
+ * libcurl and the TLS library take their memory from malloc, and libcurl
+ * looks up host names on short-lived threads of its own.
+ */
+#ifndef WEIR_HTTP_HTTP_H
+#define WEIR_HTTP_HTTP_H
+
+#include <weir/buf.h>
+#include <weir/env.h>
+
+/** Most bytes that are kept of the body of an answer that is an error, and
+ * most that the headers of an answer may have. */
+#define WEIR__HTTP_ERROR_BODY (64u << 10)
+#define WEIR__HTTP_HEADERS (64u << 10)
+
+/** Do not send the body a second time by yourself.  libcurl repeats a request
+ * when a kept connection turns out to be dead; for one that must not happen
+ * twice (a conditional PUT that was done the first time would fail the second
+ * time, and its caller take it for another's) that is an error instead. */
+#define WEIR__HTTP_ONCE 1u
+
+/** What is kept of an answer's headers; "" when there was none. */
+struct weir__http_answer {
+    int status;             /* 200; 0: no answer. */
+    int64_t content_length; /* -1: not told. */
+    char content_type[64];
+    char content_range[80];
+    char etag[80];
+    char region[40];     /* x-amz-bucket-region */
+    char request_id[80]; /* x-amz-request-id */
+    char date[40];
+};
+
+/** One request.  The caller's, and unmodified by it, until `done`. */
+struct weir__http_req {
+    const char *method;
+    const char *url;
+    const char *const *headers; /* "Name: value"; ends with NULL. */
+    const struct weir_iov *iov; /* Body, for PUT and POST. */
+    size_t iov_count;
+    uint64_t body_size; /* Sum of the pieces. */
+    uint64_t max_body;  /* Most bytes of a good answer's body. */
+    uint64_t deadline;  /* Of the environment's clock; 0: none. */
+    unsigned flags;     /* WEIR__HTTP_ONCE. */
+    /* `status` 0: there is an answer, good or bad, and it is complete.  Else
+     * WEIR_EUNAVAILABLE, WEIR_ETIMEDOUT, WEIR_ETOOBIG (the answer),
+     * WEIR_ENOMEM, WEIR_ECANCELED. */
+    void (*done)(struct weir__http_req *req, int status);
+    void *ctx;
+    struct weir_error *err; /* May be NULL. */
+
+    struct weir__http_answer answer; /* Out. */
+    struct weir_buf *body; /* Out: `done` takes it over; NULL if none. */
+    int sent; /* Out: 1 if the server may have the whole request. */
+
+    struct weir_task task;       /* Private. */
+    struct weir__http_req *next; /* Private. */
+    int status;                  /* Private. */
+};
+
+struct weir__http;
+
+struct weir__http_config {
+    const struct weir_host *host;
+    unsigned connections; /* Transfers at one time, at most. */
+    const char *ca_file;  /* Certificates to trust instead; NULL: system's. */
+};
+
+/** Start the HTTP thread.  0, WEIR_ENOMEM, WEIR_EAGAIN (no thread). */
+int weir__http_open(struct weir__http **out,
+                    const struct weir__http_config *config,
+                    struct weir_error *err);
+
+/** Start a request.  In the core; `done` runs there, never before the
+ * return. */
+void weir__http_submit(struct weir__http *http, struct weir__http_req *req);
+
+/** End all requests with WEIR_ECANCELED, then end the thread, free everything
+ * and post `closed`.  In the core, once. */
+void weir__http_close(struct weir__http *http, struct weir_task *closed);
+
+#endif

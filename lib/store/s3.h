@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * The parts of the s3 store: where it is (s3_place.c), what is sent
+ * (s3_request.c), what an answer means (s3_answer.c, s3_error.c, s3_list.c).
+ * None of them does I/O; the store itself is in store_s3.c.
+ */
+#ifndef WEIR_STORE_S3_H
+#define WEIR_STORE_S3_H
+
+#include "base/uri.h"
+#include "http/digest.h"
+#include "http/http.h"
+#include "store/sigv4.h"
+
+#include <stdbool.h>
+#include <weir/store.h>
+
+/** Up to this size the SHA-256 of a body is always signed; see s3_request.c. */
+#define WEIR__S3_HASHED (64u << 10)
+
+/** Keys to sign with.  Where others than those of the configuration come
+ * from, and are renewed, belongs behind this. */
+struct weir__s3_credentials {
+    const struct weir_alloc *alloc;
+    char *access_key;
+    char *secret_key;
+    char *token; /* NULL: none. */
+};
+
+/** Copy the keys: 0 or WEIR_ENOMEM. */
+int weir__s3_credentials_copy(struct weir__s3_credentials *to,
+                              const struct weir_alloc *alloc,
+                              const char *access_key, const char *secret_key,
+                              const char *token);
+/** Overwrite and free. */
+void weir__s3_credentials_wipe(struct weir__s3_credentials *credentials);
+
+/** Where the store is: what its URI says. */
+struct weir__s3_place {
+    const struct weir_alloc *alloc;
+    bool https;
+    bool path_style; /* The bucket is in the path, not in the host's name. */
+    bool insecure;   /* Plain http to another machine. */
+    char *bucket;
+    char *prefix; /* "" or ends with a slash. */
+    char *region;
+    char *host; /* Of the Host header: with the bucket, with a port unless
+                   it is the scheme's own. */
+};
+
+/** Read a URI: 0; WEIR_EINVAL, naming the part; WEIR_ENOMEM.  Free the place
+ * in any case. */
+int weir__s3_place_read(struct weir__s3_place *place,
+                        const struct weir_alloc *alloc,
+                        const struct weir__uri *uri, struct weir_error *err);
+void weir__s3_place_free(struct weir__s3_place *place);
+
+/** Headers that a message has at most. */
+#define WEIR__S3_HEADERS 12
+
+/** A signed request, ready for HTTP. */
+struct weir__s3_message {
+    const struct weir_alloc *alloc;
+    const char *method;
+    char *url;
+    char *lines[WEIR__S3_HEADERS + 1]; /* "name: value"; ends with NULL. */
+    size_t line_count;
+};
+
+/** What the body of a PUT is signed and checked with. */
+struct weir__s3_payload {
+    char hash[WEIR__SHA256_HEX]; /* Hexadecimal, or UNSIGNED-PAYLOAD. */
+    char crc32c[16];             /* Base64, or "". */
+};
+
+/** Compute it.  For a PUT it reads the whole body: run it on a worker. */
+int weir__s3_payload(struct weir__s3_payload *payload,
+                     const struct weir_store_req *req, bool https);
+
+/** Write the message for `req`: 0 or WEIR_ENOMEM.  `after`: LIST only. */
+int weir__s3_request(struct weir__s3_message *message,
+                     const struct weir__s3_place *place,
+                     const struct weir__s3_credentials *credentials,
+                     const struct weir_store_req *req, const char *after,
+                     const struct weir__s3_payload *payload, int64_t wall);
+/** Overwrite and free. */
+void weir__s3_message_wipe(struct weir__s3_message *message);
+
+/** What an error answer says of itself; "" where it does not. */
+struct weir__s3_error {
+    char code[64];
+    char message[128];
+    char region[40];
+    bool html; /* It is a web page: no S3 server wrote it. */
+};
+
+/** Read the body of an answer. */
+void weir__s3_error_read(struct weir__s3_error *error,
+                         const struct weir_alloc *alloc,
+                         const struct weir__http_answer *answer,
+                         const void *body, size_t len);
+
+/** Status of a request that got an answer which is not success, with the
+ * text.  `what` names verb and object. */
+int weir__s3_error_status(const struct weir__s3_error *error,
+                          const struct weir__http_answer *answer,
+                          const struct weir_store_req *req, const char *what,
+                          struct weir_error *err);
+
+/** Keys of a LIST. */
+struct weir__s3_list {
+    const struct weir_alloc *alloc;
+    struct weir_store_entry *entries; /* Their keys too are of `alloc`. */
+    size_t count;
+    size_t room;
+    int more;
+    char *last; /* The last key as the server gave it, prefix and all. */
+};
+
+/** Read an answer to a LIST: 0; WEIR_EFORMAT; WEIR_ENOMEM.  Keys that do not
+ * begin with `place->prefix` and `prefix`, or that are none of this
+ * library's, are left out. */
+int weir__s3_list_read(struct weir__s3_list *list,
+                       const struct weir__s3_place *place, const char *prefix,
+                       const void *body, size_t len, struct weir_error *err);
+void weir__s3_list_free(struct weir__s3_list *list);
+
+/** Check what came with a GET against what was asked, and fill in `req`.
+ * Takes `body` over.  0, WEIR_ECORRUPT, WEIR_EIO, WEIR_ENOMEM. */
+int weir__s3_read_get(struct weir_store_req *req,
+                      const struct weir_alloc *alloc,
+                      const struct weir__http_answer *answer,
+                      struct weir_buf *body, const char *what);
+
+#endif

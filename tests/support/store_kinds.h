@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * The kinds of store that the conformance suite runs on.
+ */
+#ifndef TESTS_SUPPORT_STORE_KINDS_H
+#define TESTS_SUPPORT_STORE_KINDS_H
+
+#include "support/store_rig.h"
+
+/** Kinds are numbers: the first, and the one behind the last. */
+int store_kind_first(void);
+int store_kind_end(void);
+
+/** Open an empty store of a kind; the test prints which. */
+void store_kind_open(struct store_rig *rig, int kind);
+/** Close it with all there is, the store first if it is still open. */
+void store_kind_close(struct store_rig *rig, int kind);
+
+#endif
