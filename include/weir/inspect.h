@@ -8,11 +8,10 @@
  * status and a text, and with the fields that can be trusted; the walk goes
  * on behind it where that is possible.  The items, in their order:
  *
- *     WAL        super          a header block: both copies, `copy` 0 and 1
+ *     WAL        super          the header block
  *                record         a batch
- *                mark           a record that tells only what is durable
  *                damage         a place where a record should be
- *                end            where the log ends, and totals
+ *                end            totals
  *     object     footer
  *                index
  *                block          and then, if it is whole, its batches

@@ -72,6 +72,24 @@ struct weir__block *weir__block_ref(struct weir__block *block);
 /** Stop being an owner.  Any thread, also after the reader is gone. */
 void weir__block_unref(struct weir__block *block);
 
+/** Whose block it must be. */
+struct weir__block_expect {
+    const struct weir_alloc *alloc;
+    const unsigned char *cluster;
+    uint64_t object_id;
+    struct weir__index_entry entry;
+};
+
+/**
+ * Decode `expect->entry.length` bytes and check everything.  Any thread.
+ *
+ * @return 0; WEIR_ECORRUPT, WEIR_EVERSION, WEIR_EFOREIGN with `*why`;
+ *         WEIR_ENOMEM.
+ */
+int weir__block_decode(struct weir__block **out,
+                       const struct weir__block_expect *expect,
+                       const unsigned char *data, const char **why);
+
 /** Reads objects, through an index cache and a block cache. */
 struct weir__object_reader;
 

@@ -178,24 +178,4 @@ void weir__fetch_queue(struct weir__slot *slot, bool ahead);
 /** Somebody waits for a slot that was to be read beforehand. */
 void weir__fetch_promote(struct weir__slot *slot);
 
-/* ---- block_decode.c ------------------------------------------------------ */
-
-/** Whose block it must be. */
-struct weir__block_expect {
-    const struct weir_alloc *alloc;
-    const unsigned char *cluster;
-    uint64_t object_id;
-    struct weir__index_entry entry;
-};
-
-/**
- * Decode `expect->entry.length` bytes and check everything.  Any thread.
- *
- * @return 0; WEIR_ECORRUPT, WEIR_EVERSION, WEIR_EFOREIGN with `*why`;
- *         WEIR_ENOMEM.
- */
-int weir__block_decode(struct weir__block **out,
-                       const struct weir__block_expect *expect,
-                       const unsigned char *data, const char **why);
-
 #endif
