@@ -107,10 +107,9 @@ static weir_store_open_fn *builtin_store(const char *uri)
 int weir__backend_store(struct weir *node, struct weir_error *err)
 {
     const char *uri = weir__config_text(node->config, WEIR__P_STORE);
-    const struct weir__scheme *own =
-        weir__config_scheme(node->config, uri, 0);
-    weir_store_open_fn *open = own != NULL ? own->open_store
-                                           : builtin_store(uri);
+    const struct weir__scheme *own = weir__config_scheme(node->config, uri, 0);
+    weir_store_open_fn *open =
+        own != NULL ? own->open_store : builtin_store(uri);
     struct counted_store *counted;
     int rc;
 
@@ -138,8 +137,7 @@ weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx,
                                     struct weir_error *err)
 {
     const char *uri = weir__config_text(node->config, WEIR__P_WAL);
-    const struct weir__scheme *own =
-        weir__config_scheme(node->config, uri, 1);
+    const struct weir__scheme *own = weir__config_scheme(node->config, uri, 1);
 
     *ctx = NULL;
     if (own != NULL) {

@@ -66,8 +66,8 @@ static int must_upload(const struct weir *node)
 
 static void upload_start(struct weir *node, struct weir__close *c)
 {
-    c->flush = (struct weir_flush){
-        .req = {.done = flushed, .ctx = c, .err = c->err}};
+    c->flush =
+        (struct weir_flush){.req = {.done = flushed, .ctx = c, .err = c->err}};
     weir__upload_last(node, &c->flush);
 }
 
@@ -154,8 +154,7 @@ static void close_store(struct weir *node, struct weir__close *c)
 static int rest(const struct weir *node)
 {
     return node->uploads.job != NULL || node->sweep.busy || node->refreshing ||
-           !weir__list_empty(&node->fetches) ||
-           !weir__list_empty(&node->calls);
+           !weir__list_empty(&node->fetches) || !weir__list_empty(&node->calls);
 }
 
 /* Each phase starts one thing, whose end posts the next step. */

@@ -327,8 +327,7 @@ static int obstacle(struct fetch *f)
         return 0;
     return weir__fail(&f->error, WEIR_ERANGE,
                       "stream %s: offset %llu is not in %llu to %llu", s->name,
-                      (unsigned long long)f->next,
-                      (unsigned long long)s->start,
+                      (unsigned long long)f->next, (unsigned long long)s->start,
                       (unsigned long long)s->durable);
 }
 
@@ -446,8 +445,8 @@ int weir_fetch(struct weir_stream *s, struct weir_fetch *req)
     req->count = 0;
     req->held = NULL;
     if (weir__stream_status(s) == WEIR_ECLOSED) {
-        rc = weir__fail(req->req.err, WEIR_ECLOSED, "fetch %s: closed",
-                        s->name);
+        rc =
+            weir__fail(req->req.err, WEIR_ECLOSED, "fetch %s: closed", s->name);
     } else {
         impl(req)->stream = s;
         rc = weir__node_post(s->node, &req->req, fetch_run);

@@ -167,8 +167,7 @@ static void piece_extend(struct weir *node, size_t size)
 
     if (i == 0 || g->segments[i - 1] != segment) {
         g->segments[i] = segment;
-        g->iov[i].data =
-            segment->buf->data + (q->position - segment->position);
+        g->iov[i].data = segment->buf->data + (q->position - segment->position);
         g->iov[i].len = 0;
         g->pieces++;
         segment->pending++;
@@ -198,8 +197,8 @@ static uint32_t encode(struct weir_stream *s, const struct weir_append *req,
     header.stream_epoch = s->epoch;
     header.count = req->count;
     header.len = (uint32_t)req->len;
-    header.crc32c = weir__crc32c_copy(0, to + WEIR__WAL_RECORD_HEADER,
-                                      req->data, req->len);
+    header.crc32c =
+        weir__crc32c_copy(0, to + WEIR__WAL_RECORD_HEADER, req->data, req->len);
     weir__wal_header_encode(to, &header);
     memset(to + end, 0, size - end);
     return header.crc32c;
@@ -244,8 +243,8 @@ int weir__group_place(struct weir_stream *s, struct weir_append *req)
     entry.base = s->next;
     entry.max_timestamp = req->max_timestamp;
     entry.segment = segment;
-    entry.at = (uint32_t)(q->position - segment->position) +
-               WEIR__WAL_RECORD_HEADER;
+    entry.at =
+        (uint32_t)(q->position - segment->position) + WEIR__WAL_RECORD_HEADER;
     entry.len = (uint32_t)req->len;
     entry.count = req->count;
     rc = weir__segment_add(segment, node->alloc, s);
@@ -258,9 +257,8 @@ int weir__group_place(struct weir_stream *s, struct weir_append *req)
         kick_later(node); /* An open group may be empty: kick ends it. */
         return rc;
     }
-    weir__entries_at(&s->entries, s->entries.count - 1)->crc32c =
-        encode(s, req, segment->buf->data + (q->position - segment->position),
-               size);
+    weir__entries_at(&s->entries, s->entries.count - 1)->crc32c = encode(
+        s, req, segment->buf->data + (q->position - segment->position), size);
     piece_extend(node, size);
     group_add(q->open, req);
     req->base_offset = s->next;

@@ -100,9 +100,9 @@ static void get_run(struct weir_task *task)
         rc = get_prefix(state, req);
     } else {
         pair = weir__state_kv(state, req->key);
-        rc = pair == NULL ? weir__fail(req->req.err, WEIR_ENOENT, "no key %s",
-                                       req->key)
-                          : req->pair(req, pair);
+        rc = pair == NULL
+                 ? weir__fail(req->req.err, WEIR_ENOENT, "no key %s", req->key)
+                 : req->pair(req, pair);
     }
     weir__req_end(&req->req, rc);
 }

@@ -166,8 +166,8 @@ static struct weir__segment *segment_new(struct weir__log_cache *cache,
     return segment;
 }
 
-int weir__log_cache_fits(const struct weir__log_cache *cache,
-                         uint64_t position, size_t len)
+int weir__log_cache_fits(const struct weir__log_cache *cache, uint64_t position,
+                         size_t len)
 {
     const struct weir__segment *segment = cache->current;
 

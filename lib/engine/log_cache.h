@@ -32,9 +32,9 @@ struct weir__budget;
 struct weir__log_cache {
     const struct weir_alloc *alloc;
     struct weir__budget *budget;
-    struct weir__list segments; /* By position. */
+    struct weir__list segments;    /* By position. */
     struct weir__segment *current; /* Takes new records; NULL: none. */
-    struct weir_buf *spare;     /* One free buffer, to be used again. */
+    struct weir_buf *spare;        /* One free buffer, to be used again. */
     size_t limit;
     size_t segment_size;
     size_t align;
@@ -50,8 +50,8 @@ void weir__log_cache_free(struct weir__log_cache *cache);
 size_t weir__log_cache_bytes(const struct weir__log_cache *cache);
 
 /** 1 if `len` bytes at `position` have room in the current segment. */
-int weir__log_cache_fits(const struct weir__log_cache *cache,
-                         uint64_t position, size_t len);
+int weir__log_cache_fits(const struct weir__log_cache *cache, uint64_t position,
+                         size_t len);
 
 /**
  * A new current segment with room for `len` bytes from `position` on; drops

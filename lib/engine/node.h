@@ -31,30 +31,30 @@ struct weir__close;
 
 /** Group commit: what is gathered, what is being written. */
 struct weir__commit_queue {
-    struct weir__list groups;   /* Closed groups, first one in flight. */
-    struct weir__group *open;   /* Gathers; NULL if nothing does. */
-    struct weir_task kick;      /* Writes what this turn has gathered. */
+    struct weir__list groups; /* Closed groups, first one in flight. */
+    struct weir__group *open; /* Gathers; NULL if nothing does. */
+    struct weir_task kick;    /* Writes what this turn has gathered. */
     int kick_posted;
-    int writing;                /* A write is in flight. */
-    int poisoned;               /* The log has failed: nothing more. */
-    uint64_t position;          /* Where the next record goes. */
-    uint64_t durable;           /* All positions below are durable. */
-    struct weir__list starved;  /* Streams with appends that want room. */
-    struct weir_timer retry;    /* Looks for room again. */
+    int writing;               /* A write is in flight. */
+    int poisoned;              /* The log has failed: nothing more. */
+    uint64_t position;         /* Where the next record goes. */
+    uint64_t durable;          /* All positions below are durable. */
+    struct weir__list starved; /* Streams with appends that want room. */
+    struct weir_timer retry;   /* Looks for room again. */
 };
 
 /** What uploads need to remember from one to the next. */
 struct weir__upload_state {
-    struct weir__upload *job;   /* Under way, or NULL. */
-    struct weir__list pending;  /* Streams with something to upload. */
-    struct weir__list flushes;  /* Flush requests, oldest first. */
-    struct weir_timer due;      /* Age of the oldest pending batch. */
-    struct weir_timer backoff;  /* After a failure. */
-    uint64_t pending_bytes;     /* Acknowledged payload not in objects. */
-    uint64_t flush_round;       /* Counts flush requests. */
-    uint64_t next_id;           /* Reserved object ids: [next, end). */
+    struct weir__upload *job;  /* Under way, or NULL. */
+    struct weir__list pending; /* Streams with something to upload. */
+    struct weir__list flushes; /* Flush requests, oldest first. */
+    struct weir_timer due;     /* Age of the oldest pending batch. */
+    struct weir_timer backoff; /* After a failure. */
+    uint64_t pending_bytes;    /* Acknowledged payload not in objects. */
+    uint64_t flush_round;      /* Counts flush requests. */
+    uint64_t next_id;          /* Reserved object ids: [next, end). */
     uint64_t end_id;
-    unsigned failures;          /* In a row. */
+    unsigned failures; /* In a row. */
 };
 
 /** Removal of dead objects. */
@@ -75,7 +75,7 @@ struct weir {
     struct weir_config *config; /* A copy of its own. */
     struct weir_host host;
     int own_env;
-    int state; /* enum weir__node_state; atomic. */
+    int state;   /* enum weir__node_state; atomic. */
     int users;   /* Calls that are inside and do not block; atomic. */
     int blocked; /* Calls that wait for the core, or drive it; atomic. */
     int read_only;
@@ -93,8 +93,8 @@ struct weir {
     struct weir__commit_queue commits;
     struct weir__upload_state uploads;
     struct weir__sweep sweep;
-    struct weir__list fetches; /* Every fetch that was accepted. */
-    struct weir__list calls;   /* Other requests that wait for a commit. */
+    struct weir__list fetches;     /* Every fetch that was accepted. */
+    struct weir__list calls;       /* Other requests that wait for a commit. */
     struct weir_timer refresh_due; /* While fetches wait on foreign streams. */
     struct weir__refresh refresh;
     int refreshing;

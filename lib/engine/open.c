@@ -57,8 +57,8 @@ static void open_end(struct weir__open *open)
         weir__stream_publish(s);
     __atomic_store_n(&node->state, WEIR__NODE_OPEN, __ATOMIC_SEQ_CST);
     weir__log(node->host.log, WEIR_LOG_INFO,
-              "node %u: open under epoch %llu, %llu batches recovered", node->id,
-              (unsigned long long)node->epoch,
+              "node %u: open under epoch %llu, %llu batches recovered",
+              node->id, (unsigned long long)node->epoch,
               (unsigned long long)node->stats.recovered_batches);
     if (!node->read_only) {
         weir__upload_look(node);
@@ -123,10 +123,9 @@ static int cache_init(struct weir *node, size_t align)
 {
     const struct weir_config *config = node->config;
 
-    return weir__log_cache_init(
-        &node->cache, node->alloc,
-        (size_t)config->number[WEIR__P_LOG_CACHE],
-        (size_t)config->number[WEIR__P_SEGMENT], align);
+    return weir__log_cache_init(&node->cache, node->alloc,
+                                (size_t)config->number[WEIR__P_LOG_CACHE],
+                                (size_t)config->number[WEIR__P_SEGMENT], align);
 }
 
 static void wal_opened(struct weir_wal_open *req, int status)
@@ -148,8 +147,8 @@ static void wal_open(struct weir__open *open, const unsigned char *cluster)
 {
     struct weir *node = open->node;
     const struct weir_config *config = node->config;
-    uint64_t largest = weir__wal_record_size(
-        (uint64_t)config->number[WEIR__P_MAX_BATCH]);
+    uint64_t largest =
+        weir__wal_record_size((uint64_t)config->number[WEIR__P_MAX_BATCH]);
     weir_wal_open_fn *fn =
         weir__backend_wal(node, &open->wal.open_ctx, &open->error);
 

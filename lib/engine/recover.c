@@ -29,8 +29,8 @@ static struct weir__segment *segment_of(struct weir *node,
     struct weir__log_cache *cache = &node->cache;
 
     if (!weir__list_empty(&cache->segments)) {
-        struct weir__segment *last = WEIR__CONTAINER(
-            cache->segments.prev, struct weir__segment, link);
+        struct weir__segment *last =
+            WEIR__CONTAINER(cache->segments.prev, struct weir__segment, link);
 
         if (last->buf == record->buf)
             return last;
@@ -86,8 +86,7 @@ static int join(struct weir_stream *s, const struct weir_wal_record *record,
     if (base > s->next && base > s->start)
         rc = add_damaged(s, s->next, base);
     if (rc == 0)
-        rc = record->damaged ? add_damaged(s, base, end)
-                             : add_batch(s, record);
+        rc = record->damaged ? add_damaged(s, base, end) : add_batch(s, record);
     if (rc != 0)
         return rc;
     s->next = end;

@@ -14,7 +14,7 @@ struct weir__entry {
     uint64_t base;
     int64_t max_timestamp;
     struct weir__segment *segment; /* NULL: damaged in the WAL. */
-    uint32_t at; /* Of the payload, in the segment. */
+    uint32_t at;                   /* Of the payload, in the segment. */
     uint32_t len;
     uint32_t count;
     uint32_t crc32c;
@@ -48,15 +48,15 @@ struct weir_stream {
     char *name;
     uint64_t id;
     uint64_t epoch;
-    int local;      /* This node owns it: its tail is here. */
-    int failed;     /* 0, WEIR_ENOENT, WEIR_EFENCED: what appends get. */
+    int local;  /* This node owns it: its tail is here. */
+    int failed; /* 0, WEIR_ENOENT, WEIR_EFENCED: what appends get. */
 
     uint64_t start;
-    uint64_t next;     /* Offset of the next append. */
-    uint64_t durable;  /* End: below it all is acknowledged. */
-    uint64_t uploaded; /* Below it nothing waits for an upload. */
-    uint64_t pending;  /* Payload bytes in [uploaded, next). */
-    uint64_t damaged;  /* First damaged offset, or WEIR_OFFSET_END. */
+    uint64_t next;          /* Offset of the next append. */
+    uint64_t durable;       /* End: below it all is acknowledged. */
+    uint64_t uploaded;      /* Below it nothing waits for an upload. */
+    uint64_t pending;       /* Payload bytes in [uploaded, next). */
+    uint64_t damaged;       /* First damaged offset, or WEIR_OFFSET_END. */
     uint64_t pending_since; /* Clock: when the oldest pending one came. */
     struct weir__entries entries;
 
@@ -64,7 +64,7 @@ struct weir_stream {
     struct weir__list starved_link; /* In the node's starved streams. */
     struct weir_append *waiting;    /* Appends that want room, in order. */
     struct weir_append *waiting_last;
-    struct weir__list waiters; /* Fetches that wait for data. */
+    struct weir__list waiters;    /* Fetches that wait for data. */
     struct weir__list woken_link; /* In the list of one acknowledgement. */
 
     uint64_t read_next; /* Where a sequential reader would go on. */
@@ -77,8 +77,7 @@ struct weir__entry *weir__entries_at(const struct weir__entries *entries,
                                      size_t i);
 /** Index of the entry that holds `offset` or the first behind it; `count` if
  * there is none. */
-size_t weir__entries_find(const struct weir__entries *entries,
-                          uint64_t offset);
+size_t weir__entries_find(const struct weir__entries *entries, uint64_t offset);
 int weir__entries_push(struct weir__entries *entries,
                        const struct weir_alloc *alloc,
                        const struct weir__entry *entry);

@@ -242,8 +242,8 @@ static void delete_run(struct weir_task *task)
         return;
     m = weir__state_stream_named(weir__manifest_state(node->manifest), name);
     if (m == NULL) {
-        weir__call_end(call, weir__fail(&call->error, WEIR_ENOENT,
-                                        "no stream %s", name));
+        weir__call_end(
+            call, weir__fail(&call->error, WEIR_ENOENT, "no stream %s", name));
         return;
     }
     call->id = m->id;

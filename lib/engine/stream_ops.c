@@ -127,8 +127,8 @@ static void fill_manifest(struct weir_stream_stat *out,
     out->uploaded_end = m->committed_end;
     out->bytes = m->bytes;
     out->objects = m->extent_count;
-    out->max_timestamp =
-        m->extent_count == 0 ? WEIR_NO_TIMESTAMP
+    out->max_timestamp = m->extent_count == 0
+                             ? WEIR_NO_TIMESTAMP
                              : m->extents[m->extent_count - 1].max_timestamp;
     out->owner = m->owner;
     memcpy(out->name, m->name, strlen(m->name) + 1);

@@ -48,10 +48,8 @@ static void commit_removed(struct weir *node)
     sweep->op = (struct weir__op){.kind = WEIR__OP_OBJECT_REMOVED};
     sweep->op.u.object_removed.ids = sweep->ids;
     sweep->op.u.object_removed.count = sweep->at;
-    sweep->commit = (struct weir__commit){.ops = &sweep->op,
-                                          .count = 1,
-                                          .done = commit_done,
-                                          .ctx = node};
+    sweep->commit = (struct weir__commit){
+        .ops = &sweep->op, .count = 1, .done = commit_done, .ctx = node};
     weir__manifest_commit(node->manifest, &sweep->commit);
 }
 
@@ -103,8 +101,8 @@ static void collect(struct weir *node, int64_t *next)
     sweep->count = 0;
     *next = INT64_MAX;
     for (size_t i = 0; i < count && sweep->count < IDS; i++) {
-        int64_t left = dead[i].since > now ? grace
-                                           : dead[i].since + grace - now;
+        int64_t left =
+            dead[i].since > now ? grace : dead[i].since + grace - now;
 
         if (left <= 0 && weir__fetch_reads(node, dead[i].id))
             left = 100;

@@ -258,9 +258,9 @@ static void head_done(struct weir_store_req *req, int status)
     else if (status != 0)
         job_end(job, status);
     else if (req->size != job->build.size)
-        job_end(job, weir__fail(&job->error, WEIR_ECORRUPT,
-                                "object %s exists and is another one",
-                                job->key));
+        job_end(job,
+                weir__fail(&job->error, WEIR_ECORRUPT,
+                           "object %s exists and is another one", job->key));
     else
         commit_start(job);
 }
@@ -456,8 +456,7 @@ void weir__upload_look(struct weir *node)
 {
     struct weir__upload_state *up = &node->uploads;
     struct weir_env *env = node->host.env;
-    uint64_t interval =
-        (uint64_t)node->config->number[WEIR__P_UPLOAD_INTERVAL];
+    uint64_t interval = (uint64_t)node->config->number[WEIR__P_UPLOAD_INTERVAL];
 
     if (!can_start(node))
         return;

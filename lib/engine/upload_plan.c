@@ -63,8 +63,7 @@ static int allocate(struct weir__plan *plan, struct totals total)
     plan->items = weir__calloc(alloc, total.streams, sizeof(*plan->items));
     plan->parts = weir__calloc(alloc, total.streams, sizeof(*plan->parts));
     plan->batches = weir__calloc(alloc, total.batches, sizeof(*plan->batches));
-    plan->pins =
-        weir__calloc(alloc, total.batches, sizeof(struct weir_buf *));
+    plan->pins = weir__calloc(alloc, total.batches, sizeof(struct weir_buf *));
     if (plan->items == NULL || plan->parts == NULL || plan->batches == NULL ||
         plan->pins == NULL)
         return WEIR_ENOMEM;
