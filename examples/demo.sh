@@ -15,10 +15,7 @@ pids=()
 
 finish() {
     local status=$?
-    for pid in "${pids[@]}"; do
-        kill -9 "$pid" 2>/dev/null || true
-    done
-    wait 2>/dev/null || true
+    kill_9 "${pids[@]}"
     if [ "$status" != 0 ]; then
         echo "demo: failed; what the programs said:" >&2
         tail -n 20 "$dir"/*.log >&2 2>/dev/null || true
@@ -33,6 +30,13 @@ say() { printf '   %s\n' "$*"; }
 fail() {
     echo "demo: $*" >&2
     exit 1
+}
+kill_9() { # PID...
+    local pid
+    for pid in "$@"; do
+        kill -9 "$pid" 2>/dev/null || true
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+    done
 }
 now() { date +%s%N; }
 # MILLISECONDS-SINCE START
@@ -57,7 +61,7 @@ run() { "$weir" --store "$store" --wal "$wal" "$@"; }
 step "Real text: this repository's own, over and over"
 find include lib examples docs -type f \( -name '*.[ch]' -o -name '*.md' \) \
     -print0 | sort -z | xargs -0 cat LICENSE README.md | grep . >"$dir/once"
-for _ in $(seq 12); do cat "$dir/once"; done >"$text"
+for _ in $(seq 8); do cat "$dir/once"; done >"$text"
 lines=$(wc -l <"$text")
 bytes=$(wc -c <"$text")
 say "$lines lines, $bytes bytes"
@@ -68,17 +72,18 @@ mkfifo "$dir/pipe"
 exec 9<>"$dir/pipe"
 cat "$text" >&9 2>/dev/null &
 feeder=$!
+disown # So that the shell does not tell of the kill.
 "$weir" --store "$store" --wal "$wal" append book --ack \
     <"$dir/pipe" >"$dir/acked" 2>"$dir/append.log" 9>&- &
 writer=$!
+disown
 pids=("$feeder" "$writer")
 for _ in $(seq 500); do
     [ "$(wc -l <"$dir/acked")" -lt $((lines / 3)) ] || break
     kill -0 "$writer" 2>/dev/null || fail "the writer ended by itself"
     sleep 0.02
 done
-kill -9 "$writer" "$feeder" 2>/dev/null || true
-wait 2>/dev/null || true
+kill_9 "$writer" "$feeder"
 exec 9>&-
 pids=()
 # A line that was cut off by the kill tells of nothing.
@@ -128,6 +133,7 @@ serve() { # sets $server_pid and $address
     "$server" --store "dir:$dir/kafka" --wal "file:$dir/kafka-wal?size=256MiB" \
         --listen 127.0.0.1:0 >"$dir/address" 2>>"$dir/kafka.log" &
     server_pid=$!
+    disown
     pids=("$server_pid")
     for _ in $(seq 500); do
         address=$(grep -oE '127\.0\.0\.1:[1-9][0-9]*' "$dir/address" |
@@ -146,8 +152,7 @@ start=$(now)
 kcat -P -b "$address" -t book -p 0 -z lz4 -X acks=all -l "$text" \
     2>"$dir/kcat.log"
 say "produced: $(rate "$lines" "$bytes" "$(since "$start")")"
-kill -9 "$server_pid"
-wait "$server_pid" 2>/dev/null || true
+kill_9 "$server_pid"
 say "kill -9 of the server"
 start=$(now)
 serve
@@ -160,7 +165,11 @@ say "consumed: $(rate "$(wc -l <"$dir/back")" "$(wc -c <"$dir/back")" \
 same "$text" "$dir/back" "through Kafka"
 say "the same $lines records, byte for byte"
 kill "$server_pid"
-wait "$server_pid" 2>/dev/null || true
+for _ in $(seq 500); do
+    kill -0 "$server_pid" 2>/dev/null || break
+    sleep 0.01
+done
+! kill -0 "$server_pid" 2>/dev/null || fail "weir-kafka does not end"
 pids=()
 
 printf '\nDone.  Nothing that was acknowledged was lost.\n'
