@@ -2,10 +2,10 @@
 #include "support/test.h"
 
 #include <ftw.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ enum { TIMEOUT = 120, ROOT_MAX = 256, PATH_ROOM = 320, DIRS_MAX = 256 };
 
 static Suite *suite;
 static unsigned long long seed;
-static bool seed_shown;
+static int *seed_shown; /* Shared with the children that Check forks. */
 
 /* The folder above all of `test_dir`, and the process that removes it: Check
  * forks, and its children run our atexit function too. */
@@ -75,6 +75,12 @@ static void make_seed(void)
     }
     if (seed == 0)
         seed = 1;
+    seed_shown = mmap(NULL, sizeof(*seed_shown), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (seed_shown == MAP_FAILED) {
+        perror("mmap");
+        exit(1);
+    }
 }
 
 TCase *test_case(const char *name)
@@ -105,10 +111,10 @@ int test_run(void)
 unsigned long long test_seed(void)
 {
     make_seed();
-    if (!seed_shown) {
+    if (*seed_shown == 0) {
         printf("seed %llu (repeat with WEIR_SEED=%llu)\n", seed, seed);
         fflush(stdout);
-        seed_shown = true;
+        *seed_shown = 1;
     }
     return seed;
 }

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "sim/world.h"
+#include "wal/wal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { USE_NODE = 100, SKEW_MS = 60000 };
+
+int weir__sim_node_new(struct weir__sim_node **out, struct weir__sim *sim,
+                       uint32_t node_id, uint64_t disk_size)
+{
+    struct weir__sim_node *node = weir__calloc(sim->alloc, 1, sizeof(*node));
+    struct weir__sim_node **end = &sim->nodes;
+
+    *out = NULL;
+    if (node == NULL)
+        return WEIR_ENOMEM;
+    node->env.ops = &weir__sim_env_ops;
+    node->sim = sim;
+    node->id = node_id;
+    node->tasks_end = &node->tasks;
+    node->up = 1;
+    weir__list_init(&node->works);
+    weir__sim_memory_init(node);
+    weir__sim_random_init(&node->random, sim->options.seed,
+                          USE_NODE + (uint64_t)node_id * 2);
+    node->skew = (int64_t)weir__sim_random_below(&node->random, SKEW_MS);
+    if (weir__sim_disk_init(node, disk_size) != 0) {
+        weir__free(sim->alloc, node);
+        return WEIR_ENOMEM;
+    }
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = node;
+    *out = node;
+    return 0;
+}
+
+void weir__sim_node_free(struct weir__sim_node *node)
+{
+    weir__sim_memory_free(node);
+    weir__sim_disk_free(&node->disk);
+    weir__free(node->sim->alloc, node);
+}
+
+struct weir_env *weir__sim_env(struct weir__sim_node *node)
+{
+    return &node->env;
+}
+
+int weir__sim_is_up(const struct weir__sim_node *node)
+{
+    return node->up;
+}
+
+void weir__sim_reap(struct weir__sim_node *node)
+{
+    if (!node->condemned || node->sim->running == node ||
+        node->sim->caller == node)
+        return;
+    node->condemned = 0;
+    weir__sim_memory_free(node);
+}
+
+void weir__sim_crash(struct weir__sim_node *node)
+{
+    if (!node->up)
+        return;
+    weir__sim_trace(node->sim, "node %" PRIu32 " crash", node->id);
+    node->up = 0;
+    node->condemned = 1;
+    weir__sim_env_crash(node);
+    weir__sim_store_crash(node);
+    weir__sim_disk_crash(&node->disk);
+    weir__sim_reap(node);
+}
+
+void weir__sim_start(struct weir__sim_node *node)
+{
+    weir__sim_reap(node);
+    if (node->up || node->condemned)
+        return;
+    weir__sim_trace(node->sim, "node %" PRIu32 " start", node->id);
+    node->up = 1;
+}
+
+/* In a function of its own, as what a jump leaves in locals is undefined. */
+static int call(struct weir__sim_node *node, void (*fn)(void *ctx), void *ctx)
+{
+    int status = setjmp(node->crashed);
+
+    if (status == 0)
+        fn(ctx);
+    return status;
+}
+
+int weir__sim_call(struct weir__sim_node *node, void (*fn)(void *ctx),
+                   void *ctx)
+{
+    struct weir__sim *sim = node->sim;
+    int status;
+
+    if (sim->running != NULL || sim->in_event || sim->caller != NULL ||
+        !node->up)
+        return WEIR_EBUSY;
+    sim->caller = node;
+    status = call(node, fn, ctx);
+    sim->caller = NULL;
+    if (status == WEIR_ETIMEDOUT)
+        weir__sim_crash(node);
+    weir__sim_reap(node);
+    return status;
+}
+
+void weir__sim_leave(struct weir__sim_node *node, int status)
+{
+    if (node->sim->caller == node)
+        longjmp(node->crashed, status);
+}
+
+int weir__sim_config(struct weir_config **out, struct weir__sim_node *node)
+{
+    struct weir_config *config;
+    char id[16];
+    int rc = weir_config_new(&config, &node->alloc);
+
+    *out = config;
+    if (rc != 0)
+        return rc;
+    snprintf(id, sizeof(id), "%" PRIu32, node->id);
+    weir_config_set_env(config, &node->env);
+    rc = weir_config_add_store(config, "sim", weir__sim_store_open, node);
+    if (rc == 0)
+        rc = weir_config_add_wal(config, "sim", weir__sim_wal_open, node);
+    if (rc == 0)
+        rc = weir_config_set(config, "store", "sim:", NULL);
+    if (rc == 0)
+        rc = weir_config_set(config, "wal", "sim:", NULL);
+    if (rc == 0)
+        rc = weir_config_set(config, "node_id", id, NULL);
+    if (rc != 0) {
+        weir_config_free(config);
+        *out = NULL;
+    }
+    return rc;
+}
+
+/* ---- The log on the node's disk ------------------------------------------ */
+
+/* What `impl` of the request holds until a failure is told. */
+struct refusal {
+    struct weir_task task;
+    struct weir_wal_open *req;
+    intptr_t status;
+};
+
+_Static_assert(sizeof(struct refusal) <=
+                   sizeof(((struct weir_wal_open *)0)->impl),
+               "a refusal fits into the request");
+
+static void refuse(struct weir_task *task)
+{
+    struct refusal *refusal = WEIR__CONTAINER(task, struct refusal, task);
+
+    refusal->req->done(refusal->req, (int)refusal->status);
+}
+
+void weir__sim_wal_open(struct weir_wal_open *req)
+{
+    struct weir__sim_node *node = req->open_ctx;
+    struct weir__disk *disk;
+    struct refusal *refusal;
+    int rc = weir__sim_disk_open(&disk, node, req->err);
+
+    if (rc == 0) {
+        weir__wal_file_open_disk(req, disk, "the simulated disk");
+        return;
+    }
+    refusal = (struct refusal *)(void *)req->impl;
+    refusal->req = req;
+    refusal->status = rc;
+    refusal->task.run = refuse;
+    node->env.ops->post(&node->env, &refusal->task);
+}

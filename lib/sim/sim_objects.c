@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/alloc.h"
+#include "sim/world.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+size_t weir__sim_object_at(const struct weir__sim *sim, const char *key)
+{
+    size_t low = 0;
+    size_t high = sim->object_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(sim->objects[middle]->key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct weir__sim_object *weir__sim_object_find(struct weir__sim *sim,
+                                               const char *key)
+{
+    size_t at = weir__sim_object_at(sim, key);
+
+    if (at < sim->object_count && strcmp(sim->objects[at]->key, key) == 0)
+        return sim->objects[at];
+    return NULL;
+}
+
+static void object_free(struct weir__sim *sim, struct weir__sim_object *object)
+{
+    weir__free(sim->alloc, object->key);
+    weir__free(sim->alloc, object->data);
+    weir__free(sim->alloc, object);
+}
+
+static struct weir__sim_object *object_new(struct weir__sim *sim,
+                                           const char *key,
+                                           const unsigned char *data,
+                                           size_t len)
+{
+    struct weir__sim_object *object =
+        weir__calloc(sim->alloc, 1, sizeof(*object));
+
+    if (object == NULL)
+        return NULL;
+    object->key = weir__strdup(sim->alloc, key);
+    object->data = weir__malloc(sim->alloc, len);
+    if (object->key == NULL || object->data == NULL) {
+        object_free(sim, object);
+        return NULL;
+    }
+    if (len > 0)
+        memcpy(object->data, data, len);
+    object->len = len;
+    object->modified = (int64_t)(sim->now / SIM_MS);
+    return object;
+}
+
+static int reserve(struct weir__sim *sim)
+{
+    size_t capacity = sim->object_capacity > 0 ? sim->object_capacity * 2 : 16;
+    struct weir__sim_object **objects;
+
+    if (sim->object_count < sim->object_capacity)
+        return 0;
+    objects = weir__resize(sim->alloc, sim->objects, capacity,
+                           sizeof(struct weir__sim_object *));
+    if (objects == NULL)
+        return WEIR_ENOMEM;
+    sim->objects = objects;
+    sim->object_capacity = capacity;
+    return 0;
+}
+
+int weir__sim_object_put(struct weir__sim *sim, const char *key,
+                         const unsigned char *data, size_t len)
+{
+    struct weir__sim_object *object;
+    size_t at = weir__sim_object_at(sim, key);
+
+    if (reserve(sim) != 0)
+        return WEIR_ENOMEM;
+    object = object_new(sim, key, data, len);
+    if (object == NULL)
+        return WEIR_ENOMEM;
+    if (at < sim->object_count && strcmp(sim->objects[at]->key, key) == 0) {
+        object_free(sim, sim->objects[at]);
+    } else {
+        memmove(&sim->objects[at + 1], &sim->objects[at],
+                (sim->object_count - at) * sizeof(sim->objects[0]));
+        sim->object_count++;
+    }
+    sim->objects[at] = object;
+    return 0;
+}
+
+void weir__sim_object_delete(struct weir__sim *sim, const char *key)
+{
+    size_t at = weir__sim_object_at(sim, key);
+
+    if (weir__sim_object_find(sim, key) == NULL)
+        return;
+    object_free(sim, sim->objects[at]);
+    sim->object_count--;
+    memmove(&sim->objects[at], &sim->objects[at + 1],
+            (sim->object_count - at) * sizeof(sim->objects[0]));
+}
+
+void weir__sim_objects_free(struct weir__sim *sim)
+{
+    while (sim->object_count > 0)
+        object_free(sim, sim->objects[--sim->object_count]);
+    weir__free(sim->alloc, sim->objects);
+}
+
+struct weir__sim_object *const *weir__sim_objects(const struct weir__sim *sim,
+                                                  size_t *count)
+{
+    *count = sim->object_count;
+    return sim->objects;
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "sim/world.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* A node's way to the world's store; in the node's memory. */
+struct sim_door {
+    struct weir_store base;
+    struct weir__sim_node *node;
+};
+
+/* One request; in the world's memory, as it outlives a crash of its node. */
+struct sim_request {
+    struct weir__list node; /* In the world's `requests`. */
+    struct weir__sim *sim;
+    struct weir__sim_node *owner; /* NULL: nobody waits for the answer. */
+    struct sim_door *door;        /* Through which it came. */
+    struct weir_store_req *req;   /* The node's; only while `owner`. */
+    enum weir_store_verb verb;
+    unsigned flags;
+    char *key;
+    unsigned char *body; /* PUT: to write.  GET: what was read. */
+    size_t len;
+    uint64_t size; /* Of the object, when it was read. */
+    struct weir_store_entry *entries;
+    size_t entry_count;
+    int more;
+
+    int applies; /* How often it has yet to take effect. */
+    bool answered;
+    int refusal; /* Answer whatever happens, or 0. */
+    int status;  /* Answer of the last time it did. */
+    struct weir_timer apply;
+    struct weir_timer answer;
+    struct weir_task task; /* Tells the node. */
+};
+
+static void free_entries(struct sim_request *r)
+{
+    while (r->entry_count > 0) {
+        /* Ours, although the answer's entries are const for the reader. */
+        char *key = (char *)(uintptr_t)r->entries[--r->entry_count].key;
+
+        weir__free(r->sim->alloc, key);
+    }
+    weir__free(r->sim->alloc, r->entries);
+    r->entries = NULL;
+}
+
+static void request_free(struct sim_request *r)
+{
+    weir__list_remove(&r->node);
+    weir__sim_cancel(r->sim, &r->apply);
+    weir__sim_cancel(r->sim, &r->answer);
+    free_entries(r);
+    weir__free(r->sim->alloc, r->key);
+    weir__free(r->sim->alloc, r->body);
+    weir__free(r->sim->alloc, r);
+}
+
+static void free_if_over(struct sim_request *r)
+{
+    if (r->answered && r->applies == 0)
+        request_free(r);
+}
+
+/* ---- Taking effect ------------------------------------------------------- */
+
+static int apply_put(struct sim_request *r)
+{
+    if ((r->flags & WEIR_STORE_IF_ABSENT) != 0 &&
+        weir__sim_object_find(r->sim, r->key) != NULL)
+        return WEIR_ECONFLICT;
+    return weir__sim_object_put(r->sim, r->key, r->body, r->len);
+}
+
+static int apply_get(struct sim_request *r)
+{
+    const struct weir__sim_object *object =
+        weir__sim_object_find(r->sim, r->key);
+    uint64_t offset = r->req->offset;
+    uint64_t length = r->req->length;
+
+    if (object == NULL)
+        return WEIR_ENOENT;
+    r->size = object->len;
+    if ((r->flags & WEIR_STORE_SUFFIX) != 0)
+        offset = length < object->len ? object->len - length : 0;
+    if (offset > object->len || (offset == object->len && offset > 0))
+        return WEIR_ERANGE;
+    if (length > object->len - offset)
+        length = object->len - offset;
+    weir__free(r->sim->alloc, r->body);
+    r->len = (size_t)length;
+    r->body = weir__malloc(r->sim->alloc, r->len);
+    if (r->body == NULL)
+        return WEIR_ENOMEM;
+    memcpy(r->body, object->data + offset, r->len);
+    if (r->len > 0 && weir__sim_random_chance(&r->sim->store_random,
+                                              r->sim->faults.store_corrupt))
+        r->body[weir__sim_random_below(&r->sim->store_random, r->len)] ^= 0x10;
+    return 0;
+}
+
+static int apply_head(struct sim_request *r)
+{
+    const struct weir__sim_object *object =
+        weir__sim_object_find(r->sim, r->key);
+
+    if (object == NULL)
+        return WEIR_ENOENT;
+    r->size = object->len;
+    return 0;
+}
+
+static int apply_list(struct sim_request *r)
+{
+    struct weir__sim *sim = r->sim;
+    const char *after = r->req->after;
+    size_t at = weir__sim_object_at(sim, r->key);
+
+    free_entries(r);
+    r->more = 0;
+    r->entries = weir__calloc(sim->alloc, r->req->limit, sizeof(*r->entries));
+    if (r->entries == NULL)
+        return WEIR_ENOMEM;
+    for (; at < sim->object_count; at++) {
+        const struct weir__sim_object *object = sim->objects[at];
+        struct weir_store_entry *entry = &r->entries[r->entry_count];
+
+        if (strncmp(object->key, r->key, strlen(r->key)) != 0)
+            break;
+        if (after != NULL && strcmp(object->key, after) <= 0)
+            continue;
+        r->more = r->entry_count == r->req->limit;
+        if (r->more)
+            break;
+        entry->key = weir__strdup(sim->alloc, object->key);
+        if (entry->key == NULL)
+            return WEIR_ENOMEM;
+        entry->size = object->len;
+        r->entry_count++;
+    }
+    return 0;
+}
+
+static int apply(struct sim_request *r)
+{
+    switch (r->verb) {
+    case WEIR_STORE_PUT:
+        return apply_put(r);
+    case WEIR_STORE_DELETE:
+        weir__sim_object_delete(r->sim, r->key);
+        return 0;
+    case WEIR_STORE_GET:
+        return apply_get(r);
+    case WEIR_STORE_HEAD:
+        return apply_head(r);
+    case WEIR_STORE_LIST:
+        return apply_list(r);
+    }
+    return WEIR_EUNSUPPORTED;
+}
+
+static bool changes(const struct sim_request *r)
+{
+    return r->verb == WEIR_STORE_PUT || r->verb == WEIR_STORE_DELETE;
+}
+
+static const char *verb_name(enum weir_store_verb verb)
+{
+    static const char *const names[] = {"put", "get", "head", "delete", "list"};
+
+    return names[verb];
+}
+
+static void apply_now(struct weir_timer *timer)
+{
+    struct sim_request *r = WEIR__CONTAINER(timer, struct sim_request, apply);
+
+    r->status = apply(r);
+    r->applies--;
+    weir__sim_trace(r->sim, "store %s %s%s %zu %s", verb_name(r->verb), r->key,
+                    r->answered ? " (late)" : "", r->len,
+                    weir_error_name(r->status));
+    if (r->applies > 0 && r->answer.deadline <= r->sim->now)
+        r->applies = 0;
+    if (r->applies > 0) {
+        /* The second time, before the answer. */
+        r->apply.deadline =
+            r->sim->now + (r->answer.deadline - r->sim->now) / 2;
+        weir__sim_at(r->sim, &r->apply);
+    }
+    free_if_over(r);
+}
+
+/* ---- The answer ---------------------------------------------------------- */
+
+/* What the node gets; in its core. */
+static int fill_in(struct sim_request *r, struct weir_store_req *req)
+{
+    if (r->status != 0)
+        return r->status;
+    req->size = r->size;
+    if (r->verb == WEIR_STORE_LIST) {
+        req->entries = r->entries;
+        req->entry_count = r->entry_count;
+        req->more = r->more;
+    }
+    if (r->verb != WEIR_STORE_GET)
+        return 0;
+    req->body = weir_buf_new(&r->owner->alloc, r->len, 0);
+    if (req->body == NULL)
+        return WEIR_ENOMEM;
+    memcpy(req->body->data, r->body, r->len);
+    req->body->len = r->len;
+    return 0;
+}
+
+static void tell(struct weir_task *task)
+{
+    struct sim_request *r = WEIR__CONTAINER(task, struct sim_request, task);
+    struct weir_store_req *req = r->req;
+    int status;
+
+    if (r->refusal != 0)
+        r->status = r->refusal;
+    status = fill_in(r, req);
+    if (status != 0)
+        weir__fail(req->err, status, "%s %s: %s (simulated)",
+                   verb_name(r->verb), r->key, weir_error_text(status));
+    r->owner = NULL;
+    req->done(req, status);
+    r->answered = true;
+    free_if_over(r);
+}
+
+static void answer_now(struct weir_timer *timer)
+{
+    struct sim_request *r = WEIR__CONTAINER(timer, struct sim_request, answer);
+
+    if (r->refusal != 0)
+        weir__sim_trace(r->sim, "store %s %s answers %s", verb_name(r->verb),
+                        r->key, weir_error_name(r->refusal));
+    r->owner->env.ops->post(&r->owner->env, &r->task);
+}
+
+/* ---- What will happen to a request --------------------------------------- */
+
+static uint64_t latency(struct weir__sim *sim, const struct sim_request *r)
+{
+    uint64_t typical = r->verb == WEIR_STORE_PUT ? 8 * SIM_MS : 3 * SIM_MS;
+
+    if (weir__sim_random_chance(&sim->store_random, sim->faults.store_slow))
+        typical = 2 * SIM_SECOND;
+    return weir__sim_random_time(&sim->store_random, typical);
+}
+
+static bool chance(struct weir__sim *sim, uint32_t millionths)
+{
+    return weir__sim_random_chance(&sim->store_random, millionths) != 0;
+}
+
+static void plan_faults(struct weir__sim *sim, struct sim_request *r)
+{
+    const struct weir__sim_faults *faults = &sim->faults;
+    /* Reads change nothing: their outcome is known whatever happens. */
+    int unknown = changes(r) ? WEIR_EUNKNOWN : WEIR_ETIMEDOUT;
+
+    r->applies = 1;
+    if (chance(sim, faults->store_down)) {
+        r->refusal = WEIR_EUNAVAILABLE;
+        r->applies = 0;
+    } else if (chance(sim, faults->store_throttle)) {
+        r->refusal = WEIR_ETHROTTLED;
+        r->applies = 0;
+    } else if (chance(sim, faults->store_lost)) {
+        r->refusal = unknown;
+        r->applies = 0;
+    } else if (chance(sim, faults->store_unheard)) {
+        r->refusal = unknown;
+    } else if (changes(r) && chance(sim, faults->store_late)) {
+        r->refusal = unknown;
+        r->apply.deadline +=
+            weir__sim_random_below(&sim->store_random, 600 * SIM_SECOND);
+    } else if (changes(r) && chance(sim, faults->store_repeat)) {
+        r->applies = 2;
+    }
+}
+
+static void plan(struct weir__sim *sim, struct sim_request *r)
+{
+    uint64_t takes = latency(sim, r);
+    uint64_t deadline = r->req->deadline;
+
+    r->answer.deadline = sim->now + takes;
+    r->apply.deadline =
+        sim->now + weir__sim_random_below(&sim->store_random, takes);
+    plan_faults(sim, r);
+    if (deadline != 0 && r->answer.deadline > deadline) {
+        r->answer.deadline = deadline > sim->now ? deadline : sim->now;
+        r->refusal = changes(r) ? WEIR_EUNKNOWN : WEIR_ETIMEDOUT;
+    }
+    /* Only what changes something can come after its answer. */
+    if (!changes(r) && r->apply.deadline >= r->answer.deadline)
+        r->applies = 0;
+    if (r->applies > 0)
+        weir__sim_at(sim, &r->apply);
+    weir__sim_at(sim, &r->answer);
+}
+
+/* ---- The port ------------------------------------------------------------ */
+
+static int copy_body(struct sim_request *r, const struct weir_store_req *req)
+{
+    size_t i;
+
+    for (i = 0; i < req->iov_count; i++)
+        r->len += req->iov[i].len;
+    r->body = weir__malloc(r->sim->alloc, r->len);
+    if (r->body == NULL)
+        return WEIR_ENOMEM;
+    for (r->len = 0, i = 0; i < req->iov_count; i++) {
+        if (req->iov[i].len > 0)
+            memcpy(r->body + r->len, req->iov[i].data, req->iov[i].len);
+        r->len += req->iov[i].len;
+    }
+    return 0;
+}
+
+static struct sim_request *request_new(struct sim_door *door,
+                                       struct weir_store_req *req)
+{
+    struct weir__sim *sim = door->node->sim;
+    struct sim_request *r = weir__calloc(sim->alloc, 1, sizeof(*r));
+
+    if (r == NULL)
+        return NULL;
+    weir__list_push(&sim->requests, &r->node);
+    r->sim = sim;
+    r->owner = door->node;
+    r->door = door;
+    r->req = req;
+    r->verb = req->verb;
+    r->flags = req->flags;
+    r->apply.fire = apply_now;
+    r->answer.fire = answer_now;
+    r->task.run = tell;
+    r->key = weir__strdup(sim->alloc, req->key);
+    if (r->key == NULL ||
+        (req->verb == WEIR_STORE_PUT && copy_body(r, req) != 0)) {
+        request_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+/* What `impl` of a request holds that found no memory. */
+struct starved {
+    struct weir_task task;
+    struct weir_store_req *req;
+};
+
+static void tell_starved(struct weir_task *task)
+{
+    struct weir_store_req *req =
+        WEIR__CONTAINER(task, struct starved, task)->req;
+
+    req->done(req, weir__fail_status(req->err, WEIR_ENOMEM));
+}
+
+static void sim_store_submit(struct weir_store *base,
+                             struct weir_store_req *req)
+{
+    struct sim_door *door = WEIR__CONTAINER(base, struct sim_door, base);
+    struct weir__sim_node *node = door->node;
+    struct sim_request *r;
+    struct starved *starved;
+
+    if (!node->up)
+        return;
+    req->body = NULL;
+    req->entries = NULL;
+    req->entry_count = 0;
+    req->more = 0;
+    req->size = 0;
+    r = request_new(door, req);
+    if (r != NULL) {
+        plan(node->sim, r);
+        return;
+    }
+    starved = (struct starved *)(void *)req->impl;
+    starved->task.run = tell_starved;
+    starved->req = req;
+    node->env.ops->post(&node->env, &starved->task);
+}
+
+static void sim_store_close(struct weir_store *base, struct weir_task *closed)
+{
+    struct sim_door *door = WEIR__CONTAINER(base, struct sim_door, base);
+    struct weir__sim_node *node = door->node;
+    struct weir__list *at;
+
+    if (!node->up)
+        return;
+    for (at = node->sim->requests.next; at != &node->sim->requests;
+         at = at->next) {
+        struct sim_request *r = WEIR__CONTAINER(at, struct sim_request, node);
+
+        /* One whose answer is on its way keeps it. */
+        if (r->owner != node || r->door != door || r->answer.slot == 0)
+            continue;
+        weir__sim_cancel(node->sim, &r->answer);
+        r->answer.deadline = node->sim->now;
+        r->refusal = WEIR_ECANCELED;
+        if (!changes(r)) {
+            weir__sim_cancel(node->sim, &r->apply);
+            r->applies = 0;
+        }
+        node->env.ops->post(&node->env, &r->task);
+    }
+    node->env.ops->post(&node->env, closed);
+    weir__free(&node->alloc, door);
+}
+
+static const struct weir_store_ops sim_store_ops = {
+    .size = sizeof(struct weir_store_ops),
+    .name = "sim",
+    .submit = sim_store_submit,
+    .close = sim_store_close,
+};
+
+int weir__sim_store_open(struct weir_store **out, const struct weir_host *host,
+                         const char *uri, void *ctx, struct weir_error *err)
+{
+    struct weir__sim_node *node = ctx;
+    struct sim_door *door;
+
+    (void)host;
+    *out = NULL;
+    door = weir__calloc(&node->alloc, 1, sizeof(*door));
+    if (door == NULL)
+        return weir__fail(err, WEIR_ENOMEM, "open %s: out of memory", uri);
+    door->base.ops = &sim_store_ops;
+    door->node = node;
+    *out = &door->base;
+    return 0;
+}
+
+/* ---- A node crashes, the world ends -------------------------------------- */
+
+void weir__sim_store_crash(struct weir__sim_node *node)
+{
+    struct weir__list *at = node->sim->requests.next;
+
+    while (at != &node->sim->requests) {
+        struct sim_request *r = WEIR__CONTAINER(at, struct sim_request, node);
+
+        at = at->next;
+        if (r->owner != node)
+            continue;
+        /* It is on the wire: what changes something may still arrive. */
+        weir__sim_cancel(node->sim, &r->answer);
+        r->owner = NULL;
+        r->answered = true;
+        if (!changes(r) || chance(node->sim, 500000)) {
+            weir__sim_cancel(node->sim, &r->apply);
+            r->applies = 0;
+        }
+        free_if_over(r);
+    }
+}
+
+void weir__sim_store_free(struct weir__sim *sim)
+{
+    while (!weir__list_empty(&sim->requests))
+        request_free(
+            WEIR__CONTAINER(sim->requests.next, struct sim_request, node));
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/alloc.h"
+#include "sim/world.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <weir/error.h>
+
+/* Uses of random numbers; nodes and disks come after these. */
+enum { USE_ORDER = 1, USE_STORE, USE_TEST };
+
+/* What a task takes, at most: enough for I/O to end between two tasks. */
+enum { TASK_NS = 2000 };
+
+int weir__sim_new(struct weir__sim **out,
+                  const struct weir__sim_options *options)
+{
+    const struct weir_alloc *alloc =
+        options->alloc != NULL ? options->alloc : weir_alloc_default();
+    struct weir__sim *sim = weir__calloc(alloc, 1, sizeof(*sim));
+
+    *out = sim;
+    if (sim == NULL)
+        return WEIR_ENOMEM;
+    sim->alloc = alloc;
+    sim->options = *options;
+    sim->now = SIM_SECOND; /* 0 means "none" to many. */
+    sim->faults.disk_garble = 10000;
+    weir__sim_random_init(&sim->order, options->seed, USE_ORDER);
+    weir__sim_random_init(&sim->store_random, options->seed, USE_STORE);
+    weir__sim_random_init(&sim->random, options->seed, USE_TEST);
+    weir__list_init(&sim->requests);
+    return 0;
+}
+
+void weir__sim_free(struct weir__sim *sim)
+{
+    struct weir__sim_node *node;
+
+    if (sim == NULL)
+        return;
+    for (node = sim->nodes; node != NULL; node = node->next)
+        weir__sim_crash(node);
+    while ((node = sim->nodes) != NULL) {
+        sim->nodes = node->next;
+        weir__sim_node_free(node);
+    }
+    weir__sim_store_free(sim);
+    weir__sim_objects_free(sim);
+    weir__free(sim->alloc, sim);
+}
+
+struct weir__sim_faults *weir__sim_faults(struct weir__sim *sim)
+{
+    return &sim->faults;
+}
+
+uint64_t weir__sim_now(const struct weir__sim *sim)
+{
+    return sim->now;
+}
+
+uint64_t weir__sim_below(struct weir__sim *sim, uint64_t n)
+{
+    return weir__sim_random_below(&sim->random, n);
+}
+
+void weir__sim_trace(struct weir__sim *sim, const char *format, ...)
+{
+    char line[512];
+    int len;
+    va_list args;
+
+    if (sim->options.trace == NULL)
+        return;
+    len = snprintf(line, sizeof(line), "%" PRIu64 " ", sim->now);
+    va_start(args, format);
+    vsnprintf(line + len, sizeof(line) - (size_t)len, format, args);
+    va_end(args);
+    sim->options.trace(sim->options.trace_ctx, line);
+}
+
+void weir__sim_at(struct weir__sim *sim, struct weir_timer *timer)
+{
+    weir__timers_start(&sim->events, timer);
+}
+
+void weir__sim_cancel(struct weir__sim *sim, struct weir_timer *timer)
+{
+    weir__timers_stop(&sim->events, timer);
+}
+
+/* ---- What happens next --------------------------------------------------- */
+
+static int is_due(const struct weir__sim *sim,
+                  const struct weir__timers *timers)
+{
+    return timers->first != NULL && timers->first->deadline <= sim->now;
+}
+
+/* Things that could happen now: the next task of each node, its next timer,
+ * and the next event of the world. */
+static uint64_t count_due(const struct weir__sim *sim)
+{
+    uint64_t count = (uint64_t)is_due(sim, &sim->events);
+    const struct weir__sim_node *node;
+
+    for (node = sim->nodes; node != NULL; node = node->next)
+        count += (uint64_t)(node->tasks != NULL) +
+                 (uint64_t)is_due(sim, &node->timers);
+    return count;
+}
+
+static void fire(struct weir__sim *sim, struct weir__timers *timers)
+{
+    struct weir_timer *timer = weir__timers_due(timers, sim->now, UINT64_MAX);
+
+    timer->fire(timer);
+}
+
+static void run_event(struct weir__sim *sim)
+{
+    sim->in_event = 1;
+    fire(sim, &sim->events);
+    sim->in_event = 0;
+}
+
+static void run_in_core(struct weir__sim_node *node, int timer)
+{
+    struct weir__sim *sim = node->sim;
+    struct weir_task *task = node->tasks;
+
+    sim->running = node;
+    if (timer) {
+        fire(sim, &node->timers);
+    } else {
+        node->tasks = task->next;
+        if (node->tasks == NULL)
+            node->tasks_end = &node->tasks;
+        task->run(task);
+    }
+    sim->running = NULL;
+    sim->now += weir__sim_random_below(&sim->order, TASK_NS);
+    weir__sim_reap(node);
+}
+
+/* Let the thing of that number happen. */
+static void run_due(struct weir__sim *sim, uint64_t number)
+{
+    struct weir__sim_node *node;
+
+    if (is_due(sim, &sim->events) && number-- == 0) {
+        run_event(sim);
+        return;
+    }
+    for (node = sim->nodes; node != NULL; node = node->next) {
+        if (node->tasks != NULL && number-- == 0) {
+            run_in_core(node, 0);
+            return;
+        }
+        if (is_due(sim, &node->timers) && number-- == 0) {
+            run_in_core(node, 1);
+            return;
+        }
+    }
+}
+
+static uint64_t earlier(uint64_t time, const struct weir__timers *timers)
+{
+    if (timers->first != NULL && timers->first->deadline < time)
+        return timers->first->deadline;
+    return time;
+}
+
+enum sim_step weir__sim_step(struct weir__sim *sim, uint64_t until)
+{
+    uint64_t count = count_due(sim);
+    uint64_t next = UINT64_MAX;
+    struct weir__sim_node *node;
+
+    if (count == 0) {
+        next = earlier(next, &sim->events);
+        for (node = sim->nodes; node != NULL; node = node->next)
+            next = earlier(next, &node->timers);
+        if (next > until || next == UINT64_MAX) {
+            if (until != UINT64_MAX && until > sim->now)
+                sim->now = until;
+            return next == UINT64_MAX ? SIM_IDLE : SIM_REACHED;
+        }
+        sim->now = next;
+        count = count_due(sim);
+    }
+    run_due(sim, weir__sim_random_below(&sim->order, count));
+    return SIM_RAN;
+}
+
+int weir__sim_run(struct weir__sim *sim, uint64_t ns)
+{
+    uint64_t until = sim->now + ns;
+
+    if (sim->running != NULL || sim->in_event)
+        return WEIR_EBUSY;
+    while (sim->now < until && sim->now < sim->options.limit)
+        weir__sim_step(sim,
+                       until < sim->options.limit ? until : sim->options.limit);
+    return sim->now < sim->options.limit ? 0 : WEIR_ETIMEDOUT;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Inside of the simulated world: shared by the files of this folder only.
+ *
+ * Memory of two kinds: the world's, and that of each node, which a crash
+ * takes away at any moment.  What the world keeps points into a node's
+ * memory only as long as the node is up.
+ */
+#ifndef WEIR_SIM_WORLD_H
+#define WEIR_SIM_WORLD_H
+
+#include "base/list.h"
+#include "base/timers.h"
+#include "sim/sim.h"
+#include "wal/disk.h"
+
+#include <setjmp.h>
+
+#define SIM_US ((uint64_t)1000)
+#define SIM_MS ((uint64_t)1000000)
+#define SIM_SECOND ((uint64_t)1000000000)
+
+enum { SIM_SECTOR = 512 };
+
+/** A generator of its own for each use, so that one more draw in one place
+ * leaves the others as they were. */
+struct sim_random {
+    uint64_t state;
+};
+
+/** A write to one sector that no sync has covered yet. */
+struct sim_sector {
+    uint64_t number;
+    unsigned char data[SIM_SECTOR];
+};
+
+/** A medium and the one opening of it. */
+struct sim_disk {
+    struct weir__disk base;
+    struct weir__sim_node *node;
+    struct sim_random random;
+    unsigned char *stable;      /* What a crash leaves. */
+    unsigned char *cached;      /* What reads give. */
+    struct sim_sector *pending; /* In the order of writing. */
+    size_t pending_count;
+    size_t pending_capacity;
+    int exists; /* 1: a sync has made it known under its name. */
+    int open;
+    struct weir__disk_req *first; /* The one that is carried out. */
+    struct weir__disk_req **end;
+    struct weir_timer timer; /* Its end. */
+    struct weir_task task;
+    int status;
+};
+
+struct weir__sim_node {
+    struct weir_env env;
+    struct weir_alloc alloc;
+    struct weir__sim *sim;
+    struct weir__sim_node *next;
+    uint32_t id;
+    int up;
+    int condemned; /* Crashed, and its memory is still in use on the stack. */
+    struct sim_random random;
+    int64_t skew; /* Of the wall clock, milliseconds. */
+
+    struct weir_task *tasks; /* Oldest first. */
+    struct weir_task **tasks_end;
+    struct weir__timers timers;
+    struct weir__list works; /* Of struct sim_work. */
+
+    struct weir__list blocks; /* Memory. */
+    size_t bytes;
+    size_t block_count;
+    struct sim_disk disk;
+    jmp_buf crashed; /* Where a call goes on when the node crashes. */
+};
+
+struct weir__sim {
+    const struct weir_alloc *alloc;
+    struct weir__sim_options options;
+    struct weir__sim_faults faults;
+    uint64_t now;
+    struct sim_random order; /* What happens next. */
+    struct sim_random store_random;
+    struct sim_random random; /* The test's own. */
+    struct weir__timers events;
+    struct weir__sim_node *nodes;
+    struct weir__sim_node *running; /* In whose core we are. */
+    struct weir__sim_node *caller;  /* Whose program we are in. */
+    int in_event;                   /* 1: a timer of the world fires. */
+
+    struct weir__list requests;        /* Of struct sim_request. */
+    struct weir__sim_object **objects; /* Sorted. */
+    size_t object_count;
+    size_t object_capacity;
+};
+
+/* sim_random.c */
+void weir__sim_random_init(struct sim_random *random, uint64_t seed,
+                           uint64_t use);
+uint64_t weir__sim_random_next(struct sim_random *random);
+uint64_t weir__sim_random_below(struct sim_random *random, uint64_t n);
+/** 1 with a chance of `millionths` in a million. */
+int weir__sim_random_chance(struct sim_random *random, uint32_t millionths);
+/** A time around `typical`, seldom much longer. */
+uint64_t weir__sim_random_time(struct sim_random *random, uint64_t typical);
+
+/* sim_world.c */
+enum sim_step { SIM_RAN, SIM_REACHED, SIM_IDLE };
+/** Let the next thing happen, unless it would be after `until`. */
+enum sim_step weir__sim_step(struct weir__sim *sim, uint64_t until);
+
+/* sim_env.c */
+extern const struct weir_env_ops weir__sim_env_ops;
+/** Drop tasks, timers and work. */
+void weir__sim_env_crash(struct weir__sim_node *node);
+
+/* sim_node.c */
+/** Take the memory of a crashed node, if nothing on the stack needs it. */
+void weir__sim_reap(struct weir__sim_node *node);
+/** End the call that the node is in, as if it crashed there. */
+void weir__sim_leave(struct weir__sim_node *node, int status);
+void weir__sim_node_free(struct weir__sim_node *node);
+
+/* sim_memory.c */
+void weir__sim_memory_init(struct weir__sim_node *node);
+void weir__sim_memory_free(struct weir__sim_node *node);
+
+/* sim_disk.c */
+int weir__sim_disk_init(struct weir__sim_node *node, uint64_t size);
+void weir__sim_disk_crash(struct sim_disk *disk);
+void weir__sim_disk_free(struct sim_disk *disk);
+int weir__sim_disk_open(struct weir__disk **out, struct weir__sim_node *node,
+                        struct weir_error *err);
+
+/* sim_store.c */
+void weir__sim_store_crash(struct weir__sim_node *node);
+void weir__sim_store_free(struct weir__sim *sim);
+
+/* sim_objects.c */
+struct weir__sim_object *weir__sim_object_find(struct weir__sim *sim,
+                                               const char *key);
+/** Number of the first object whose key is not below `key`. */
+size_t weir__sim_object_at(const struct weir__sim *sim, const char *key);
+/** Copies `data`; replaces what is there. */
+int weir__sim_object_put(struct weir__sim *sim, const char *key,
+                         const unsigned char *data, size_t len);
+void weir__sim_object_delete(struct weir__sim *sim, const char *key);
+void weir__sim_objects_free(struct weir__sim *sim);
+
+#endif

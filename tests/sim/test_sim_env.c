@@ -1,0 +1,840 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/list.h"
+#include "sim/sim.h"
+#include "sim/world.h"
+#include "support/host.h"
+#include "support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DISK = 64 * 4096, TRACE_ROOM = 1 << 20 };
+#define MINUTE ((int64_t)60 * 1000000000)
+
+static struct test_alloc alloc;
+static struct weir__sim *sim;
+static struct weir__sim_node *node;
+static struct weir_env *env;
+
+/* ---- A world ------------------------------------------------------------- */
+
+static char trace[2][TRACE_ROOM];
+static size_t trace_len[2];
+
+static void keep_line(void *ctx, const char *line)
+{
+    int i = *(int *)ctx;
+    size_t len = strlen(line);
+
+    ck_assert_uint_lt(trace_len[i] + len + 2, TRACE_ROOM);
+    memcpy(trace[i] + trace_len[i], line, len);
+    trace_len[i] += len;
+    trace[i][trace_len[i]++] = '\n';
+}
+
+static int which;
+
+static void open_world(uint64_t seed)
+{
+    struct weir__sim_options options = {
+        .seed = seed,
+        .limit = (uint64_t)3600 * 1000000000,
+        .alloc = &alloc.alloc,
+        .trace = keep_line,
+        .trace_ctx = &which,
+    };
+
+    test_alloc_init(&alloc);
+    ck_assert_int_eq(weir__sim_new(&sim, &options), 0);
+    ck_assert_int_eq(weir__sim_node_new(&node, sim, 1, DISK), 0);
+    env = weir__sim_env(node);
+}
+
+static void close_world(void)
+{
+    weir__sim_free(sim);
+    test_alloc_check(&alloc);
+}
+
+static void run(uint64_t ns)
+{
+    ck_assert_int_eq(weir__sim_run(sim, ns), 0);
+}
+
+/* ---- Clock, tasks, timers, work ------------------------------------------ */
+
+struct note {
+    struct weir_task task;
+    int number;
+};
+
+static int ran[64];
+static int ran_count;
+
+static void note_run(struct weir_task *task)
+{
+    ran[ran_count++] = WEIR__CONTAINER(task, struct note, task)->number;
+}
+
+START_TEST(tasks_of_one_node_run_in_the_order_of_posting)
+{
+    struct note notes[32];
+    int i;
+
+    open_world(test_seed());
+    for (i = 0; i < 32; i++) {
+        notes[i] = (struct note){{note_run, NULL}, i};
+        env->ops->post(env, &notes[i].task);
+    }
+    run(SIM_MS);
+    ck_assert_int_eq(ran_count, 32);
+    for (i = 0; i < 32; i++)
+        ck_assert_int_eq(ran[i], i);
+    close_world();
+}
+END_TEST
+
+START_TEST(tasks_of_two_nodes_run_in_an_order_of_the_seed)
+{
+    struct note notes[8];
+    int orders[2][8];
+    int different = 0;
+    uint64_t seed;
+    int i;
+
+    for (seed = 0; seed < 20; seed++) {
+        struct weir__sim_node *other;
+
+        open_world(seed);
+        ck_assert_int_eq(weir__sim_node_new(&other, sim, 2, DISK), 0);
+        ran_count = 0;
+        for (i = 0; i < 8; i++) {
+            struct weir_env *e = weir__sim_env(i % 2 != 0 ? other : node);
+
+            notes[i] = (struct note){{note_run, NULL}, i};
+            e->ops->post(e, &notes[i].task);
+        }
+        run(SIM_MS);
+        ck_assert_int_eq(ran_count, 8);
+        memcpy(orders[seed % 2], ran, sizeof(orders[0]));
+        different +=
+            seed > 0 && memcmp(orders[0], orders[1], sizeof(orders[0])) != 0;
+        close_world();
+    }
+    ck_assert_int_gt(different, 5);
+}
+END_TEST
+
+static uint64_t fired_at;
+
+static void fire(struct weir_timer *timer)
+{
+    (void)timer;
+    fired_at = weir__sim_now(sim);
+}
+
+START_TEST(the_clock_jumps_to_the_next_timer)
+{
+    struct weir_timer timer = {.fire = fire};
+    struct weir_event event = {0};
+    uint64_t start;
+
+    open_world(test_seed());
+    start = env->ops->now(env);
+    timer.deadline = start + 1800 * SIM_SECOND;
+    env->ops->timer_start(env, &timer);
+    ck_assert_int_eq(env->ops->wait(env, &event, 30 * MINUTE + 1),
+                     WEIR_ETIMEDOUT);
+    ck_assert_uint_eq(fired_at, timer.deadline);
+    ck_assert_uint_ge(env->ops->now(env), start + 1800 * SIM_SECOND + 1);
+    ck_assert_int_eq(env->ops->poll_fd(env), -1);
+    close_world();
+}
+END_TEST
+
+static struct weir_event done;
+
+static void set_done(struct weir_task *task)
+{
+    (void)task;
+    env->ops->signal(env, &done);
+}
+
+static int inside[3];
+
+static void call_inside(struct weir_task *task)
+{
+    struct weir_event event = {0};
+
+    (void)task;
+    inside[0] = env->ops->wait(env, &event, 1);
+    inside[1] = env->ops->poll(env, 0);
+    inside[2] = weir__sim_run(sim, 1);
+}
+
+START_TEST(a_wait_ends_with_its_event_and_is_refused_in_the_core)
+{
+    struct weir_task inner = {call_inside, NULL};
+    struct weir_task task = {set_done, NULL};
+
+    open_world(test_seed());
+    env->ops->post(env, &inner);
+    env->ops->post(env, &task);
+    ck_assert_int_eq(env->ops->wait(env, &done, MINUTE), 0);
+    ck_assert_int_eq(inside[0], WEIR_EBUSY);
+    ck_assert_int_eq(inside[1], WEIR_EBUSY);
+    ck_assert_int_eq(inside[2], WEIR_EBUSY);
+    close_world();
+}
+END_TEST
+
+START_TEST(the_limit_ends_a_run)
+{
+    open_world(test_seed());
+    ck_assert_int_eq(weir__sim_run(sim, 7200 * SIM_SECOND), WEIR_ETIMEDOUT);
+    ck_assert_int_eq(env->ops->wait(env, &done, WEIR_FOREVER), WEIR_ETIMEDOUT);
+    close_world();
+}
+END_TEST
+
+static int worked;
+
+static void work_work(struct weir_work *work)
+{
+    (void)work;
+    worked++;
+}
+
+static void work_done(struct weir_work *work)
+{
+    (void)work;
+    ck_assert_int_eq(worked, 1);
+    worked++;
+}
+
+START_TEST(work_takes_time_and_ends_in_the_core)
+{
+    struct weir_work work = {.work = work_work, .done = work_done};
+
+    open_world(test_seed());
+    env->ops->work(env, &work);
+    ck_assert_int_eq(worked, 0);
+    run(SIM_SECOND);
+    ck_assert_int_eq(worked, 2);
+    close_world();
+}
+END_TEST
+
+/* ---- Crashes ------------------------------------------------------------- */
+
+static void wait_for_nothing(void *ctx)
+{
+    struct weir_event never = {0};
+    char *memory =
+        weir__sim_alloc(node)->malloc(weir__sim_alloc(node)->ctx, 1000);
+
+    memset(memory, 1, 1000); /* Lost, and found by the leak check if not. */
+    *(int *)ctx = 1;
+    env->ops->wait(env, &never, WEIR_FOREVER);
+    *(int *)ctx = 2;
+}
+
+static void crash_it(struct weir_timer *timer)
+{
+    (void)timer;
+    weir__sim_crash(node);
+}
+
+START_TEST(a_crash_ends_a_blocking_call_and_takes_the_memory)
+{
+    struct weir_timer timer = {.fire = crash_it};
+    struct note note = {{note_run, NULL}, 1};
+    struct weir_timer late = {.fire = fire};
+    volatile int reached = 0;
+
+    open_world(test_seed());
+    timer.deadline = weir__sim_now(sim) + SIM_SECOND;
+    weir__sim_at(sim, &timer);
+    ck_assert_int_eq(
+        weir__sim_call(node, wait_for_nothing, (void *)(uintptr_t)&reached),
+        WEIR_ECANCELED);
+    ck_assert_int_eq(reached, 1);
+    ck_assert_int_eq(weir__sim_is_up(node), 0);
+    ck_assert_uint_eq(weir__sim_bytes(node), 0);
+    ck_assert_int_eq(weir__sim_call(node, wait_for_nothing, NULL), WEIR_EBUSY);
+
+    /* What is down does nothing. */
+    late.deadline = weir__sim_now(sim) + 1;
+    env->ops->timer_start(env, &late);
+    env->ops->post(env, &note.task);
+    weir__sim_start(node);
+    run(SIM_SECOND);
+    ck_assert_int_eq(ran_count, 0);
+    ck_assert_uint_eq(fired_at, 0);
+    close_world();
+}
+END_TEST
+
+START_TEST(a_call_that_can_never_end_is_ended)
+{
+    int reached = 0;
+
+    open_world(test_seed());
+    ck_assert_int_eq(weir__sim_call(node, wait_for_nothing, &reached),
+                     WEIR_ETIMEDOUT);
+    ck_assert_int_eq(weir__sim_is_up(node), 0);
+    close_world();
+}
+END_TEST
+
+static void crash_task(struct weir_task *task)
+{
+    char *memory =
+        weir__sim_alloc(node)->malloc(weir__sim_alloc(node)->ctx, 100);
+
+    (void)task;
+    weir__sim_crash(node);
+    memset(memory, 1, 100); /* Still there until the task returns. */
+    ck_assert_uint_eq(weir__sim_bytes(node), 100);
+}
+
+START_TEST(a_task_may_crash_its_own_node)
+{
+    struct weir_task task = {crash_task, NULL};
+    struct note note = {{note_run, NULL}, 1};
+
+    open_world(test_seed());
+    env->ops->post(env, &task);
+    env->ops->post(env, &note.task);
+    run(SIM_MS);
+    ck_assert_uint_eq(weir__sim_bytes(node), 0);
+    ck_assert_uint_eq(weir__sim_blocks(node), 0);
+    ck_assert_int_eq(ran_count, 0);
+    close_world();
+}
+END_TEST
+
+/* ---- The disk ------------------------------------------------------------ */
+
+static struct weir__disk *disk;
+static unsigned char block[4 * 4096];
+static unsigned char back[DISK];
+static int status;
+
+static void disk_done(struct weir__disk_req *req, int result)
+{
+    (void)req;
+    status = result;
+    done.set = 1;
+}
+
+static int disk_io(struct weir__disk_req *req)
+{
+    done.set = 0;
+    req->done = disk_done;
+    disk->ops->submit(disk, req);
+    ck_assert_int_eq(done.set, 0);
+    ck_assert_int_eq(env->ops->wait(env, &done, MINUTE), 0);
+    return status;
+}
+
+static void open_disk(void)
+{
+    ck_assert_int_eq(weir__sim_disk_open(&disk, node, NULL), 0);
+}
+
+/* Fill `len` bytes from `offset` with `byte`. */
+static int write_disk(uint64_t offset, size_t len, int byte, int sync)
+{
+    struct weir_iov iov[2] = {{block, 4096}, {block + 4096, len - 4096}};
+    struct weir__disk_req req = {
+        .verb = WEIR__DISK_WRITE,
+        .offset = offset,
+        .iov = iov,
+        .iov_count = len > 4096 ? 2 : 1,
+        .len = len,
+        .sync = sync,
+    };
+
+    memset(block, byte, sizeof(block));
+    return disk_io(&req);
+}
+
+static int read_disk(void)
+{
+    struct weir__disk_req req = {
+        .verb = WEIR__DISK_READ,
+        .data = back,
+        .len = sizeof(back),
+    };
+
+    return disk_io(&req);
+}
+
+static int sync_disk(void)
+{
+    struct weir__disk_req req = {.verb = WEIR__DISK_SYNC};
+
+    return disk_io(&req);
+}
+
+/* How many sectors of the range hold `byte` throughout. */
+static int sectors_with(size_t offset, size_t len, int byte)
+{
+    unsigned char expected[SIM_SECTOR];
+    int count = 0;
+    size_t at;
+
+    memset(expected, byte, sizeof(expected));
+    for (at = offset; at < offset + len; at += SIM_SECTOR)
+        count += memcmp(back + at, expected, SIM_SECTOR) == 0;
+    return count;
+}
+
+static void crash_disk(void)
+{
+    weir__sim_crash(node);
+    weir__sim_start(node);
+    open_disk();
+    ck_assert_int_eq(read_disk(), 0);
+}
+
+START_TEST(what_a_sync_has_covered_survives_a_crash)
+{
+    open_world(test_seed());
+    open_disk();
+    ck_assert_int_eq(disk->fresh, 1);
+    ck_assert_int_eq(write_disk(4096, 8192, 'a', 0), 0);
+    ck_assert_int_eq(sync_disk(), 0);
+    ck_assert_int_eq(write_disk(16384, 4096, 'b', 1), 0);
+    crash_disk();
+    ck_assert_int_eq(disk->fresh, 0);
+    ck_assert_int_eq(sectors_with(4096, 8192, 'a'), 16);
+    ck_assert_int_eq(sectors_with(16384, 4096, 'b'), 8);
+    ck_assert_int_eq(sectors_with(0, 4096, 0), 8);
+    close_world();
+}
+END_TEST
+
+START_TEST(sectors_that_no_sync_has_covered_survive_or_not)
+{
+    int kept = 0;
+    int lost = 0;
+    int garbled = 0;
+    uint64_t seed;
+
+    for (seed = 0; seed < 50; seed++) {
+        open_world(seed);
+        weir__sim_faults(sim)->disk_garble = 50000;
+        open_disk();
+        ck_assert_int_eq(write_disk(0, 16384, 'o', 1), 0);
+        ck_assert_int_eq(write_disk(0, 8192, 'n', 0), 0);
+        ck_assert_int_eq(read_disk(), 0);
+        ck_assert_int_eq(sectors_with(0, 8192, 'n'), 16);
+        crash_disk();
+        kept += sectors_with(0, 8192, 'n');
+        lost += sectors_with(0, 8192, 'o');
+        garbled += 16 - sectors_with(0, 8192, 'n') - sectors_with(0, 8192, 'o');
+        ck_assert_int_eq(sectors_with(8192, 8192, 'o'), 16);
+        close_world();
+    }
+    ck_assert_int_gt(kept, 200);
+    ck_assert_int_gt(lost, 200);
+    ck_assert_int_gt(garbled, 5);
+    ck_assert_int_lt(garbled, 120);
+}
+END_TEST
+
+START_TEST(after_a_failed_sync_reads_show_what_a_crash_may_take_away)
+{
+    int lost = 0;
+    uint64_t seed;
+
+    for (seed = 0; seed < 20; seed++) {
+        open_world(seed);
+        open_disk();
+        ck_assert_int_eq(write_disk(0, 4096, 'o', 1), 0);
+        ck_assert_int_eq(write_disk(0, 4096, 'n', 0), 0);
+        weir__sim_faults(sim)->disk_sync = 1000000;
+        ck_assert_int_eq(sync_disk(), WEIR_EIO);
+        weir__sim_faults(sim)->disk_sync = 0;
+        /* The system forgets that it ever was to be written. */
+        ck_assert_int_eq(sync_disk(), 0);
+        ck_assert_int_eq(read_disk(), 0);
+        ck_assert_int_eq(sectors_with(0, 4096, 'n'), 8);
+        crash_disk();
+        lost += sectors_with(0, 4096, 'o');
+        close_world();
+    }
+    ck_assert_int_gt(lost, 20);
+}
+END_TEST
+
+START_TEST(a_disk_that_was_never_synced_is_fresh_after_a_crash)
+{
+    open_world(test_seed());
+    open_disk();
+    ck_assert_int_eq(write_disk(0, 4096, 'a', 0), 0);
+    crash_disk();
+    ck_assert_int_eq(disk->fresh, 1);
+    ck_assert_int_eq(sectors_with(0, DISK, 0), DISK / SIM_SECTOR);
+    close_world();
+}
+END_TEST
+
+START_TEST(disk_faults_are_reported)
+{
+    struct weir_error err = {0};
+    struct weir__disk *second;
+
+    open_world(test_seed());
+    open_disk();
+    ck_assert_int_eq(weir__sim_disk_open(&second, node, &err), WEIR_EBUSY);
+    ck_assert_int_eq(write_disk(DISK, 4096, 'a', 0), WEIR_EIO);
+    weir__sim_faults(sim)->disk_write = 1000000;
+    ck_assert_int_eq(write_disk(0, 4096, 'a', 0), WEIR_EIO);
+    weir__sim_faults(sim)->disk_write = 0;
+    weir__sim_faults(sim)->disk_read = 1000000;
+    ck_assert_int_eq(read_disk(), WEIR_EIO);
+    close_world();
+}
+END_TEST
+
+/* ---- The store ----------------------------------------------------------- */
+
+static struct weir_store *store;
+static struct weir_store_req req;
+static char keys[8][64];
+static size_t key_count;
+static int told;
+
+static void store_done(struct weir_store_req *r, int result)
+{
+    size_t i;
+
+    status = result;
+    told++;
+    key_count = r->entry_count;
+    for (i = 0; i < r->entry_count && i < 8; i++)
+        snprintf(keys[i], sizeof(keys[i]), "%s", r->entries[i].key);
+    done.set = 1;
+}
+
+static void open_store(void)
+{
+    struct weir_host host = {weir__sim_alloc(node), NULL, env};
+
+    ck_assert_int_eq(weir__sim_store_open(&store, &host, "sim:", node, NULL),
+                     0);
+}
+
+static void submit(enum weir_store_verb verb, const char *key)
+{
+    req.verb = verb;
+    req.key = key;
+    req.done = store_done;
+    done.set = 0;
+    store->ops->submit(store, &req);
+    ck_assert_int_eq(done.set, 0);
+}
+
+static int ask(enum weir_store_verb verb, const char *key)
+{
+    submit(verb, key);
+    ck_assert_int_eq(env->ops->wait(env, &done, 10 * MINUTE), 0);
+    return status;
+}
+
+static struct weir_iov body;
+
+static int put(const char *key, const char *text, unsigned flags)
+{
+    body = (struct weir_iov){text, strlen(text)};
+    req = (struct weir_store_req){.flags = flags, .iov = &body, .iov_count = 1};
+    return ask(WEIR_STORE_PUT, key);
+}
+
+/* Bytes of an object, as text; NULL if there is none. */
+static const char *get(const char *key, uint64_t offset, uint64_t length,
+                       unsigned flags)
+{
+    static char text[64];
+
+    req = (struct weir_store_req){
+        .offset = offset, .length = length, .flags = flags};
+    if (ask(WEIR_STORE_GET, key) != 0)
+        return NULL;
+    snprintf(text, sizeof(text), "%.*s", (int)req.body->len,
+             (char *)req.body->data);
+    weir_buf_unref(req.body);
+    return text;
+}
+
+static const char *look(const char *key)
+{
+    size_t count;
+    struct weir__sim_object *const *objects = weir__sim_objects(sim, &count);
+    static char text[64];
+
+    while (count-- > 0) {
+        if (strcmp(objects[count]->key, key) != 0)
+            continue;
+        snprintf(text, sizeof(text), "%.*s", (int)objects[count]->len,
+                 (char *)objects[count]->data);
+        return text;
+    }
+    return NULL;
+}
+
+START_TEST(the_store_is_one_map_for_all_nodes)
+{
+    struct weir_host host;
+    struct weir__sim_node *other;
+
+    open_world(test_seed());
+    ck_assert_int_eq(weir__sim_node_new(&other, sim, 2, DISK), 0);
+    open_store();
+    ck_assert_int_eq(put("a/1", "hello", 0), 0);
+    ck_assert_int_eq(put("a/2", "world", WEIR_STORE_IF_ABSENT), 0);
+    ck_assert_int_eq(put("a/1", "again", WEIR_STORE_IF_ABSENT), WEIR_ECONFLICT);
+    ck_assert_int_eq(put("b", "", 0), 0);
+
+    node = other;
+    env = weir__sim_env(node);
+    host = (struct weir_host){weir__sim_alloc(node), NULL, env};
+    ck_assert_int_eq(weir__sim_store_open(&store, &host, "sim:", node, NULL),
+                     0);
+    ck_assert_str_eq(get("a/1", 0, UINT64_MAX, 0), "hello");
+    ck_assert_str_eq(get("a/1", 1, 3, 0), "ell");
+    ck_assert_str_eq(get("a/1", 0, 2, WEIR_STORE_SUFFIX), "lo");
+    ck_assert_ptr_null(get("a/1", 6, 1, 0));
+    ck_assert_int_eq(status, WEIR_ERANGE);
+    ck_assert_str_eq(get("b", 0, UINT64_MAX, 0), "");
+    ck_assert_ptr_null(get("none", 0, 1, 0));
+    ck_assert_int_eq(status, WEIR_ENOENT);
+    ck_assert_int_eq(ask(WEIR_STORE_HEAD, "a/2"), 0);
+    ck_assert_uint_eq(req.size, 5);
+
+    req = (struct weir_store_req){.limit = 2};
+    ck_assert_int_eq(ask(WEIR_STORE_LIST, ""), 0);
+    ck_assert_uint_eq(key_count, 2);
+    ck_assert_str_eq(keys[1], "a/2");
+    ck_assert_int_eq(req.more, 1);
+    req = (struct weir_store_req){.limit = 10, .after = "a/1"};
+    ck_assert_int_eq(ask(WEIR_STORE_LIST, "a/"), 0);
+    ck_assert_uint_eq(key_count, 1);
+    ck_assert_int_eq(req.more, 0);
+
+    ck_assert_int_eq(ask(WEIR_STORE_DELETE, "a/1"), 0);
+    ck_assert_int_eq(ask(WEIR_STORE_DELETE, "a/1"), 0);
+    ck_assert_int_eq(ask(WEIR_STORE_HEAD, "a/1"), WEIR_ENOENT);
+    close_world();
+}
+END_TEST
+
+START_TEST(a_refused_put_is_not_done)
+{
+    open_world(test_seed());
+    open_store();
+    weir__sim_faults(sim)->store_down = 1000000;
+    ck_assert_int_eq(put("k", "v", 0), WEIR_EUNAVAILABLE);
+    weir__sim_faults(sim)->store_down = 0;
+    weir__sim_faults(sim)->store_throttle = 1000000;
+    ck_assert_int_eq(put("k", "v", 0), WEIR_ETHROTTLED);
+    weir__sim_faults(sim)->store_throttle = 0;
+    weir__sim_faults(sim)->store_lost = 1000000;
+    ck_assert_int_eq(put("k", "v", 0), WEIR_EUNKNOWN);
+    run(1200 * SIM_SECOND);
+    ck_assert_ptr_null(look("k"));
+    close_world();
+}
+END_TEST
+
+START_TEST(a_put_with_an_unknown_outcome_may_be_done_or_be_done_later)
+{
+    open_world(test_seed());
+    open_store();
+    weir__sim_faults(sim)->store_unheard = 1000000;
+    ck_assert_int_eq(put("heard", "v", 0), WEIR_EUNKNOWN);
+    ck_assert_str_eq(look("heard"), "v");
+    weir__sim_faults(sim)->store_unheard = 0;
+    weir__sim_faults(sim)->store_late = 1000000;
+    ck_assert_int_eq(put("late", "v", 0), WEIR_EUNKNOWN);
+    run(601 * SIM_SECOND);
+    ck_assert_str_eq(look("late"), "v");
+    weir__sim_faults(sim)->store_late = 0;
+
+    /* The second time finds what the first one made. */
+    weir__sim_faults(sim)->store_repeat = 1000000;
+    ck_assert_int_eq(put("twice", "v", WEIR_STORE_IF_ABSENT), WEIR_ECONFLICT);
+    ck_assert_str_eq(look("twice"), "v");
+    close_world();
+}
+END_TEST
+
+START_TEST(a_put_past_its_deadline_has_an_unknown_outcome)
+{
+    open_world(test_seed());
+    open_store();
+    body = (struct weir_iov){"v", 1};
+    req = (struct weir_store_req){
+        .iov = &body, .iov_count = 1, .deadline = weir__sim_now(sim) + 1000};
+    ck_assert_int_eq(ask(WEIR_STORE_PUT, "k"), WEIR_EUNKNOWN);
+    req = (struct weir_store_req){.length = 1,
+                                  .deadline = weir__sim_now(sim) + 1000};
+    ck_assert_int_eq(ask(WEIR_STORE_GET, "k"), WEIR_ETIMEDOUT);
+    run(60 * SIM_SECOND);
+    ck_assert_str_eq(look("k"), "v");
+    close_world();
+}
+END_TEST
+
+START_TEST(a_corrupted_get_differs_in_one_byte)
+{
+    open_world(test_seed());
+    open_store();
+    ck_assert_int_eq(put("k", "aaaa", 0), 0);
+    weir__sim_faults(sim)->store_corrupt = 1000000;
+    ck_assert_str_ne(get("k", 0, UINT64_MAX, 0), "aaaa");
+    weir__sim_faults(sim)->store_corrupt = 0;
+    ck_assert_str_eq(get("k", 0, UINT64_MAX, 0), "aaaa");
+    close_world();
+}
+END_TEST
+
+START_TEST(a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told)
+{
+    int found = 0;
+    uint64_t seed;
+
+    for (seed = 0; seed < 40; seed++) {
+        open_world(seed);
+        open_store();
+        body = (struct weir_iov){"v", 1};
+        req = (struct weir_store_req){.iov = &body, .iov_count = 1};
+        told = 0;
+        submit(WEIR_STORE_PUT, "k");
+        weir__sim_crash(node);
+        run(600 * SIM_SECOND);
+        ck_assert_int_eq(told, 0);
+        found += look("k") != NULL;
+        close_world();
+    }
+    ck_assert_int_gt(found, 5);
+    ck_assert_int_lt(found, 35);
+}
+END_TEST
+
+static void note_closed(struct weir_task *task)
+{
+    ck_assert_int_eq(told, 1);
+    note_run(task);
+}
+
+START_TEST(closing_a_store_cancels_what_is_in_flight)
+{
+    struct note closed = {{note_closed, NULL}, 1};
+
+    open_world(test_seed());
+    open_store();
+    req = (struct weir_store_req){.length = 1};
+    submit(WEIR_STORE_GET, "k");
+    store->ops->close(store, &closed.task);
+    run(SIM_SECOND);
+    ck_assert_int_eq(ran_count, 1);
+    ck_assert_int_eq(status, WEIR_ECANCELED);
+    ck_assert_uint_eq(weir__sim_bytes(node), 0);
+    close_world();
+}
+END_TEST
+
+/* ---- Determinism --------------------------------------------------------- */
+
+static void some_life(uint64_t seed)
+{
+    int i;
+
+    open_world(seed);
+    *weir__sim_faults(sim) = (struct weir__sim_faults){
+        .store_down = 100000,
+        .store_unheard = 100000,
+        .store_late = 100000,
+        .store_repeat = 100000,
+        .disk_sync = 50000,
+        .disk_garble = 50000,
+    };
+    open_disk();
+    open_store();
+    for (i = 0; i < 100; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "k%d", (int)weir__sim_below(sim, 20));
+        weir__sim_trace(sim, "put %d",
+                        put(key, "v", i % 2 != 0 ? WEIR_STORE_IF_ABSENT : 0));
+        weir__sim_trace(sim, "write %d", write_disk(0, 8192, i, i % 3 == 0));
+        if (weir__sim_below(sim, 10) == 0) {
+            crash_disk();
+            open_store();
+        }
+    }
+    read_disk();
+    for (i = 0; i < 16; i++)
+        weir__sim_trace(sim, "sector %d", back[i * SIM_SECTOR]);
+    close_world();
+}
+
+START_TEST(the_same_seed_gives_the_same_trace)
+{
+    uint64_t seed = test_seed();
+
+    which = 0;
+    some_life(seed);
+    which = 1;
+    some_life(seed);
+    ck_assert_uint_gt(trace_len[0], 5000);
+    ck_assert_uint_eq(trace_len[0], trace_len[1]);
+    ck_assert_mem_eq(trace[0], trace[1], trace_len[0]);
+
+    trace_len[1] = 0;
+    some_life(seed + 1);
+    ck_assert(trace_len[0] != trace_len[1] ||
+              memcmp(trace[0], trace[1], trace_len[0]) != 0);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("sim world");
+
+    tcase_add_test(tc, tasks_of_one_node_run_in_the_order_of_posting);
+    tcase_add_test(tc, tasks_of_two_nodes_run_in_an_order_of_the_seed);
+    tcase_add_test(tc, the_clock_jumps_to_the_next_timer);
+    tcase_add_test(tc, a_wait_ends_with_its_event_and_is_refused_in_the_core);
+    tcase_add_test(tc, the_limit_ends_a_run);
+    tcase_add_test(tc, work_takes_time_and_ends_in_the_core);
+    tcase_add_test(tc, a_crash_ends_a_blocking_call_and_takes_the_memory);
+    tcase_add_test(tc, a_call_that_can_never_end_is_ended);
+    tcase_add_test(tc, a_task_may_crash_its_own_node);
+
+    tc = test_case("sim disk");
+    tcase_add_test(tc, what_a_sync_has_covered_survives_a_crash);
+    tcase_add_test(tc, sectors_that_no_sync_has_covered_survive_or_not);
+    tcase_add_test(tc,
+                   after_a_failed_sync_reads_show_what_a_crash_may_take_away);
+    tcase_add_test(tc, a_disk_that_was_never_synced_is_fresh_after_a_crash);
+    tcase_add_test(tc, disk_faults_are_reported);
+
+    tc = test_case("sim store");
+    tcase_add_test(tc, the_store_is_one_map_for_all_nodes);
+    tcase_add_test(tc, a_refused_put_is_not_done);
+    tcase_add_test(tc,
+                   a_put_with_an_unknown_outcome_may_be_done_or_be_done_later);
+    tcase_add_test(tc, a_put_past_its_deadline_has_an_unknown_outcome);
+    tcase_add_test(tc, a_corrupted_get_differs_in_one_byte);
+    tcase_add_test(
+        tc, a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told);
+    tcase_add_test(tc, closing_a_store_cancels_what_is_in_flight);
+    tcase_add_test(tc, the_same_seed_gives_the_same_trace);
+    return test_run();
+}
