@@ -57,8 +57,8 @@ json() {
     python3 - "$expression" "$dir/out" <<'PYTHON'
 import json, sys
 rows = [json.loads(line) for line in open(sys.argv[2])]
-print(rows[:5])
-sys.exit(0 if eval(sys.argv[1]) else 1)
+print(str(rows[:3])[:500])
+sys.exit(0 if eval(f"({sys.argv[1]})") else 1)
 PYTHON
 }
 
