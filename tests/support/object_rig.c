@@ -8,19 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-const unsigned char rig_cluster[16] = {0x57, 1, 2,  3,  4,  5,  6,  7,
+const unsigned char obj_cluster[16] = {0x57, 1, 2,  3,  4,  5,  6,  7,
                                        8,    9, 10, 11, 12, 13, 14, 15};
 
 /* ---- The store ----------------------------------------------------------- */
 
-struct rig_req {
+struct obj_req {
     struct weir_store_req req;
     struct weir_store_req *outer;
-    struct rig_store *store;
-    struct rig_req *next;
+    struct obj_store *store;
+    struct obj_req *next;
 };
 
-static void spoil(struct rig_store *store, struct weir_buf *body)
+static void spoil(struct obj_store *store, struct weir_buf *body)
 {
     if (store->damage > 0) {
         store->damage--;
@@ -31,11 +31,11 @@ static void spoil(struct rig_store *store, struct weir_buf *body)
     }
 }
 
-static void rig_req_done(struct weir_store_req *req, int status)
+static void obj_req_done(struct weir_store_req *req, int status)
 {
-    struct rig_req *r = req->ctx;
+    struct obj_req *r = req->ctx;
     struct weir_store_req *outer = r->outer;
-    struct rig_store *store = r->store;
+    struct obj_store *store = r->store;
 
     if (req->verb == WEIR_STORE_GET && store->fail > 0) {
         store->fail--;
@@ -56,15 +56,15 @@ static void rig_req_done(struct weir_store_req *req, int status)
     outer->done(outer, status);
 }
 
-static void rig_submit(struct weir_store *base, struct weir_store_req *outer)
+static void obj_submit(struct weir_store *base, struct weir_store_req *outer)
 {
-    struct rig_store *store = (struct rig_store *)(void *)base;
-    struct rig_req *r = calloc(1, sizeof(*r));
+    struct obj_store *store = (struct obj_store *)(void *)base;
+    struct obj_req *r = calloc(1, sizeof(*r));
 
     ck_assert_ptr_nonnull(r);
     r->req = *outer;
     r->req.ctx = r;
-    r->req.done = rig_req_done;
+    r->req.done = obj_req_done;
     r->outer = outer;
     r->store = store;
     if (outer->verb == WEIR_STORE_GET) {
@@ -78,10 +78,10 @@ static void rig_submit(struct weir_store *base, struct weir_store_req *outer)
     store->inner->ops->submit(store->inner, &r->req);
 }
 
-void rig_release(struct rig *rig)
+void obj_release(struct obj_rig *rig)
 {
     struct weir_store *inner = rig->store.inner;
-    struct rig_req *r;
+    struct obj_req *r;
 
     rig->store.hold = 0;
     while ((r = rig->store.held) != NULL) {
@@ -90,10 +90,10 @@ void rig_release(struct rig *rig)
     }
 }
 
-static const struct weir_store_ops rig_store_ops = {
+static const struct weir_store_ops obj_store_ops = {
     .size = sizeof(struct weir_store_ops),
     .name = "rig",
-    .submit = rig_submit,
+    .submit = obj_submit,
 };
 
 /* ---- The rig ------------------------------------------------------------- */
@@ -108,19 +108,20 @@ static void flag_set(struct weir_task *task)
     WEIR__CONTAINER(task, struct flag, task)->set = 1;
 }
 
-void rig_init(struct rig *rig)
+void obj_init(struct obj_rig *rig)
 {
     struct weir_error err = {0};
 
     memset(rig, 0, sizeof(*rig));
     test_host_init(&rig->host);
-    rig->store.base.ops = &rig_store_ops;
+    rig->store.base.ops = &obj_store_ops;
     if (weir__store_memory_open(&rig->store.inner, &rig->host.host,
                                 "mem:", NULL, &err) != 0)
         ck_abort_msg("mem: %s", err.text);
 }
 
-void rig_open_reader(struct rig *rig, size_t block_cache, size_t index_cache)
+void obj_open_reader(struct obj_rig *rig, size_t block_cache,
+                     size_t index_cache)
 {
     struct weir__object_reader_config config = {
         .host = &rig->host.host,
@@ -129,11 +130,11 @@ void rig_open_reader(struct rig *rig, size_t block_cache, size_t index_cache)
         .index_cache = index_cache,
     };
 
-    memcpy(config.cluster, rig_cluster, sizeof(config.cluster));
+    memcpy(config.cluster, obj_cluster, sizeof(config.cluster));
     ck_assert_int_eq(weir__object_reader_open(&rig->reader, &config, NULL), 0);
 }
 
-void rig_close_reader(struct rig *rig)
+void obj_close_reader(struct obj_rig *rig)
 {
     struct flag flag = {.task.run = flag_set};
 
@@ -141,15 +142,15 @@ void rig_close_reader(struct rig *rig)
         return;
     weir__object_reader_close(rig->reader, &flag.task);
     rig->reader = NULL;
-    rig_release(rig);
+    obj_release(rig);
     test_host_run(&rig->host, &flag.set);
 }
 
-void rig_close(struct rig *rig)
+void obj_close(struct obj_rig *rig)
 {
     struct flag flag = {.task.run = flag_set};
 
-    rig_close_reader(rig);
+    obj_close_reader(rig);
     rig->store.inner->ops->close(rig->store.inner, &flag.task);
     test_host_run(&rig->host, &flag.set);
     test_host_close(&rig->host);
@@ -178,7 +179,7 @@ static void fill(unsigned char *to, size_t len, uint64_t seed, int noise)
     }
 }
 
-void rig_batch(struct weir_batch *out, const struct rig_stream *stream,
+void obj_batch(struct weir_batch *out, const struct obj_stream *stream,
                size_t i)
 {
     size_t len = stream->len + i % 7, k;
@@ -196,12 +197,12 @@ void rig_batch(struct weir_batch *out, const struct rig_stream *stream,
     out->crc32c = weir__crc32c(0, data, len);
 }
 
-void rig_check_batch(const struct weir_batch *batch,
-                     const struct rig_stream *stream, size_t i)
+void obj_check_batch(const struct weir_batch *batch,
+                     const struct obj_stream *stream, size_t i)
 {
     struct weir_batch want;
 
-    rig_batch(&want, stream, i);
+    obj_batch(&want, stream, i);
     ck_assert_uint_eq(batch->base_offset, want.base_offset);
     ck_assert_uint_eq(batch->count, want.count);
     ck_assert_uint_eq(batch->len, want.len);
@@ -211,7 +212,7 @@ void rig_check_batch(const struct weir_batch *batch,
     free((void *)(uintptr_t)want.data);
 }
 
-size_t rig_batch_of(const struct rig_stream *stream, uint64_t offset)
+size_t obj_batch_of(const struct obj_stream *stream, uint64_t offset)
 {
     uint64_t end = stream->base;
     size_t i;
@@ -224,15 +225,15 @@ size_t rig_batch_of(const struct rig_stream *stream, uint64_t offset)
     return i;
 }
 
-void rig_check_block(const struct weir__block *block,
-                     const struct rig_stream *stream)
+void obj_check_block(const struct weir__block *block,
+                     const struct obj_stream *stream)
 {
-    size_t first = rig_batch_of(stream, block->base), i;
+    size_t first = obj_batch_of(stream, block->base), i;
 
     ck_assert_uint_eq(block->stream_id, stream->id);
     ck_assert_uint_eq(block->batches[0].base_offset, block->base);
     for (i = 0; i < block->count; i++)
-        rig_check_batch(&block->batches[i], stream, first + i);
+        obj_check_batch(&block->batches[i], stream, first + i);
     ck_assert_uint_eq(block->end, block->batches[i - 1].base_offset +
                                       block->batches[i - 1].count);
 }
@@ -241,13 +242,13 @@ void rig_check_block(const struct weir__block *block,
 
 static void built(struct weir__build *req, int status)
 {
-    struct rig_object *object = req->ctx;
+    struct obj_object *object = req->ctx;
 
     object->status = status;
     object->done = 1;
 }
 
-static void flatten(struct rig_object *object)
+static void flatten(struct obj_object *object)
 {
     size_t at = 0, i;
 
@@ -264,7 +265,7 @@ static void flatten(struct rig_object *object)
     ck_assert_uint_eq(at, object->size);
 }
 
-static void make_streams(struct rig_object *object)
+static void make_streams(struct obj_object *object)
 {
     size_t i, k;
 
@@ -272,20 +273,20 @@ static void make_streams(struct rig_object *object)
         calloc(object->stream_count, sizeof(*object->build_streams));
     ck_assert_ptr_nonnull(object->build_streams);
     for (i = 0; i < object->stream_count; i++) {
-        const struct rig_stream *stream = &object->streams[i];
+        const struct obj_stream *stream = &object->streams[i];
         struct weir_batch *batches =
             calloc(stream->batches + 1, sizeof(*batches));
 
         ck_assert_ptr_nonnull(batches);
         for (k = 0; k < stream->batches; k++)
-            rig_batch(&batches[k], stream, k);
+            obj_batch(&batches[k], stream, k);
         object->build_streams[i].stream_id = stream->id;
         object->build_streams[i].batches = batches;
         object->build_streams[i].count = stream->batches;
     }
 }
 
-void rig_build(struct test_host *host, struct rig_object *object)
+void obj_build(struct test_host *host, struct obj_object *object)
 {
     struct weir__build *req = &object->req;
 
@@ -293,7 +294,7 @@ void rig_build(struct test_host *host, struct rig_object *object)
         make_streams(object);
     object->done = 0;
     req->host = &host->host;
-    memcpy(req->writer.cluster, rig_cluster, sizeof(rig_cluster));
+    memcpy(req->writer.cluster, obj_cluster, sizeof(obj_cluster));
     req->writer.node_epoch = object->node_epoch;
     req->writer.object_id = object->id;
     req->writer.node_id = 7;
@@ -310,7 +311,7 @@ void rig_build(struct test_host *host, struct rig_object *object)
         flatten(object);
 }
 
-void rig_object_free(struct test_host *host, struct rig_object *object)
+void obj_object_free(struct test_host *host, struct obj_object *object)
 {
     size_t i, k;
 
@@ -343,7 +344,7 @@ static void put_done(struct weir_store_req *req, int status)
     put->done = 1;
 }
 
-void rig_put(struct rig *rig, uint64_t id, const void *data, size_t len)
+void obj_put(struct obj_rig *rig, uint64_t id, const void *data, size_t len)
 {
     struct weir_iov iov = {data, len};
     char key[WEIR__KEY_SIZE];
@@ -362,26 +363,26 @@ void rig_put(struct rig *rig, uint64_t id, const void *data, size_t len)
     ck_assert_int_eq(put.status, 0);
 }
 
-void rig_build_and_put(struct rig *rig, struct rig_object *object)
+void obj_build_and_put(struct obj_rig *rig, struct obj_object *object)
 {
-    rig_build(&rig->host, object);
+    obj_build(&rig->host, object);
     ck_assert_int_eq(object->status, 0);
-    rig_put(rig, object->id, object->bytes, object->size);
+    obj_put(rig, object->id, object->bytes, object->size);
 }
 
 /* ---- Reading ------------------------------------------------------------- */
 
 static void got(struct weir__block_get *req, int status)
 {
-    struct rig_get *get = req->ctx;
+    struct obj_get *get = req->ctx;
 
     ck_assert_int_eq(get->done, 0);
     get->status = status;
     get->done = 1;
 }
 
-void rig_get_start(struct rig *rig, struct rig_get *get,
-                   const struct rig_object *object, uint64_t stream_id,
+void obj_get_start(struct obj_rig *rig, struct obj_get *get,
+                   const struct obj_object *object, uint64_t stream_id,
                    uint64_t offset, size_t ahead)
 {
     memset(get, 0, sizeof(*get));
@@ -397,11 +398,11 @@ void rig_get_start(struct rig *rig, struct rig_get *get,
     ck_assert_int_eq(get->done, 0);
 }
 
-int rig_get(struct rig *rig, struct rig_get *get,
-            const struct rig_object *object, uint64_t stream_id,
+int obj_get(struct obj_rig *rig, struct obj_get *get,
+            const struct obj_object *object, uint64_t stream_id,
             uint64_t offset)
 {
-    rig_get_start(rig, get, object, stream_id, offset, 0);
+    obj_get_start(rig, get, object, stream_id, offset, 0);
     test_host_run(&rig->host, &get->done);
     return get->status;
 }

@@ -11,7 +11,7 @@
 
 /** A store that passes everything on to another one.  The GETs that come
  * next can be made to go wrong. */
-struct rig_store {
+struct obj_store {
     struct weir_store base;
     struct weir_store *inner;
     long gets;     /* So far. */
@@ -21,30 +21,31 @@ struct rig_store {
     int damage;    /* so many come with a bit flipped near the end, and
                       then */
     int cut;       /* so many come without their last byte. */
-    int hold;      /* 1: GETs wait for `rig_release`. */
-    struct rig_req *held;
+    int hold;      /* 1: GETs wait for `obj_release`. */
+    struct obj_req *held;
 };
 
-struct rig {
+struct obj_rig {
     struct test_host host;
-    struct rig_store store;
+    struct obj_store store;
     struct weir__object_reader *reader;
 };
 
 /** Everything but the reader; the store is `mem:`. */
-void rig_init(struct rig *rig);
-void rig_open_reader(struct rig *rig, size_t block_cache, size_t index_cache);
-void rig_close_reader(struct rig *rig);
+void obj_init(struct obj_rig *rig);
+void obj_open_reader(struct obj_rig *rig, size_t block_cache,
+                     size_t index_cache);
+void obj_close_reader(struct obj_rig *rig);
 /** Close what is open; fails the test if memory is still in use. */
-void rig_close(struct rig *rig);
+void obj_close(struct obj_rig *rig);
 /** Let the GETs that are held go on. */
-void rig_release(struct rig *rig);
+void obj_release(struct obj_rig *rig);
 
 /** The cluster of all objects here. */
-extern const unsigned char rig_cluster[16];
+extern const unsigned char obj_cluster[16];
 
 /** How to make up a stream's batches. */
-struct rig_stream {
+struct obj_stream {
     uint64_t id;
     uint64_t base; /* First offset. */
     size_t batches;
@@ -53,12 +54,12 @@ struct rig_stream {
 };
 
 /** An object to be built: made-up streams, and what came of them. */
-struct rig_object {
+struct obj_object {
     uint64_t id;
     uint64_t node_epoch;
     size_t block_size;
     int compress;
-    const struct rig_stream *streams;
+    const struct obj_stream *streams;
     size_t stream_count;
 
     struct weir__build req;
@@ -71,25 +72,25 @@ struct rig_object {
 };
 
 /** Make up a batch of a stream, the same one each time. */
-void rig_batch(struct weir_batch *out, const struct rig_stream *stream,
+void obj_batch(struct weir_batch *out, const struct obj_stream *stream,
                size_t i);
 /** Fails the test unless it is that batch. */
-void rig_check_batch(const struct weir_batch *batch,
-                     const struct rig_stream *stream, size_t i);
+void obj_check_batch(const struct weir_batch *batch,
+                     const struct obj_stream *stream, size_t i);
 /** Number of the batch that holds an offset; `batches` if none does. */
-size_t rig_batch_of(const struct rig_stream *stream, uint64_t offset);
+size_t obj_batch_of(const struct obj_stream *stream, uint64_t offset);
 
 /** Make up the batches, build, and gather the bytes; looks at nothing. */
-void rig_build(struct test_host *host, struct rig_object *object);
+void obj_build(struct test_host *host, struct obj_object *object);
 /** Free what the two made. */
-void rig_object_free(struct test_host *host, struct rig_object *object);
+void obj_object_free(struct test_host *host, struct obj_object *object);
 /** Store bytes under an object's key. */
-void rig_put(struct rig *rig, uint64_t id, const void *data, size_t len);
+void obj_put(struct obj_rig *rig, uint64_t id, const void *data, size_t len);
 /** Build and store. */
-void rig_build_and_put(struct rig *rig, struct rig_object *object);
+void obj_build_and_put(struct obj_rig *rig, struct obj_object *object);
 
 /** A request for a block. */
-struct rig_get {
+struct obj_get {
     struct weir__block_get get;
     struct weir_error err;
     int status;
@@ -97,15 +98,15 @@ struct rig_get {
 };
 
 /** Ask for a block of a stored object. */
-void rig_get_start(struct rig *rig, struct rig_get *get,
-                   const struct rig_object *object, uint64_t stream_id,
+void obj_get_start(struct obj_rig *rig, struct obj_get *get,
+                   const struct obj_object *object, uint64_t stream_id,
                    uint64_t offset, size_t ahead);
 /** Ask and wait: the status. */
-int rig_get(struct rig *rig, struct rig_get *get,
-            const struct rig_object *object, uint64_t stream_id,
+int obj_get(struct obj_rig *rig, struct obj_get *get,
+            const struct obj_object *object, uint64_t stream_id,
             uint64_t offset);
 /** Fails the test unless each byte of the block is right. */
-void rig_check_block(const struct weir__block *block,
-                     const struct rig_stream *stream);
+void obj_check_block(const struct weir__block *block,
+                     const struct obj_stream *stream);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static struct test_host host;
-static struct rig_object object;
+static struct obj_object object;
 
 static void setup(void)
 {
@@ -20,15 +20,15 @@ static void setup(void)
 
 static void teardown(void)
 {
-    rig_object_free(&host, &object);
+    obj_object_free(&host, &object);
     test_host_close(&host);
 }
 
-static void build(const struct rig_stream *streams, size_t count)
+static void build(const struct obj_stream *streams, size_t count)
 {
     object.streams = streams;
     object.stream_count = count;
-    rig_build(&host, &object);
+    obj_build(&host, &object);
 }
 
 /* What an object's index tells. */
@@ -62,7 +62,7 @@ static void check_content(const struct index *index)
     for (i = 0; i < index->footer.block_count; i++) {
         struct weir__block_expect expect = {
             .alloc = host.host.alloc,
-            .cluster = rig_cluster,
+            .cluster = obj_cluster,
             .object_id = object.id,
             .entry = index->entries[i],
         };
@@ -76,8 +76,8 @@ static void check_content(const struct index *index)
         if (weir__block_decode(&block, &expect,
                                object.bytes + expect.entry.position, &why) != 0)
             ck_abort_msg("block %u: %s", i, why);
-        ck_assert_uint_eq(rig_batch_of(&object.streams[s], block->base), next);
-        rig_check_block(block, &object.streams[s]);
+        ck_assert_uint_eq(obj_batch_of(&object.streams[s], block->base), next);
+        obj_check_block(block, &object.streams[s]);
         next += block->count;
         weir__block_unref(block);
     }
@@ -91,7 +91,7 @@ static void check_content(const struct index *index)
 /* Every batch is in the object, whatever the sizes, kinds and codecs. */
 START_TEST(object_holds_every_batch)
 {
-    static const struct rig_stream streams[] = {
+    static const struct obj_stream streams[] = {
         {.id = 1, .base = 0, .batches = 300, .len = 10},
         {.id = 2, .base = 7, .batches = 0, .len = 0},
         {.id = 3, .base = 1ull << 40, .batches = 40, .len = 5000},
@@ -115,7 +115,7 @@ END_TEST
 /* Blocks keep to the size; a batch that is larger is alone in its block. */
 START_TEST(blocks_keep_to_their_size)
 {
-    static const struct rig_stream streams[] = {
+    static const struct obj_stream streams[] = {
         {.id = 1, .base = 0, .batches = 100, .len = 9000},
         {.id = 2, .base = 0, .batches = 3, .len = 50000},
     };
@@ -139,16 +139,16 @@ END_TEST
  * result points to the payloads instead of holding copies. */
 START_TEST(compression_only_where_it_pays)
 {
-    static const struct rig_stream text = {
+    static const struct obj_stream text = {
         .id = 1, .base = 0, .batches = 100, .len = 10000};
-    static const struct rig_stream noise = {
+    static const struct obj_stream noise = {
         .id = 1, .base = 0, .batches = 100, .len = 10000, .noise = 1};
     size_t i, referred = 0;
 
     build(&text, 1);
     ck_assert_int_eq(object.status, 0);
     ck_assert_uint_lt(object.size, 200000);
-    rig_object_free(&host, &object);
+    obj_object_free(&host, &object);
     build(&noise, 1);
     ck_assert_int_eq(object.status, 0);
     ck_assert_uint_gt(object.size, 1000000);
@@ -163,7 +163,7 @@ END_TEST
 /* The streams are told what the index says of their blocks. */
 START_TEST(streams_are_told_their_share)
 {
-    static const struct rig_stream streams[] = {
+    static const struct obj_stream streams[] = {
         {.id = 1, .base = 0, .batches = 50, .len = 9000},
         {.id = 2, .base = 0, .batches = 0},
         {.id = 3, .base = 0, .batches = 10, .len = 9000},
@@ -191,7 +191,7 @@ END_TEST
  * object, be it small or large, compressed or not. */
 START_TEST(changed_payload_is_not_stored)
 {
-    static const struct rig_stream kinds[] = {
+    static const struct obj_stream kinds[] = {
         {.id = 1, .base = 0, .batches = 50, .len = 100},
         {.id = 1, .base = 0, .batches = 50, .len = 9000, .noise = 1},
         {.id = 1, .base = 0, .batches = 2, .len = 100000},
@@ -209,7 +209,7 @@ START_TEST(changed_payload_is_not_stored)
     data =
         (unsigned char *)(uintptr_t)object.build_streams[0].batches[batch].data;
     data[50] ^= 4;
-    rig_build(&host, &object);
+    obj_build(&host, &object);
     ck_assert_int_eq(object.status, WEIR_ECORRUPT);
     ck_assert_ptr_null(object.req.iov);
     weir__build_free(&object.req);
@@ -220,16 +220,16 @@ END_TEST
  * caller's mistake; so is nothing at all. */
 START_TEST(order_is_checked)
 {
-    static const struct rig_stream streams[] = {
+    static const struct obj_stream streams[] = {
         {.id = 5, .base = 0, .batches = 10, .len = 100},
         {.id = 5, .base = 0, .batches = 10, .len = 100},
     };
-    static const struct rig_stream one = {.id = 1, .base = 0, .batches = 0};
+    static const struct obj_stream one = {.id = 1, .base = 0, .batches = 0};
     struct weir_batch *batch;
 
     build(streams, 2);
     ck_assert_int_eq(object.status, WEIR_EINVAL);
-    rig_object_free(&host, &object);
+    obj_object_free(&host, &object);
     build(streams, 1);
     ck_assert_int_eq(object.status, 0);
     weir__build_free(&object.req);
@@ -237,12 +237,12 @@ START_TEST(order_is_checked)
     object.bytes = NULL;
     batch = (struct weir_batch *)(uintptr_t)&object.build_streams[0].batches[4];
     batch->base_offset++;
-    rig_build(&host, &object);
+    obj_build(&host, &object);
     ck_assert_int_eq(object.status, WEIR_EINVAL);
-    rig_object_free(&host, &object);
+    obj_object_free(&host, &object);
     build(&one, 1);
     ck_assert_int_eq(object.status, WEIR_EINVAL);
-    rig_object_free(&host, &object);
+    obj_object_free(&host, &object);
     build(NULL, 0);
     ck_assert_int_eq(object.status, WEIR_EINVAL);
 }
@@ -251,7 +251,7 @@ END_TEST
 /* The same batches give the same bytes. */
 START_TEST(building_is_deterministic)
 {
-    static const struct rig_stream streams[] = {
+    static const struct obj_stream streams[] = {
         {.id = 1, .base = 0, .batches = 200, .len = 3000},
         {.id = 2, .base = 0, .batches = 200, .len = 3000, .noise = 1},
     };
@@ -263,7 +263,7 @@ START_TEST(building_is_deterministic)
     size = object.size;
     object.bytes = NULL;
     weir__build_free(&object.req);
-    rig_build(&host, &object);
+    obj_build(&host, &object);
     ck_assert_uint_eq(object.size, size);
     ck_assert_mem_eq(object.bytes, first, size);
     free(first);
@@ -274,7 +274,7 @@ END_TEST
  * back, or is right. */
 START_TEST(any_allocation_may_fail)
 {
-    static const struct rig_stream streams[] = {
+    static const struct obj_stream streams[] = {
         {.id = 1, .base = 0, .batches = 20, .len = 3000},
         {.id = 2, .base = 0, .batches = 20, .len = 8000, .noise = 1},
     };
@@ -289,7 +289,7 @@ START_TEST(any_allocation_may_fail)
         blocks = host.alloc.blocks;
         calls = host.alloc.calls;
         test_alloc_fail(&host.alloc, n, 0);
-        rig_build(&host, &object);
+        obj_build(&host, &object);
         calls = host.alloc.calls - calls;
         host.alloc.fail_at = 0;
         if (object.status != 0) {

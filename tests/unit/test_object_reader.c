@@ -6,18 +6,18 @@
 
 #define MIB ((size_t)1 << 20)
 
-static const struct rig_stream streams[] = {
+static const struct obj_stream streams[] = {
     {.id = 3, .base = 100, .batches = 64, .len = 1000},
     {.id = 4, .base = 0, .batches = 64, .len = 1000, .noise = 1},
     {.id = 9, .base = 5, .batches = 1, .len = 1},
 };
 
-static struct rig rig;
-static struct rig_object object;
+static struct obj_rig rig;
+static struct obj_object object;
 
 static void setup(void)
 {
-    rig_init(&rig);
+    obj_init(&rig);
     memset(&object, 0, sizeof(object));
     object.id = 42;
     object.node_epoch = 6;
@@ -25,26 +25,26 @@ static void setup(void)
     object.compress = 1;
     object.streams = streams;
     object.stream_count = 3;
-    rig_build_and_put(&rig, &object);
-    rig_open_reader(&rig, MIB, MIB);
+    obj_build_and_put(&rig, &object);
+    obj_open_reader(&rig, MIB, MIB);
 }
 
 static void teardown(void)
 {
-    rig_object_free(&rig.host, &object);
-    rig_close(&rig);
+    obj_object_free(&rig.host, &object);
+    obj_close(&rig);
 }
 
 /* Ask for a block and check it: the block, to be let go. */
-static struct weir__block *get_block(const struct rig_stream *stream,
+static struct weir__block *get_block(const struct obj_stream *stream,
                                      uint64_t offset)
 {
-    struct rig_get get;
+    struct obj_get get;
 
-    if (rig_get(&rig, &get, &object, stream->id, offset) != 0)
+    if (obj_get(&rig, &get, &object, stream->id, offset) != 0)
         ck_abort_msg("offset %llu: %s", (unsigned long long)offset,
                      get.err.text);
-    rig_check_block(get.get.block, stream);
+    obj_check_block(get.get.block, stream);
     return get.get.block;
 }
 
@@ -74,20 +74,20 @@ END_TEST
  * once each; all get the same block. */
 START_TEST(many_ask_and_one_get_is_made)
 {
-    struct rig_get gets[50];
+    struct obj_get gets[50];
     int i;
 
-    rig_close_reader(&rig);
-    rig_open_reader(&rig, _i == 0 ? MIB : 0, MIB);
+    obj_close_reader(&rig);
+    obj_open_reader(&rig, _i == 0 ? MIB : 0, MIB);
     for (i = 0; i < 50; i++)
-        rig_get_start(&rig, &gets[i], &object, 3, 101, 0);
+        obj_get_start(&rig, &gets[i], &object, 3, 101, 0);
     for (i = 0; i < 50; i++) {
         test_host_run(&rig.host, &gets[i].done);
         ck_assert_int_eq(gets[i].status, 0);
         ck_assert_ptr_eq(gets[i].get.block, gets[0].get.block);
     }
     ck_assert_int_eq(rig.store.gets, 2);
-    rig_check_block(gets[0].get.block, &streams[0]);
+    obj_check_block(gets[0].get.block, &streams[0]);
     for (i = 0; i < 50; i++)
         weir__block_unref(gets[i].get.block);
 }
@@ -116,8 +116,8 @@ START_TEST(no_cache_keeps_nothing)
 {
     struct weir__object_reader_counts counts;
 
-    rig_close_reader(&rig);
-    rig_open_reader(&rig, 0, 0);
+    obj_close_reader(&rig);
+    obj_open_reader(&rig, 0, 0);
     weir__block_unref(get_block(&streams[0], 100));
     weir__block_unref(get_block(&streams[0], 100));
     ck_assert_int_eq(rig.store.gets, 3);
@@ -136,8 +136,8 @@ START_TEST(cache_drops_the_oldest)
     long gets;
     int i;
 
-    rig_close_reader(&rig);
-    rig_open_reader(&rig, 30000, MIB);
+    obj_close_reader(&rig);
+    obj_open_reader(&rig, 30000, MIB);
     for (i = 0; i < 6; i++) {
         struct weir__block *block = get_block(&streams[0], offset);
 
@@ -159,18 +159,18 @@ END_TEST
 /* Blocks side by side that were asked for in one turn come in one GET. */
 START_TEST(neighbours_come_in_one_get)
 {
-    struct rig_get gets[3];
+    struct obj_get gets[3];
     uint64_t offsets[3] = {100, 120, 140};
     int i;
 
     weir__block_unref(get_block(&streams[2], 5)); /* The index. */
     rig.store.gets = 0;
     for (i = 0; i < 3; i++)
-        rig_get_start(&rig, &gets[i], &object, 3, offsets[i], 0);
+        obj_get_start(&rig, &gets[i], &object, 3, offsets[i], 0);
     for (i = 0; i < 3; i++) {
         test_host_run(&rig.host, &gets[i].done);
         ck_assert_int_eq(gets[i].status, 0);
-        rig_check_block(gets[i].get.block, &streams[0]);
+        obj_check_block(gets[i].get.block, &streams[0]);
         ck_assert_uint_le(gets[i].get.block->base, offsets[i]);
         ck_assert_uint_gt(gets[i].get.block->end, offsets[i]);
         weir__block_unref(gets[i].get.block);
@@ -184,12 +184,12 @@ END_TEST
 START_TEST(readahead_makes_the_next_get_needless)
 {
     struct weir__block *block;
-    struct rig_get get;
+    struct obj_get get;
     uint64_t next;
 
     weir__block_unref(get_block(&streams[2], 5));
     rig.store.gets = 0;
-    rig_get_start(&rig, &get, &object, 4, 0, 14000);
+    obj_get_start(&rig, &get, &object, 4, 0, 14000);
     test_host_run(&rig.host, &get.done);
     test_host_settle(&rig.host);
     next = get.get.block->end;
@@ -211,25 +211,25 @@ END_TEST
 START_TEST(offsets_that_are_not_there)
 {
     struct weir__block *block = get_block(&streams[0], 0);
-    struct rig_get get;
+    struct obj_get get;
 
     ck_assert_uint_eq(block->base, 100);
     weir__block_unref(block);
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 5000), WEIR_ENOENT);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 3, 5000), WEIR_ENOENT);
     ck_assert_ptr_nonnull(strstr(get.err.text, "data/"));
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 5, 0), WEIR_ENOENT);
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 10, 0), WEIR_ENOENT);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 5, 0), WEIR_ENOENT);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 10, 0), WEIR_ENOENT);
 }
 END_TEST
 
 /* An object that is not in the store is WEIR_ENOENT, with its name. */
 START_TEST(missing_object_is_named)
 {
-    struct rig_object other = object;
-    struct rig_get get;
+    struct obj_object other = object;
+    struct obj_get get;
 
     other.id = 43;
-    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 0), WEIR_ENOENT);
+    ck_assert_int_eq(obj_get(&rig, &get, &other, 3, 0), WEIR_ENOENT);
     ck_assert_ptr_nonnull(strstr(get.err.text, "000000000000002b"));
 }
 END_TEST
@@ -247,16 +247,16 @@ END_TEST
 /* An error that stays is reported in the end, and so is one that will. */
 START_TEST(lasting_error_is_reported)
 {
-    struct rig_get get;
+    struct obj_get get;
 
     rig.store.status = WEIR_ETHROTTLED;
     rig.store.fail = 5;
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ETHROTTLED);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 3, 100), WEIR_ETHROTTLED);
     ck_assert_int_eq(rig.store.gets, 5);
     ck_assert_ptr_nonnull(strstr(get.err.text, "data/"));
     rig.store.status = WEIR_EACCES;
     rig.store.fail = 1;
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_EACCES);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 3, 100), WEIR_EACCES);
     ck_assert_int_eq(rig.store.gets, 6);
     weir__block_unref(get_block(&streams[0], 100));
 }
@@ -277,18 +277,18 @@ END_TEST
 /* Bytes that come damaged twice are damaged: the error tells where. */
 START_TEST(damage_is_reported_with_its_place)
 {
-    struct rig_get get;
+    struct obj_get get;
 
     rig.store.damage = 2;
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
     ck_assert_ptr_nonnull(strstr(get.err.text, "000000000000002a: index at "));
     weir__block_unref(get_block(&streams[2], 5));
     rig.store.damage = 2;
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
     ck_assert_ptr_nonnull(
         strstr(get.err.text, "000000000000002a: block at 0: "));
     rig.store.cut = 2;
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 3, 100), WEIR_ECORRUPT);
     weir__block_unref(get_block(&streams[0], 100));
 }
 END_TEST
@@ -296,15 +296,15 @@ END_TEST
 /* The store has an object of another size than was committed. */
 START_TEST(size_that_differs_is_damage)
 {
-    struct rig_object other = object;
-    struct rig_get get;
+    struct obj_object other = object;
+    struct obj_get get;
 
     other.size++;
-    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
-    rig_close_reader(&rig);
-    rig_open_reader(&rig, MIB, MIB);
+    ck_assert_int_eq(obj_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
+    obj_close_reader(&rig);
+    obj_open_reader(&rig, MIB, MIB);
     other.size = 10;
-    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
+    ck_assert_int_eq(obj_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
 }
 END_TEST
 
@@ -315,39 +315,39 @@ START_TEST(foreign_objects_are_refused)
         .host = &rig.host.host,
         .store = &rig.store.base,
     };
-    struct rig_object other = object;
-    struct rig_get get;
+    struct obj_object other = object;
+    struct obj_get get;
 
     other.id = 77;
-    rig_put(&rig, 77, object.bytes, object.size);
-    ck_assert_int_eq(rig_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
+    obj_put(&rig, 77, object.bytes, object.size);
+    ck_assert_int_eq(obj_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
     ck_assert_ptr_nonnull(strstr(get.err.text, "another object"));
 
-    rig_close_reader(&rig);
+    obj_close_reader(&rig);
     ck_assert_int_eq(weir__object_reader_open(&rig.reader, &config, NULL), 0);
-    ck_assert_int_eq(rig_get(&rig, &get, &object, 3, 100), WEIR_EFOREIGN);
+    ck_assert_int_eq(obj_get(&rig, &get, &object, 3, 100), WEIR_EFOREIGN);
 }
 END_TEST
 
 /* An index that did not come with the footer is read in a second GET. */
 START_TEST(long_index_is_read_whole)
 {
-    static const struct rig_stream many = {
+    static const struct obj_stream many = {
         .id = 1, .base = 0, .batches = 2000, .len = 100, .noise = 1};
-    struct rig_object large = {
+    struct obj_object large = {
         .id = 99,
         .block_size = 1, /* A block for each batch. */
         .streams = &many,
         .stream_count = 1,
     };
-    struct rig_get get;
+    struct obj_get get;
 
-    rig_build_and_put(&rig, &large);
-    ck_assert_int_eq(rig_get(&rig, &get, &large, 1, 1999), 0);
-    rig_check_block(get.get.block, &many);
+    obj_build_and_put(&rig, &large);
+    ck_assert_int_eq(obj_get(&rig, &get, &large, 1, 1999), 0);
+    obj_check_block(get.get.block, &many);
     weir__block_unref(get.get.block);
     ck_assert_int_eq(rig.store.gets, 3);
-    rig_object_free(&rig.host, &large);
+    obj_object_free(&rig.host, &large);
 }
 END_TEST
 
@@ -372,14 +372,14 @@ END_TEST
 START_TEST(forgotten_on_its_way)
 {
     struct weir__object_reader_counts counts;
-    struct rig_get get;
+    struct obj_get get;
 
     weir__block_unref(get_block(&streams[2], 5));
     rig.store.hold = 1;
-    rig_get_start(&rig, &get, &object, 3, 100, 0);
+    obj_get_start(&rig, &get, &object, 3, 100, 0);
     test_host_settle(&rig.host);
     weir__object_reader_forget(rig.reader, 42);
-    rig_release(&rig);
+    obj_release(&rig);
     test_host_run(&rig.host, &get.done);
     ck_assert_int_eq(get.status, 0);
     weir__block_unref(get.get.block);
@@ -392,7 +392,7 @@ END_TEST
  * closed; what the store gives back later is thrown away. */
 START_TEST(close_ends_what_waits)
 {
-    struct rig_get gets[3];
+    struct obj_get gets[3];
     int i;
 
     if (_i > 0)
@@ -403,11 +403,11 @@ START_TEST(close_ends_what_waits)
         rig.store.status = WEIR_ETIMEDOUT;
     }
     for (i = 0; i < 3; i++)
-        rig_get_start(&rig, &gets[i], &object, 3, 100 + 30 * (unsigned)i,
+        obj_get_start(&rig, &gets[i], &object, 3, 100 + 30 * (unsigned)i,
                       100000);
     if (_i != 2)
         test_host_settle(&rig.host);
-    rig_close_reader(&rig);
+    obj_close_reader(&rig);
     for (i = 0; i < 3; i++) {
         ck_assert_int_eq(gets[i].done, 1);
         if (gets[i].status == 0)
@@ -423,8 +423,8 @@ START_TEST(block_outlives_the_reader)
 {
     struct weir__block *block = get_block(&streams[0], 100);
 
-    rig_close_reader(&rig);
-    rig_check_block(block, &streams[0]);
+    obj_close_reader(&rig);
+    obj_check_block(block, &streams[0]);
     weir__block_unref(block);
 }
 END_TEST
@@ -432,18 +432,18 @@ END_TEST
 /* Far more blocks than may be in flight, asked for in one turn, all come. */
 START_TEST(more_requests_than_may_fly)
 {
-    static struct rig_get gets[500];
+    static struct obj_get gets[500];
     size_t i;
 
-    rig_close_reader(&rig);
-    rig_open_reader(&rig, 0, MIB);
+    obj_close_reader(&rig);
+    obj_open_reader(&rig, 0, MIB);
     for (i = 0; i < 500; i++)
-        rig_get_start(&rig, &gets[i], &object, i % 2 ? 3 : 4,
+        obj_get_start(&rig, &gets[i], &object, i % 2 ? 3 : 4,
                       (i % 2 ? 100 : 0) + i % 125, i * 100);
     for (i = 0; i < 500; i++) {
         test_host_run(&rig.host, &gets[i].done);
         ck_assert_int_eq(gets[i].status, 0);
-        rig_check_block(gets[i].get.block, &streams[i % 2 ? 0 : 1]);
+        obj_check_block(gets[i].get.block, &streams[i % 2 ? 0 : 1]);
         weir__block_unref(gets[i].get.block);
     }
 }
@@ -454,25 +454,25 @@ END_TEST
 START_TEST(any_allocation_may_fail)
 {
     struct test_alloc *alloc = &rig.host.alloc;
-    struct rig_get get;
+    struct obj_get get;
     long n, calls;
 
     for (n = 1, calls = n; calls >= n - 1; n++) {
         calls = alloc->calls;
         test_alloc_fail(alloc, n, 0);
-        rig_get_start(&rig, &get, &object, 3, 100, 20000);
+        obj_get_start(&rig, &get, &object, 3, 100, 20000);
         test_host_run(&rig.host, &get.done);
         if (get.status == 0)
             weir__block_unref(get.get.block);
         else
             ck_assert_int_eq(get.status, WEIR_ENOMEM);
-        rig_close_reader(&rig); /* Waits for what is read ahead. */
+        obj_close_reader(&rig); /* Waits for what is read ahead. */
         calls = alloc->calls - calls;
         alloc->fail_at = 0;
-        rig_open_reader(&rig, MIB, MIB);
+        obj_open_reader(&rig, MIB, MIB);
         weir__block_unref(get_block(&streams[0], 100));
-        rig_close_reader(&rig);
-        rig_open_reader(&rig, MIB, MIB);
+        obj_close_reader(&rig);
+        obj_open_reader(&rig, MIB, MIB);
     }
     ck_assert_int_gt(n, 10);
 }
