@@ -60,6 +60,23 @@ static bool hole_before(const struct weir__wal_walk *w,
            h->gap - 1u != w->at - w->tail;
 }
 
+/* Padding that is not zeros is harmless, if the record behind it knows that it
+ * is padding. */
+static bool vouched(struct weir__wal_walk *w, const unsigned char *next,
+                    size_t pad)
+{
+    struct weir__wal_header h;
+    bool good;
+
+    if (!w->linked || w->tail != w->at ||
+        weir__wal_header_decode(&h, next, HEADER, w->wal_id) != WEIR__WAL_OK)
+        return false;
+    w->at += pad;
+    good = belongs(w, &h) && h.epoch == w->last_epoch && h.gap == pad + 1;
+    w->at -= pad;
+    return good;
+}
+
 static int probe(struct weir__wal_walk *w, uint64_t suspect, uint64_t from)
 {
     uint64_t range = 2 * (uint64_t)w->max_group + 2 * (uint64_t)w->block;
@@ -191,6 +208,12 @@ static int step_records(struct weir__wal_walk *w,
         return step_header(w, win, &header, record);
     }
     if (pad > 0 && zeros(data, pad)) {
+        w->at += pad;
+        return AGAIN;
+    }
+    if (pad > 0 && left >= pad + HEADER && avail < pad + HEADER)
+        return more(w, pad + HEADER);
+    if (pad > 0 && left >= pad + HEADER && vouched(w, data + pad, pad)) {
         w->at += pad;
         return AGAIN;
     }

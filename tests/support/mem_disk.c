@@ -33,6 +33,13 @@ void mem_image_copy(struct mem_image *to, const struct mem_image *from)
     to->data = malloc(from->size > 0 ? from->size : 1);
     to->size = from->size;
     memcpy(to->data, from->data, from->size);
+    if (from->unsynced_count == 0)
+        return;
+    to->unsynced_count = from->unsynced_count;
+    to->unsynced_room = from->unsynced_count;
+    to->unsynced = malloc(from->unsynced_count * sizeof(*to->unsynced));
+    memcpy(to->unsynced, from->unsynced,
+           from->unsynced_count * sizeof(*to->unsynced));
 }
 
 void mem_image_free(struct mem_image *image)
@@ -121,6 +128,8 @@ static int carry_out(struct mem_disk *d, struct weir__disk_req *req)
         write_pieces(image, req,
                      fails && !image->fail_sync_only ? image->fail_written
                                                      : req->len);
+        if (image->watch != NULL)
+            image->watch(image, image->watch_ctx);
         if (fails && !image->fail_sync_only)
             return fail(d, req);
     }

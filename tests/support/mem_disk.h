@@ -39,13 +39,18 @@ struct mem_image {
     bool fail_sync_only; /* or when all were, by its sync. */
     bool fail_once;      /* Later ones are said to be well. */
 
+    /* Called in the middle of every request: a write is on its way, none of
+     * it synced. */
+    void (*watch)(struct mem_image *image, void *ctx);
+    void *watch_ctx;
+
     bool hang; /* Requests wait until it is false again. */
     int open;  /* Disks on this image. */
 };
 
 /** A zeroed image of `size` bytes, to be formatted. */
 void mem_image_init(struct mem_image *image, size_t size);
-/** A copy of its bytes, with nothing unsynced and no faults. */
+/** A copy of its bytes and of what is unsynced; no faults. */
 void mem_image_copy(struct mem_image *to, const struct mem_image *from);
 void mem_image_free(struct mem_image *image);
 /** Bring the old contents of an unsynced sector back: it was lost. */

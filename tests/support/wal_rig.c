@@ -24,8 +24,6 @@ void wal_rig_init(struct wal_rig *rig, const struct weir_host *host)
     memset(rig->owner.cluster, 0xc1, sizeof(rig->owner.cluster));
     rig->owner.node_id = 7;
     rig->max_group = (uint32_t)RIG_GROUP;
-    rig->group = aligned_alloc(65536, RIG_GROUP);
-    memset(rig->group, 0, RIG_GROUP);
 }
 
 void wal_rig_free(struct wal_rig *rig)
@@ -162,6 +160,8 @@ int wal_rig_start(struct wal_rig *rig)
     rig->done = 0;
     rig->tail = 0;
     rig->group_len = 0;
+    if (rig->group == NULL)
+        rig->group = aligned_alloc(65536, rig->max_group + (size_t)131072);
     rig->wal->ops->start(rig->wal, &req);
     return finish(rig);
 }

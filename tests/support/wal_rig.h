@@ -23,13 +23,13 @@ struct rig_records {
     size_t room;
 };
 
-/** Largest group that the rig writes. */
+/** Largest group that the rig writes, and a little. */
 #define RIG_GROUP ((size_t)8 << 20)
 
 struct wal_rig {
     struct weir_host host; /* Fill in. */
     struct weir_wal_owner owner;
-    uint32_t max_group;
+    uint32_t max_group; /* RIG_GROUP, unless changed before the start. */
 
     struct weir_wal *wal;
     struct weir_error err;
