@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * A store and a WAL as a host would bring them, on the schemes "plug:": they
+ * keep things in memory, across nodes, and fail when told to.
+ */
+#ifndef TESTS_SUPPORT_PLUG_H
+#define TESTS_SUPPORT_PLUG_H
+
+#include <weir/config.h>
+
+struct plug_object;
+
+/** What both share.  Zero it, change it at any time. */
+struct plug {
+    int put_status;  /* Not 0: PUTs of data objects end with it. */
+    int get_status;  /* Not 0: GETs of data objects end with it. */
+    int damage_gets; /* So many GETs of data objects get a wrong byte. */
+    int hold;        /* 1: PUTs of data objects wait for `plug_release`. */
+    struct weir_store_req *held;
+    struct weir_store *held_in;
+
+    int wal_status; /* Not 0: the next write ends with it, once. */
+    unsigned writes;
+    uint64_t capacity; /* Of the WAL; 0: plenty. */
+
+    struct plug_object *objects; /* What the store keeps. */
+};
+
+/** Register both schemes. */
+void plug_register(struct weir_config *config, struct plug *plug);
+/** Carry out the PUT that is held. */
+void plug_release(struct plug *plug);
+/** Number of data objects. */
+int plug_data_objects(const struct plug *plug);
+/** Forget all objects. */
+void plug_free(struct plug *plug);
+
+#endif
