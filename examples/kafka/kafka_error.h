@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Error codes of the Kafka protocol.
+ */
+#ifndef KAFKA_ERROR_H
+#define KAFKA_ERROR_H
+
+#include <stdint.h>
+
+/** Those that this server sends. */
+enum kafka_error {
+    KAFKA_UNKNOWN_SERVER_ERROR = -1,
+    KAFKA_NONE = 0,
+    KAFKA_OFFSET_OUT_OF_RANGE = 1,
+    KAFKA_CORRUPT_MESSAGE = 2,
+    KAFKA_UNKNOWN_TOPIC_OR_PARTITION = 3,
+    KAFKA_LEADER_NOT_AVAILABLE = 5,
+    KAFKA_NOT_LEADER_OR_FOLLOWER = 6,
+    KAFKA_MESSAGE_TOO_LARGE = 10,
+    KAFKA_COORDINATOR_NOT_AVAILABLE = 15,
+    KAFKA_INVALID_TOPIC_EXCEPTION = 17,
+    KAFKA_INVALID_REQUIRED_ACKS = 21,
+    KAFKA_INVALID_TIMESTAMP = 32,
+    KAFKA_UNSUPPORTED_VERSION = 35,
+    KAFKA_TOPIC_ALREADY_EXISTS = 36,
+    KAFKA_INVALID_PARTITIONS = 37,
+    KAFKA_INVALID_REPLICATION_FACTOR = 38,
+    KAFKA_INVALID_REPLICA_ASSIGNMENT = 39,
+    KAFKA_INVALID_CONFIG = 40,
+    KAFKA_INVALID_REQUEST = 42,
+    KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER = 45,
+    KAFKA_INVALID_PRODUCER_EPOCH = 47,
+    KAFKA_KAFKA_STORAGE_ERROR = 56,
+    KAFKA_FETCH_SESSION_ID_NOT_FOUND = 70,
+    KAFKA_INVALID_FETCH_SESSION_EPOCH = 71,
+    KAFKA_TOPIC_DELETION_DISABLED = 73,
+    KAFKA_UNKNOWN_LEADER_EPOCH = 75,
+    KAFKA_UNSUPPORTED_COMPRESSION_TYPE = 76,
+    KAFKA_INVALID_RECORD = 87,
+    KAFKA_UNKNOWN_TOPIC_ID = 100
+};
+
+/**
+ * What a client is told about an error of the library's.
+ *
+ * Codes that clients retry stand for errors that pass.
+ *
+ * @param status  0 or a `weir_status`.
+ * @return a `kafka_error`.
+ */
+int16_t kafka_error_of(int status);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weir-kafka: the Kafka protocol on streams.  Opens the node, loads the
+ * topics, serves, and leaves everything tidy at the end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "log.h"
+#include "options.h"
+#include "server.h"
+
+/* How long the end waits for what is under way in the node. */
+#define SETTLE_NS (INT64_C(10) * 1000000000)
+#define TURN_NS (INT64_C(100) * 1000000)
+
+/* 16 bytes as 22 characters, as Kafka writes ids. */
+static void write_id(const unsigned char id[16], char out[23])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
+                                 "qrstuvwxyz0123456789-_";
+    unsigned bits = 0, have = 0;
+    size_t i, at = 0;
+
+    for (i = 0; i < 16; i++) {
+        bits = (bits << 8) | id[i];
+        have += 8;
+        while (have >= 6) {
+            have -= 6;
+            out[at++] = digits[(bits >> have) & 63];
+        }
+    }
+    out[at++] = digits[(bits << (6 - have)) & 63];
+    out[at] = 0;
+}
+
+static int start(struct broker *broker, const struct options *options)
+{
+    struct weir_node_stat stat;
+    struct weir_error err = {0};
+
+    if (weir_open(&broker->node, options->config, &err) != 0 ||
+        topics_load(broker, &err) != 0) {
+        log_line(WEIR_LOG_ERROR, "%s: %s", weir_error_name(err.code), err.text);
+        return -1;
+    }
+    weir_node_stat_sync(broker->node, &stat);
+    write_id(stat.cluster, broker->cluster_id);
+    broker->node_id = (int32_t)stat.node_id;
+    log_line(WEIR_LOG_INFO, "node %d of cluster %s, %zu topics",
+             broker->node_id, broker->cluster_id, broker->topics.count);
+    return 0;
+}
+
+/* Write a snapshot of the producers of every partition, so that the next
+ * start reads little, and wait for what is under way. */
+static void settle(struct broker *broker)
+{
+    uint64_t until = uv_hrtime() + (uint64_t)SETTLE_NS;
+    struct list *node;
+    struct topic *topic;
+    int32_t i;
+
+    for (node = broker->topics.all.next;
+         !broker->failed && node != &broker->topics.all; node = node->next) {
+        topic = container_of(node, struct topic, link);
+        for (i = 0; i < topic->count; i++)
+            partition_save(&topic->partitions[i]);
+    }
+    while (broker->pending > 0 && uv_hrtime() < until) {
+        if (weir_poll(broker->node, TURN_NS) < 0)
+            break;
+    }
+}
+
+static int run(struct broker *broker, struct options *options)
+{
+    struct weir_error err = {0};
+    int code;
+
+    if (start(broker, options) != 0)
+        return 1;
+    code = server_run(broker, options->listen_host, options->listen_port);
+    settle(broker);
+    if (weir_close(broker->node, &err) != 0 && !broker->failed) {
+        log_line(WEIR_LOG_ERROR, "close: %s: %s", weir_error_name(err.code),
+                 err.text);
+        code = 1;
+    }
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct broker *broker;
+    int code;
+
+    memset(&options, 0, sizeof(options));
+    switch (options_read(&options, argc, argv)) {
+    case OPTIONS_RUN:
+        break;
+    case OPTIONS_DONE:
+        options_free(&options);
+        return 0;
+    case OPTIONS_INVALID:
+        options_free(&options);
+        return 2;
+    }
+    broker = calloc(1, sizeof(*broker));
+    if (broker == NULL || uv_loop_init(&broker->loop) != 0) {
+        fputs("weir-kafka: out of memory\n", stderr);
+        return 1;
+    }
+    weir_config_set_log(options.config, &stderr_log);
+    broker->settings = options.settings;
+    memcpy(broker->advertised_host, options.advertised_host,
+           sizeof(broker->advertised_host));
+    broker->advertised_port = options.advertised_port;
+    budget_init(&broker->memory, (size_t)options.settings.memory_max);
+    list_init(&broker->topics.all);
+    producer_ids_init(&broker->producer_ids, broker);
+    code = run(broker, &options);
+    topics_free(&broker->topics);
+    weir_free(broker->node);
+    uv_loop_close(&broker->loop);
+    options_free(&options);
+    free(broker);
+    return code;
+}
