@@ -2,20 +2,67 @@
 #include "support/store_kinds.h"
 
 #include "store/store.h"
+#include "support/s3_server.h"
 #include "support/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-enum { MEMORY, DIRECTORY, KINDS };
+enum { MEMORY, DIRECTORY, S3, KINDS, REAL = KINDS, REAL_END };
+
+/* What the open store of kind S3 talks to. */
+static struct s3_server *server;
 
 int store_kind_first(void)
 {
-    return MEMORY;
+    return getenv("WEIR_TEST_S3") != NULL ? REAL : MEMORY;
 }
 
 int store_kind_end(void)
 {
-    return KINDS;
+    return getenv("WEIR_TEST_S3") != NULL ? REAL_END : KINDS;
+}
+
+struct weir_config *store_s3_config(const char *access_key,
+                                    const char *secret_key)
+{
+    struct weir_config *config = NULL;
+
+    ck_assert_int_eq(weir_config_new(&config, NULL), 0);
+    ck_assert_int_eq(weir_config_set(config, "s3_access_key", access_key, NULL),
+                     0);
+    ck_assert_int_eq(weir_config_set(config, "s3_secret_key", secret_key, NULL),
+                     0);
+    return config;
+}
+
+static int open_s3(struct store_rig *rig, const char *uri,
+                   const char *access_key, const char *secret_key)
+{
+    struct weir_config *config = store_s3_config(access_key, secret_key);
+    int rc = store_rig_open(rig, weir__store_s3_open, uri, config);
+
+    weir_config_free(config);
+    return rc;
+}
+
+/* A prefix of its own makes the store an empty one. */
+static int open_real(struct store_rig *rig)
+{
+    const char *base = getenv("WEIR_TEST_S3");
+    const char *query = strchr(base, '?');
+    const char *key = getenv("WEIR_TEST_S3_KEY");
+    const char *secret = getenv("WEIR_TEST_S3_SECRET");
+    size_t len = query != NULL ? (size_t)(query - base) : strlen(base);
+    char uri[600];
+
+    ck_assert_msg(key != NULL && secret != NULL,
+                  "WEIR_TEST_S3_KEY and WEIR_TEST_S3_SECRET are not set");
+    snprintf(uri, sizeof(uri), "%.*s/t%llx-%lx%s", (int)len, base, test_seed(),
+             (long)getpid(), query != NULL ? query : "");
+    return open_s3(rig, uri, key, secret);
 }
 
 void store_kind_open(struct store_rig *rig, int kind)
@@ -26,15 +73,23 @@ void store_kind_open(struct store_rig *rig, int kind)
     store_rig_init(rig);
     if (kind == MEMORY) {
         rc = store_rig_open(rig, weir__store_memory_open, "mem:", NULL);
-    } else {
+    } else if (kind == DIRECTORY) {
         snprintf(uri, sizeof(uri), "dir:%s/store", test_dir());
         rc = store_rig_open(rig, weir__store_dir_open, uri, NULL);
+    } else if (kind == S3) {
+        server = s3_server_start();
+        snprintf(uri, sizeof(uri), "s3://bucket/some/prefix?endpoint=%s",
+                 s3_server_endpoint(server));
+        rc = open_s3(rig, uri, S3_SERVER_KEY, S3_SERVER_SECRET);
+    } else {
+        rc = open_real(rig);
     }
     ck_assert_msg(rc == 0, "%s", rig->err.text);
 }
 
 void store_kind_close(struct store_rig *rig, int kind)
 {
-    (void)kind;
     store_rig_close(rig);
+    if (kind == S3)
+        s3_server_stop(server);
 }

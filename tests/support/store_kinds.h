@@ -7,12 +7,18 @@
 
 #include "support/store_rig.h"
 
+#include <weir/config.h>
+
 /** Kinds are numbers: the first, and the one behind the last. */
 int store_kind_first(void);
 int store_kind_end(void);
 
-/** Open an empty store of a kind; the test prints which. */
+/** Open an empty store of a kind. */
 void store_kind_open(struct store_rig *rig, int kind);
+/** A configuration with keys, for an s3: store. */
+struct weir_config *store_s3_config(const char *access_key,
+                                    const char *secret_key);
+
 /** Close it with all there is, the store first if it is still open. */
 void store_kind_close(struct store_rig *rig, int kind);
 

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where an s3 store is, and with which keys. */
+#include "store/s3.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "store/store_request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An endpoint, cut up: pointers into its text. */
+struct endpoint {
+    bool https;
+    const char *host;
+    size_t host_len; /* With the brackets of an IPv6 address. */
+    const char *port;
+    size_t port_len; /* 0: none. */
+};
+
+static bool is_host(const char *text, size_t len)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+
+    if (len > 2 && text[0] == '[' && text[len - 1] == ']')
+        return strspn(text + 1, "0123456789abcdefABCDEF:.") == len - 2;
+    return len > 0 && strspn(text, good) == len;
+}
+
+static bool is_port(const char *text, size_t len)
+{
+    return len >= 1 && len <= 5 && strspn(text, "0123456789") >= len &&
+           atoi(text) >= 1 && atoi(text) <= 65535;
+}
+
+static int parse_endpoint(struct endpoint *e, const char *text,
+                          struct weir_error *err)
+{
+    const char *rest;
+    const char *colon;
+    size_t len;
+
+    e->https = strncmp(text, "https://", 8) == 0;
+    if (!e->https && strncmp(text, "http://", 7) != 0)
+        return weir__fail(err, WEIR_EINVAL,
+                          "endpoint=%.100s: expected http://HOST:PORT or "
+                          "https://HOST:PORT",
+                          text);
+    rest = text + (e->https ? 8 : 7);
+    len = strcspn(rest, "/");
+    if (rest[len] == '/' && rest[len + 1] != '\0')
+        return weir__fail(err, WEIR_EINVAL,
+                          "endpoint=%.100s: expected no path behind the host",
+                          text);
+    colon = memrchr(rest, ':', len);
+    if (colon != NULL && memchr(colon, ']', len - (size_t)(colon - rest)))
+        colon = NULL; /* Within an IPv6 address. */
+    e->host = rest;
+    e->host_len = colon != NULL ? (size_t)(colon - rest) : len;
+    e->port = colon != NULL ? colon + 1 : "";
+    e->port_len = colon != NULL ? len - e->host_len - 1 : 0;
+    if (!is_host(e->host, e->host_len) ||
+        (colon != NULL && !is_port(e->port, e->port_len)))
+        return weir__fail(err, WEIR_EINVAL,
+                          "endpoint=%.100s: expected a host name or address, "
+                          "and a port from 1 to 65535",
+                          text);
+    return 0;
+}
+
+static bool host_is(const struct endpoint *e, const char *name)
+{
+    return e->host_len == strlen(name) &&
+           memcmp(e->host, name, e->host_len) == 0;
+}
+
+/* Of this machine: nobody is on the way who could read along. */
+static bool is_loopback(const struct endpoint *e)
+{
+    return host_is(e, "localhost") || host_is(e, "[::1]") ||
+           (e->host_len >= 7 && memcmp(e->host, "127.", 4) == 0 &&
+            strspn(e->host, "0123456789.") >= e->host_len);
+}
+
+/* The Host header as libcurl would write it, too: without a port that is the
+ * scheme's own. */
+static int set_host(struct weir__s3_place *place, const struct endpoint *e)
+{
+    const char *own = place->https ? "443" : "80";
+    struct weir__writer w;
+
+    weir__writer_init(&w, place->alloc);
+    if (!place->path_style) {
+        weir__write_bytes(&w, place->bucket, strlen(place->bucket));
+        weir__write8(&w, '.');
+    }
+    weir__write_bytes(&w, e->host, e->host_len);
+    if (e->port_len > 0 && (e->port_len != strlen(own) ||
+                            memcmp(e->port, own, e->port_len) != 0)) {
+        weir__write8(&w, ':');
+        weir__write_bytes(&w, e->port, e->port_len);
+    }
+    weir__write8(&w, '\0');
+    if (w.bad) {
+        weir__writer_free(&w);
+        return WEIR_ENOMEM;
+    }
+    place->host = (char *)w.data;
+    return 0;
+}
+
+static bool is_bucket(const char *text)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    size_t len = strlen(text);
+
+    return len >= 3 && len <= 63 && strspn(text, good) == len &&
+           text[0] != '.' && text[0] != '-';
+}
+
+static bool is_region(const char *text)
+{
+    size_t len = strlen(text);
+
+    return len >= 1 && len <= 40 &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_") == len;
+}
+
+static int set_bucket(struct weir__s3_place *place, const char *bucket,
+                      struct weir_error *err)
+{
+    if (bucket == NULL || !is_bucket(bucket))
+        return weir__fail(err, WEIR_EINVAL,
+                          "s3://%.80s: expected a bucket of 3 to 63 letters, "
+                          "digits, dots and dashes: s3://BUCKET/PREFIX",
+                          bucket != NULL ? bucket : "");
+    place->bucket = weir__strdup(place->alloc, bucket);
+    return place->bucket != NULL ? 0 : WEIR_ENOMEM;
+}
+
+/* "/a/b" or "/a/b/" becomes "a/b/". */
+static int set_prefix(struct weir__s3_place *place, const char *path,
+                      struct weir_error *err)
+{
+    const char *text = path[0] == '/' ? path + 1 : path;
+    size_t len = strlen(text);
+    char *prefix;
+
+    if (!weir__store_prefix_valid(text) || len > WEIR_STORE_KEY_MAX)
+        return weir__fail(err, WEIR_EINVAL,
+                          "s3://%s/%.100s: expected a prefix of "
+                          "[a-z0-9/_.-], no part empty or beginning with a dot",
+                          place->bucket, text);
+    prefix = weir__malloc(place->alloc, len + 2);
+    if (prefix == NULL)
+        return WEIR_ENOMEM;
+    memcpy(prefix, text, len + 1);
+    if (len > 0 && text[len - 1] != '/')
+        memcpy(prefix + len, "/", 2);
+    place->prefix = prefix;
+    return 0;
+}
+
+static int set_region(struct weir__s3_place *place, const char *region,
+                      struct weir_error *err)
+{
+    if (region == NULL)
+        region = "us-east-1";
+    if (!is_region(region))
+        return weir__fail(err, WEIR_EINVAL,
+                          "region=%.60s: expected a name such as us-east-1",
+                          region);
+    place->region = weir__strdup(place->alloc, region);
+    return place->region != NULL ? 0 : WEIR_ENOMEM;
+}
+
+/* Amazon's own; a certificate there covers no bucket with a dot. */
+static int set_amazon(struct weir__s3_place *place, const struct weir__uri *uri,
+                      struct weir_error *err)
+{
+    struct endpoint e = {.https = true, .port = ""};
+    int path_style = strchr(place->bucket, '.') != NULL;
+    bool china = strncmp(place->region, "cn-", 3) == 0;
+    char host[100];
+    int rc = weir__uri_bool(uri, "path_style", &path_style, err);
+
+    if (rc != 0)
+        return rc;
+    snprintf(host, sizeof(host), "s3.%s.amazonaws.com%s", place->region,
+             china ? ".cn" : "");
+    e.host = host;
+    e.host_len = strlen(host);
+    place->https = true;
+    place->path_style = path_style != 0;
+    return set_host(place, &e);
+}
+
+static int set_endpoint(struct weir__s3_place *place,
+                        const struct weir__uri *uri, const char *text,
+                        struct weir_error *err)
+{
+    struct endpoint e = {0};
+    int path_style = 1;
+    int insecure = 0;
+    int rc = parse_endpoint(&e, text, err);
+
+    if (rc == 0)
+        rc = weir__uri_bool(uri, "path_style", &path_style, err);
+    if (rc == 0)
+        rc = weir__uri_bool(uri, "insecure", &insecure, err);
+    if (rc != 0)
+        return rc;
+    if (!e.https && !is_loopback(&e) && !insecure)
+        return weir__fail(err, WEIR_EINVAL,
+                          "endpoint=%.100s: expected https://: anyone on the "
+                          "way could read and change the data; add "
+                          "insecure=true to allow it",
+                          text);
+    place->https = e.https;
+    place->insecure = !e.https && !is_loopback(&e);
+    place->path_style = path_style != 0;
+    return set_host(place, &e);
+}
+
+int weir__s3_place_read(struct weir__s3_place *place,
+                        const struct weir_alloc *alloc,
+                        const struct weir__uri *uri, struct weir_error *err)
+{
+    static const char *const known[] = {"endpoint", "region", "path_style",
+                                        "insecure", NULL};
+    const char *endpoint = weir__uri_get(uri, "endpoint");
+    int rc = weir__uri_check(uri, known, err);
+
+    *place = (struct weir__s3_place){.alloc = alloc};
+    if (rc == 0)
+        rc = set_bucket(place, uri->authority, err);
+    if (rc == 0)
+        rc = set_prefix(place, uri->path, err);
+    if (rc == 0)
+        rc = set_region(place, weir__uri_get(uri, "region"), err);
+    if (rc == 0)
+        rc = endpoint != NULL ? set_endpoint(place, uri, endpoint, err)
+                              : set_amazon(place, uri, err);
+    return rc == 0 ? 0 : weir__fail_status(err, rc);
+}
+
+void weir__s3_place_free(struct weir__s3_place *place)
+{
+    weir__free(place->alloc, place->bucket);
+    weir__free(place->alloc, place->prefix);
+    weir__free(place->alloc, place->region);
+    weir__free(place->alloc, place->host);
+}
+
+int weir__s3_credentials_copy(struct weir__s3_credentials *to,
+                              const struct weir_alloc *alloc,
+                              const char *access_key, const char *secret_key,
+                              const char *token)
+{
+    bool has_token = token != NULL && token[0] != '\0';
+
+    to->alloc = alloc;
+    to->access_key = weir__strdup(alloc, access_key);
+    to->secret_key = weir__strdup(alloc, secret_key);
+    to->token = has_token ? weir__strdup(alloc, token) : NULL;
+    if (to->access_key != NULL && to->secret_key != NULL &&
+        (to->token != NULL || !has_token))
+        return 0;
+    weir__s3_credentials_wipe(to);
+    return WEIR_ENOMEM;
+}
+
+static void wipe(const struct weir_alloc *alloc, char *text)
+{
+    if (text != NULL)
+        explicit_bzero(text, strlen(text));
+    weir__free(alloc, text);
+}
+
+void weir__s3_credentials_wipe(struct weir__s3_credentials *credentials)
+{
+    wipe(credentials->alloc, credentials->access_key);
+    wipe(credentials->alloc, credentials->secret_key);
+    wipe(credentials->alloc, credentials->token);
+    *credentials = (struct weir__s3_credentials){0};
+}
