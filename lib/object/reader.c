@@ -152,25 +152,35 @@ void weir__block_get_locate(struct weir__robject *object,
     read_ahead(object, i, ahead);
 }
 
+/* Whether the request can be begun: the object it is for. */
+static int block_get_begin(struct weir__object_reader *reader,
+                           struct weir__block_get *req,
+                           struct weir__robject **object)
+{
+    char key[WEIR__KEY_SIZE];
+
+    if (reader->closing)
+        return weir__fail(req->err, WEIR_ECLOSED, "the reader is closed");
+    if (req->object_size < WEIR__FOOTER + weir__index_size(1)) {
+        weir__object_key(key, req->object_id);
+        return weir__fail(req->err, WEIR_ECORRUPT,
+                          "%s: no object is only %llu bytes long", key,
+                          (unsigned long long)req->object_size);
+    }
+    *object = weir__robject_get(reader, req->object_id, req->object_size);
+    if (*object == NULL)
+        return weir__fail(req->err, WEIR_ENOMEM, "out of memory");
+    return 0;
+}
+
 void weir__block_get(struct weir__object_reader *reader,
                      struct weir__block_get *req)
 {
-    struct weir__robject *object = NULL;
-    int rc = 0;
+    struct weir__robject *object;
+    int rc;
 
     req->block = NULL;
-    if (reader->closing)
-        rc = weir__fail(req->err, WEIR_ECLOSED, "the reader is closed");
-    else if (req->object_size < WEIR__FOOTER + weir__index_size(1))
-        rc = weir__fail(req->err, WEIR_ECORRUPT,
-                        "object %llu: cannot be %llu bytes long",
-                        (unsigned long long)req->object_id,
-                        (unsigned long long)req->object_size);
-    else {
-        object = weir__robject_get(reader, req->object_id, req->object_size);
-        if (object == NULL)
-            rc = weir__fail(req->err, WEIR_ENOMEM, "out of memory");
-    }
+    rc = block_get_begin(reader, req, &object);
     if (rc != 0) {
         weir__block_get_finish(reader, req, rc);
         return;
