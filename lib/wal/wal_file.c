@@ -59,8 +59,22 @@ static void zeros_done(struct weir__disk_req *req, int status)
                   w->name, w->zeros.disk_req.err->text);
         weir__free(w->host->alloc, w->zeros.data);
         w->zeros.data = NULL;
+        w->zeros.off = true;
     }
     weir__wal_pump(w);
+}
+
+static bool zeros_there(struct weir__wal_file *w)
+{
+    struct weir__wal_zeros *z = &w->zeros;
+    size_t piece = WEIR__WAL_SLICE / WEIR__WAL_SLICE_PIECES;
+
+    if (z->data == NULL && !z->off) {
+        z->data = weir__aligned(w->host->alloc, WEIR__WAL_BLOCK_MAX, piece);
+        if (z->data != NULL)
+            memset(z->data, 0, piece);
+    }
+    return z->data != NULL;
 }
 
 static void zeros_write(struct weir__wal_file *w, size_t len)
@@ -93,13 +107,13 @@ static void zeros_step(struct weir__wal_file *w)
 
     if (z->to < w->base.end)
         z->to = w->base.end;
-    if (z->data == NULL || z->to >= w->base.capacity)
+    if (z->to >= w->base.capacity)
         return;
     if (z->to - w->base.end < AHEAD_MIN)
         z->filling = true;
     if (z->to - w->base.end >= AHEAD_MAX)
         z->filling = false;
-    if (!z->filling)
+    if (!z->filling || !zeros_there(w))
         return;
     left = w->base.capacity - z->to;
     zeros_write(w, left < WEIR__WAL_SLICE ? (size_t)left : WEIR__WAL_SLICE);

@@ -44,7 +44,8 @@ struct weir__wal_reader {
     struct weir__wal_chunk ready;
     struct weir__wal_chunk flight;
     struct weir_buf *spare;
-    uint64_t next; /* Position of the next read. */
+    uint64_t next; /* Position of the next read, */
+    size_t chunk;  /* and its length, at most. */
     struct weir__disk_req disk_req;
     struct weir_wal_recover *req; /* The caller's, or NULL. */
     struct weir_task task;
@@ -90,6 +91,7 @@ struct weir__wal_zeros {
     size_t len;  /* Of the slice in flight. */
     bool busy;
     bool filling;
+    bool off; /* One failed: no more of them. */
 };
 
 struct weir__wal_file {

@@ -60,11 +60,9 @@ static void open_end(struct weir__wal_file *w, int status)
 }
 
 /* Once it is known what the log is like: fill in the port's base. */
-static int accept(struct weir__wal_file *w)
+static void accept(struct weir__wal_file *w)
 {
     const struct weir__wal_super *s = &w->head.super;
-    const struct weir_alloc *alloc = w->host->alloc;
-    size_t piece = WEIR__WAL_SLICE / WEIR__WAL_SLICE_PIECES;
 
     w->base.id = s->wal_id;
     w->base.epoch = w->inspect ? s->epoch : w->open->owner.epoch;
@@ -78,13 +76,6 @@ static int accept(struct weir__wal_file *w)
         w->base.max_group = (uint32_t)s->capacity;
     w->zeros.to = s->zeroed < s->capacity ? s->zeroed : s->capacity;
     weir__wal_recover_init(w);
-    if (w->inspect)
-        return 0;
-    w->zeros.data = weir__aligned(alloc, WEIR__WAL_BLOCK_MAX, piece);
-    if (w->zeros.data == NULL)
-        return weir__fail(&w->error, WEIR_ENOMEM, "%s: open", w->name);
-    memset(w->zeros.data, 0, piece);
-    return 0;
 }
 
 /* ---- A log that is there ------------------------------------------------*/
@@ -176,7 +167,7 @@ static void head_read(struct weir__disk_req *req, int status)
     rc[1] = w->head.disk_req[1].len > 0 ? 0 : WEIR_EIO;
     status = judge(w, rc);
     if (status == 0)
-        status = accept(w);
+        accept(w);
     open_end(w, status);
 }
 
@@ -195,7 +186,7 @@ static void read_heads(struct weir__wal_file *w)
 
 /* ---- A log that is new --------------------------------------------------*/
 
-static int format(struct weir__wal_file *w)
+static void format(struct weir__wal_file *w)
 {
     struct weir__wal_super *s = &w->head.super;
     const struct weir_wal_owner *owner = &w->open->owner;
@@ -206,7 +197,8 @@ static int format(struct weir__wal_file *w)
     memcpy(s->cluster, owner->cluster, sizeof(s->cluster));
     s->node_id = owner->node_id;
     s->capacity = ring - ring % s->block;
-    return accept(w);
+    accept(w);
+    open_end(w, 0);
 }
 
 static void open_step(struct weir_task *task)
@@ -225,7 +217,7 @@ static void open_step(struct weir_task *task)
         open_end(w, weir__fail(&w->error, WEIR_EFORMAT, "%s: holds no log",
                                w->name));
     } else if (w->disk->fresh) {
-        open_end(w, format(w));
+        format(w);
     } else {
         read_heads(w);
     }

@@ -28,7 +28,7 @@ static void give_back(struct weir__wal_reader *r, struct weir_buf *buf)
     if (buf == NULL)
         return;
     if (r->spare == NULL && weir__buf_refs(buf) == 1 &&
-        buf->capacity == WEIR__WAL_CHUNK_HEAD + WEIR__WAL_CHUNK) {
+        buf->capacity == WEIR__WAL_CHUNK_HEAD + r->chunk) {
         r->spare = buf;
         return;
     }
@@ -47,15 +47,14 @@ static void read_next(struct weir__wal_file *w)
         return;
     r->spare = NULL;
     if (buf == NULL)
-        buf =
-            weir_buf_new(w->host->alloc, WEIR__WAL_CHUNK_HEAD + WEIR__WAL_CHUNK,
-                         WEIR__WAL_BLOCK_MAX);
+        buf = weir_buf_new(w->host->alloc, WEIR__WAL_CHUNK_HEAD + r->chunk,
+                           WEIR__WAL_BLOCK_MAX);
     if (buf == NULL) {
         r->read_status =
             weir__fail(&r->error, WEIR_ENOMEM, "%s: recovery", w->name);
         return;
     }
-    len = smaller(WEIR__WAL_CHUNK, w->base.capacity - at);
+    len = smaller(r->chunk, w->base.capacity - at);
     len = smaller(len, r->walk.limit - r->next);
     buf->len = WEIR__WAL_CHUNK_HEAD + (size_t)len;
     r->flight.buf = buf;
@@ -114,7 +113,7 @@ static int join_ready(struct weir__wal_file *w, size_t left)
     struct weir__wal_reader *r = &w->reader;
     const unsigned char *from = r->window.data + r->window.len - left;
     struct weir_buf *buf =
-        weir_buf_new(w->host->alloc, r->walk.need + WEIR__WAL_CHUNK, 0);
+        weir_buf_new(w->host->alloc, r->walk.need + r->chunk, 0);
 
     if (buf == NULL)
         return weir__fail(&r->error, WEIR_ENOMEM, "%s: recovery", w->name);
@@ -313,6 +312,7 @@ void weir__wal_recover_init(struct weir__wal_file *w)
     walk->limit = w->base.begin + s->capacity;
     if (s->closed || s->epoch == 0)
         walk->limit = s->durable_end;
+    w->reader.chunk = (size_t)smaller(WEIR__WAL_CHUNK, s->capacity);
     seek(w);
 }
 
