@@ -226,6 +226,8 @@ static bool work_waits(const struct weir__manifest *m)
 
 void weir__manifest_go(struct weir__manifest *m)
 {
+    int rc = 0;
+
     if (m->closed != NULL) {
         go_closing(m);
         return;
@@ -237,8 +239,10 @@ void weir__manifest_go(struct weir__manifest *m)
         return;
     }
     if (m->group.first == NULL && m->queue != NULL)
-        weir__group_form(m);
-    if (m->group.first != NULL)
+        rc = weir__group_form(m);
+    if (rc != 0)
+        weir__manifest_failed(m, rc);
+    else if (m->group.first != NULL)
         go_group(m);
     else if (m->opening != NULL && m->followed)
         go_opening(m);
@@ -272,6 +276,15 @@ new_manifest(const struct weir__manifest_open *req)
     return m;
 }
 
+static void refuse_open(struct weir_task *task)
+{
+    struct weir__manifest_open *req =
+        WEIR__CONTAINER(task, struct weir__manifest_open, task);
+
+    req->done(req,
+              weir__fail(req->err, WEIR_ENOMEM, "manifest: out of memory"));
+}
+
 void weir__manifest_open(struct weir__manifest_open *req)
 {
     struct weir__manifest *m = new_manifest(req);
@@ -279,8 +292,8 @@ void weir__manifest_open(struct weir__manifest_open *req)
     req->manifest = NULL;
     if (m == NULL) {
         req->log->ops->close(req->log);
-        req->done(req,
-                  weir__fail(req->err, WEIR_ENOMEM, "manifest: out of memory"));
+        req->task.run = refuse_open;
+        req->host->env->ops->post(req->host->env, &req->task);
         return;
     }
     m->opening = req;

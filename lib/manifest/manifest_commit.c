@@ -104,43 +104,40 @@ static int refuse_commit(const struct weir__manifest *m, struct weir_error *err)
     return 0;
 }
 
-void weir__group_form(struct weir__manifest *m)
+static size_t queue_length(const struct weir__manifest *m)
+{
+    size_t count = 0;
+
+    for (const struct weir__commit *c = m->queue; c != NULL; c = c->next)
+        count++;
+    return count;
+}
+
+int weir__group_form(struct weir__manifest *m)
 {
     struct weir__commit **end = &m->group.first;
-    struct weir__commit *waiting = m->queue;
 
-    /* What a callback adds meanwhile is for the next group. */
-    m->queue = NULL;
-    m->queue_end = &m->queue;
     group_begin(m);
-    while (waiting != NULL) {
-        struct weir__commit *commit = waiting;
+    /* What a callback adds meanwhile is for the next group. */
+    for (size_t waiting = queue_length(m); waiting > 0; waiting--) {
+        bool alone = m->group.first == NULL;
         int rc = refuse_commit(m, &m->err);
 
         if (rc == 0)
-            rc = add_commit(&m->group, commit, &m->err);
+            rc = add_commit(&m->group, m->queue, &m->err);
+        if (rc == WEIR_ENOMEM && alone)
+            return rc;
         /* It may be that it only is too big together with the others. */
-        if (rc == WEIR_ETOOBIG && m->group.first != NULL)
-            break;
-        waiting = commit->next;
-        commit->next = NULL;
+        if (!alone && (rc == WEIR_ENOMEM || rc == WEIR_ETOOBIG))
+            return 0;
         if (rc != 0) {
-            end_commit(m, commit, rc);
+            end_commit(m, dequeue(m), rc);
             continue;
         }
-        *end = commit;
-        end = &commit->next;
+        *end = dequeue(m);
+        end = &(*end)->next;
     }
-    if (waiting != NULL) {
-        struct weir__commit **last = &waiting;
-
-        while (*last != NULL)
-            last = &(*last)->next;
-        *last = m->queue;
-        if (m->queue == NULL)
-            m->queue_end = last;
-        m->queue = waiting;
-    }
+    return 0;
 }
 
 /* How an APPEND has ended.  An answer that comes too late proves nothing,

@@ -145,8 +145,9 @@ void weir__manifest_tell(struct weir__manifest *m);
 
 /* manifest_commit.c */
 
-/** Make a group of what waits in the queue. */
-void weir__group_form(struct weir__manifest *m);
+/** Make a group of what waits in the queue: 0, or WEIR_ENOMEM and it waits
+ * on. */
+int weir__group_form(struct weir__manifest *m);
 /** Put the group at the version behind the state's. */
 void weir__group_send(struct weir__manifest *m);
 /** Apply the group, which is in the log at the version behind the state's:

@@ -191,7 +191,7 @@ static void follow_answer(struct weir__manifest *m,
     }
     m->reread = false;
     if (f->window < WEIR__MANIFEST_AHEAD)
-        f->window *= 2;
+        f->window++;
 }
 
 static void follow_end(struct weir__manifest *m)
@@ -289,7 +289,7 @@ void weir__follow_start(struct weir__manifest *m, uint64_t count)
 
     f->next = version + 1;
     f->limit = count < UINT64_MAX - version ? version + count : UINT64_MAX;
-    f->window = m->opening != NULL ? 4 : 1;
+    f->window = m->opening != NULL ? 2 : 1;
     f->busy = 0;
     f->stop = false;
     f->at_end = false;

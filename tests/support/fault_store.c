@@ -59,6 +59,23 @@ static void answer(struct fault_call *call, int status)
     req->done(req, status);
 }
 
+/* A copy with a wrong byte: the store may share its own with others. */
+static struct weir_buf *damaged(const struct fault_store *store,
+                                struct weir_buf *body)
+{
+    struct weir_buf *copy =
+        weir_buf_new(store->host->alloc, body->len > 0 ? body->len : 1, 0);
+
+    if (copy == NULL)
+        return body;
+    memcpy(copy->data, body->data, body->len);
+    copy->len = body->len;
+    if (copy->len > 0)
+        copy->data[copy->len / 2] ^= 0x10;
+    weir_buf_unref(body);
+    return copy;
+}
+
 static void inner_done(struct weir_store_req *inner, int status)
 {
     struct fault_call *call = inner->ctx;
@@ -81,8 +98,8 @@ static void inner_done(struct weir_store_req *inner, int status)
     } else if (call->fault == FAULT_UNKNOWN_AFTER)
         status = weir__fail(call->req->err, WEIR_EUNKNOWN,
                             "%s: the answer was lost", call->req->key);
-    if (call->fault == FAULT_DAMAGED && status == 0 && inner->body->len > 0)
-        inner->body->data[inner->body->len / 2] ^= 0x10;
+    if (call->fault == FAULT_DAMAGED && status == 0 && inner->body != NULL)
+        inner->body = damaged(call->store, inner->body);
     answer(call, status);
 }
 

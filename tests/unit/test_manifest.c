@@ -6,6 +6,8 @@
 #include "support/manifest_rig.h"
 #include "support/test.h"
 
+#include "format/object_name.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -75,6 +77,712 @@ START_TEST(a_commit_is_seen_by_another_node_after_a_refresh)
 }
 END_TEST
 
+/* A commit that is started in the same turn shares the record. */
+START_TEST(commits_of_one_turn_share_one_write)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    long puts = fault_store_puts(a->store);
+    struct rig_commit commits[5];
+    struct weir__op ops[5];
+    char names[5][16];
+
+    for (int i = 0; i < 5; i++) {
+        snprintf(names[i], sizeof(names[i]), "s%d", i);
+        ops[i] = op_create(names[i]);
+        rig_start(a, &commits[i], &ops[i], 1);
+    }
+    for (int i = 0; i < 5; i++) {
+        rig_run(&rig, &commits[i].done);
+        ck_assert_int_eq(commits[i].status, 0);
+        ck_assert_uint_eq(ops[i].u.stream_create.id, (uint64_t)i + 1);
+    }
+    ck_assert_int_eq(fault_store_puts(a->store), puts + 1);
+}
+END_TEST
+
+/* What comes while a write is in flight goes out with the next. */
+START_TEST(commits_that_wait_for_a_write_go_out_together)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    long puts = fault_store_puts(a->store);
+    struct rig_commit commits[3];
+    struct weir__op ops[3] = {op_create("a"), op_create("b"), op_create("c")};
+
+    fault_store_set(a->store, FAULT_HELD_AFTER, 1, 1);
+    rig_start(a, &commits[0], &ops[0], 1);
+    virtual_env_settle(&rig.env);
+    rig_start(a, &commits[1], &ops[1], 1);
+    virtual_env_settle(&rig.env);
+    rig_start(a, &commits[2], &ops[2], 1);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(commits[0].done + commits[1].done + commits[2].done, 0);
+    ck_assert_int_eq(fault_store_puts(a->store), puts + 1);
+    fault_store_release(a->store);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(commits[0].done + commits[1].done + commits[2].done, 3);
+    ck_assert_int_eq(fault_store_puts(a->store), puts + 2);
+}
+END_TEST
+
+/* One that cannot be written fails alone, and one whose condition does not
+ * hold has a status of its own. */
+START_TEST(a_bad_commit_does_not_stop_its_group)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_commit commits[3];
+    struct weir__op ops[3] = {op_create("a"), op_create(""), op_create("a")};
+
+    for (int i = 0; i < 3; i++)
+        rig_start(a, &commits[i], &ops[i], 1);
+    for (int i = 0; i < 3; i++)
+        rig_run(&rig, &commits[i].done);
+    ck_assert_int_eq(commits[0].status, 0);
+    ck_assert_int_eq(commits[1].status, WEIR_EINVAL);
+    ck_assert_int_eq(commits[2].status, 0);
+    ck_assert_int_eq(ops[0].status, 0);
+    ck_assert_int_eq(ops[2].status, WEIR_EEXIST);
+    ck_assert_uint_eq(ops[2].u.stream_create.id, ops[0].u.stream_create.id);
+}
+END_TEST
+
+/* A record holds 16 MiB: the rest goes into the next. */
+START_TEST(a_group_that_is_too_big_is_parted)
+{
+    enum { COUNT = 300 };
+    static char value[WEIR_KV_VALUE_MAX];
+    static struct rig_commit commits[COUNT];
+    static struct weir__op ops[COUNT];
+    struct rig_node *a = rig_join(&rig, 0);
+    long puts = fault_store_puts(a->store);
+
+    memset(value, 'v', sizeof(value));
+    for (int i = 0; i < COUNT; i++) {
+        ops[i] = op_put("key", "", WEIR_KV_ANY);
+        ops[i].u.kv_put.value = value;
+        ops[i].u.kv_put.len = sizeof(value);
+        rig_start(a, &commits[i], &ops[i], 1);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        rig_run(&rig, &commits[i].done);
+        ck_assert_int_eq(commits[i].status, 0);
+        ck_assert_uint_eq(ops[i].u.kv_put.version, (uint64_t)i + 1);
+    }
+    ck_assert_int_eq(fault_store_puts(a->store), puts + 2);
+    ck_assert_int_eq(rig_commit(a, ops, COUNT), WEIR_ETOOBIG);
+    ck_assert_int_eq(rig_commit(a, ops, 1), 0);
+}
+END_TEST
+
+/* Two nodes want the same version: one is first, the other sees what won. */
+START_TEST(a_lost_race_is_applied_and_tried_again)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_node *b = rig_join(&rig, 1);
+    struct weir__op mine = op_create("same");
+    struct weir__op other = op_create("same");
+    struct rig_commit first;
+    struct rig_commit second;
+    uint64_t commits;
+    uint64_t conflicts_a;
+    uint64_t conflicts_b;
+    long applied = b->applied;
+
+    ck_assert_int_eq(rig_refresh(a), 0);
+    rig_start(a, &first, &mine, 1);
+    rig_start(b, &second, &other, 1);
+    rig_run(&rig, &first.done);
+    rig_run(&rig, &second.done);
+    ck_assert_int_eq(first.status, 0);
+    ck_assert_int_eq(second.status, 0);
+    ck_assert_int_eq(mine.status, 0);
+    ck_assert_int_eq(other.status, WEIR_EEXIST);
+    ck_assert_uint_eq(other.u.stream_create.id, mine.u.stream_create.id);
+    ck_assert_int_eq(b->applied, applied + 2);
+    weir__manifest_counts(a->manifest, &commits, &conflicts_a);
+    weir__manifest_counts(b->manifest, &commits, &conflicts_b);
+    ck_assert_uint_eq(conflicts_a, 0);
+    ck_assert_uint_eq(conflicts_b, 1);
+}
+END_TEST
+
+START_TEST(a_fenced_node_changes_nothing)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_node *b = rig_join(&rig, 1);
+    struct weir__op fence = op_node_open(1);
+    struct weir__op ops[3] = {op_create("a"), op_put("k", "v", WEIR_KV_ANY),
+                              op_reserve(1)};
+
+    ck_assert_int_eq(rig_commit(b, &fence, 1), 0);
+    ck_assert_uint_eq(fence.u.node_open.epoch, 2);
+    ck_assert_int_eq(rig_commit(a, ops, 3), 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(ops[i].status, WEIR_EFENCED);
+    ck_assert_int_eq(rig_refresh(b), 0);
+    ck_assert_uint_eq(
+        weir__state_stream_count(weir__manifest_state(b->manifest)), 0);
+    ck_assert_ptr_null(weir__state_kv(weir__manifest_state(b->manifest), "k"));
+    rig_same(a, b);
+}
+END_TEST
+
+/* ---- Answers that are lost --------------------------------------------- */
+
+/* Work of two nodes, by turns and at the same time: each commit succeeds and
+ * counts once, whatever happens on the way. */
+static void work(void)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_node *b = rig_join(&rig, 1);
+    struct weir__op ops[4] = {op_create("s"), op_open(1), op_reserve(2),
+                              op_put("k", "1", WEIR_KV_ABSENT)};
+    struct weir__range range = {1, 1, 0, 10, 100, 5, 0};
+    struct weir__op add = op_add(1, &range, 1);
+    struct rig_commit first;
+    struct rig_commit second;
+    struct weir__op puts[2] = {op_put("a", "1", WEIR_KV_ABSENT),
+                               op_put("b", "1", WEIR_KV_ABSENT)};
+
+    ck_assert_int_eq(rig_commit(a, ops, 4), 0);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(ops[i].status, 0);
+    ck_assert_int_eq(rig_commit(a, &add, 1), 0);
+    ck_assert_int_eq(add.status, 0);
+    ck_assert_int_eq(range.status, 0);
+    rig_start(a, &first, &puts[0], 1);
+    rig_start(b, &second, &puts[1], 1);
+    rig_run(&rig, &first.done);
+    rig_run(&rig, &second.done);
+    ck_assert_int_eq(first.status, 0);
+    ck_assert_int_eq(second.status, 0);
+    ck_assert_int_eq(puts[0].status, 0);
+    ck_assert_int_eq(puts[1].status, 0);
+}
+
+/* What must be there after the work, on both nodes and on one that opens
+ * now; the versions of the keys count the puts that were applied. */
+static void check_work(void)
+{
+    const struct weir__state *state;
+    const struct weir__mstream *stream;
+
+    /* Let what was late land, and see that it is without effect. */
+    virtual_env_sleep(&rig.env, UINT64_C(60) * 1000000000);
+    ck_assert_int_eq(rig_refresh(&rig.nodes[0]), 0);
+    ck_assert_int_eq(rig_refresh(&rig.nodes[1]), 0);
+    rig_same(&rig.nodes[0], &rig.nodes[1]);
+    ck_assert_int_eq(rig_open(&rig, 3), 0);
+    rig_same(&rig.nodes[0], &rig.nodes[3]);
+    state = weir__manifest_state(rig.nodes[3].manifest);
+    ck_assert_uint_eq(weir__state_stream_count(state), 1);
+    stream = weir__state_stream_named(state, "s");
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_uint_eq(stream->epoch, 1);
+    ck_assert_uint_eq(stream->committed_end, 10);
+    ck_assert_uint_eq(stream->extent_count, 1);
+    ck_assert_ptr_nonnull(weir__state_kv(state, "k"));
+    ck_assert_uint_eq(weir__state_kv(state, "a")->version +
+                          weir__state_kv(state, "b")->version,
+                      2 + 3);
+    ck_assert_uint_eq(weir__state_node_epoch(state, 1), 1);
+    ck_assert_uint_eq(weir__state_node_epoch(state, 2), 1);
+    ck_assert_uint_eq(weir__state_version(state), 7);
+}
+
+static const enum fault passing[] = {
+    FAULT_BEFORE,        FAULT_UNKNOWN_BEFORE, FAULT_UNKNOWN_AFTER,
+    FAULT_UNKNOWN_LATER, FAULT_DAMAGED,
+};
+
+/* Each kind of fault, at each request of the first node, once and three
+ * times in a row. */
+START_TEST(no_lost_answer_loses_or_repeats_a_commit)
+{
+    enum fault fault = passing[_i / 2];
+    long times = _i % 2 == 0 || fault == FAULT_DAMAGED ? 1 : 3;
+    long n = 1;
+    long hits;
+
+    do {
+        rig_init(&rig);
+        rig.snapshot_commits = 3;
+        fault_store_delay(rig.nodes[0].store, 40000000);
+        fault_store_set(rig.nodes[0].store, fault, n, times);
+        work();
+        hits = fault_store_hits(rig.nodes[0].store);
+        check_work();
+        rig_close(&rig);
+        n++;
+    } while (hits > 0);
+    ck_assert_int_gt(n, 8);
+}
+END_TEST
+
+/* The late PUT lands when another commit has taken the version, or long
+ * after. */
+START_TEST(a_late_write_loses_to_what_came_between)
+{
+    static const uint64_t delays[] = {1, 49000000, 51000000, 120000000,
+                                      UINT64_C(30000000000)};
+
+    for (size_t i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
+        for (long n = 1; n < 12; n++) {
+            rig_init(&rig);
+            fault_store_delay(rig.nodes[1].store, delays[i]);
+            fault_store_set(rig.nodes[1].store, FAULT_UNKNOWN_LATER, n, 2);
+            work();
+            check_work();
+            rig_close(&rig);
+        }
+    }
+}
+END_TEST
+
+static struct weir__op op_count(const char *value)
+{
+    return op_put("count", value, WEIR_KV_ANY);
+}
+
+/* An error that cannot pass ends the commit at once, and it is not there. */
+START_TEST(a_refused_write_fails_at_once)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct weir__op op = op_count("1");
+    uint64_t before = rig.env.now;
+
+    fault_store_set(a->store, FAULT_REFUSED, 1, 1);
+    ck_assert_int_eq(rig_commit(a, &op, 1), WEIR_EACCES);
+    ck_assert_ptr_nonnull(strstr(a->err.text, "made to fail"));
+    ck_assert_uint_eq(rig.env.now, before);
+    ck_assert_int_eq(rig_refresh(a), 0);
+    ck_assert_ptr_null(
+        weir__state_kv(weir__manifest_state(a->manifest), "count"));
+    ck_assert_int_eq(rig_commit(a, &op, 1), 0);
+    ck_assert_uint_eq(op.u.kv_put.version, 1);
+}
+END_TEST
+
+/* Unless an earlier try may have been done: then nobody knows. */
+START_TEST(a_refused_read_back_leaves_the_outcome_unknown)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_commit commit;
+    struct weir__op op = op_count("1");
+
+    fault_store_set(a->store, FAULT_UNKNOWN_AFTER, 1, 1);
+    rig_start(a, &commit, &op, 1);
+    virtual_env_settle(&rig.env);
+    fault_store_set(a->store, FAULT_REFUSED, 1, 1);
+    rig_run(&rig, &commit.done);
+    ck_assert_int_eq(commit.status, WEIR_EUNKNOWN);
+    /* It was: and the node finds it in its log as if it were another's. */
+    op = op_count("2");
+    ck_assert_int_eq(rig_commit(a, &op, 1), 0);
+    ck_assert_uint_eq(op.u.kv_put.version, 2);
+}
+END_TEST
+
+START_TEST(a_refresh_that_is_refused_fails)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+
+    fault_store_set(a->store, FAULT_REFUSED, 1, 1);
+    ck_assert_int_eq(rig_refresh(a), WEIR_EACCES);
+    ck_assert_int_eq(rig_refresh(a), 0);
+}
+END_TEST
+
+START_TEST(an_open_that_is_refused_fails_at_once)
+{
+    /* LIST, READ of commit 1 (and of commit 2, ahead), PUT. */
+    static const long requests[] = {1, 2, 4};
+
+    fault_store_set(rig.nodes[0].store, FAULT_REFUSED, requests[_i], 1);
+    ck_assert_int_eq(rig_open(&rig, 0), WEIR_EACCES);
+    ck_assert_ptr_nonnull(strstr(rig.nodes[0].err.text, "made to fail"));
+    ck_assert_int_eq(rig_open(&rig, 0), 0);
+}
+END_TEST
+
+START_TEST(an_open_does_not_wait_for_ever)
+{
+    fault_store_set(rig.nodes[0].store, FAULT_BEFORE, 1, 1000);
+    ck_assert_int_eq(rig_open(&rig, 0), WEIR_EUNAVAILABLE);
+    ck_assert_uint_lt(rig.env.now, UINT64_C(60) * 1000000000);
+}
+END_TEST
+
+/* ---- Close -------------------------------------------------------------- */
+
+struct closing {
+    struct weir_task task;
+    int done;
+};
+
+static void closing_done(struct weir_task *task)
+{
+    ((struct closing *)task)->done = 1;
+}
+
+static void start_close(struct rig_node *node, struct closing *closing)
+{
+    *closing = (struct closing){.task = {.run = closing_done}};
+    weir__manifest_close(node->manifest, &closing->task);
+    node->manifest = NULL;
+}
+
+START_TEST(close_waits_for_the_write_in_flight)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct weir__op ops[2] = {op_count("1"), op_count("2")};
+    struct rig_commit commits[2];
+    struct closing closing;
+
+    fault_store_set(a->store, FAULT_HELD_AFTER, 1, 1);
+    rig_start(a, &commits[0], &ops[0], 1);
+    virtual_env_settle(&rig.env);
+    rig_start(a, &commits[1], &ops[1], 1);
+    start_close(a, &closing);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(closing.done, 0);
+    ck_assert_int_eq(commits[0].done, 0);
+    fault_store_release(a->store);
+    rig_run(&rig, &closing.done);
+    ck_assert_int_eq(commits[0].status, 0);
+    ck_assert_uint_eq(ops[0].u.kv_put.version, 1);
+    ck_assert_int_eq(commits[1].status, WEIR_ECLOSED);
+    ck_assert_int_eq(commits[1].done, 1);
+}
+END_TEST
+
+/* A commit that never got out is certainly not there, and the caller is told
+ * what kept it. */
+START_TEST(close_ends_what_is_being_retried)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    enum fault fault = _i == 0 ? FAULT_BEFORE : FAULT_UNKNOWN_BEFORE;
+    struct weir__op op = op_count("1");
+    struct rig_commit commit;
+    struct closing closing;
+
+    fault_store_set(a->store, fault, 1, 1000);
+    rig_start(a, &commit, &op, 1);
+    virtual_env_sleep(&rig.env, UINT64_C(20) * 1000000000);
+    ck_assert_int_eq(commit.done, 0);
+    ck_assert_int_gt(fault_store_count(a->store), 4);
+    ck_assert_int_lt(fault_store_count(a->store), 40);
+    start_close(a, &closing);
+    rig_run(&rig, &closing.done);
+    ck_assert_int_eq(commit.done, 1);
+    ck_assert_int_eq(commit.status, _i == 0 ? WEIR_ECLOSED : WEIR_EUNKNOWN);
+    ck_assert_int_eq(commit.err.code, commit.status);
+    ck_assert_ptr_nonnull(strstr(commit.err.text, "made to fail"));
+}
+END_TEST
+
+START_TEST(close_ends_a_refresh)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct closing closing;
+
+    start_close(a, &closing);
+    rig_run(&rig, &closing.done);
+    ck_assert_int_eq(closing.done, 1);
+}
+END_TEST
+
+/* ---- Snapshots ---------------------------------------------------------- */
+
+/* Commit a key's value `count` times. */
+static void commit_many(struct rig_node *node, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct weir__op op = op_count("value");
+
+        ck_assert_int_eq(rig_commit(node, &op, 1), 0);
+        ck_assert_int_eq(op.status, 0);
+    }
+}
+
+/* Keys in the store that begin with `prefix`. */
+struct listing {
+    struct weir_store_req req;
+    size_t count;
+    char first[64];
+    char last[64];
+    int done;
+};
+
+static void listed(struct weir_store_req *req, int status)
+{
+    struct listing *listing = req->ctx;
+
+    ck_assert_int_eq(status, 0);
+    listing->count = req->entry_count;
+    listing->first[0] = 0;
+    if (req->entry_count > 0) {
+        snprintf(listing->first, 64, "%s", req->entries[0].key);
+        snprintf(listing->last, 64, "%s",
+                 req->entries[req->entry_count - 1].key);
+    }
+    listing->done = 1;
+}
+
+static void list(struct listing *listing, const char *prefix)
+{
+    *listing = (struct listing){.req = {.verb = WEIR_STORE_LIST,
+                                        .key = prefix,
+                                        .limit = 1000,
+                                        .done = listed,
+                                        .ctx = listing}};
+    rig.store->ops->submit(rig.store, &listing->req);
+    rig_run(&rig, &listing->done);
+}
+
+struct put_call {
+    struct weir_store_req req;
+    int status;
+    int done;
+};
+
+static void put_done(struct weir_store_req *req, int status)
+{
+    struct put_call *call = req->ctx;
+
+    call->status = status;
+    call->done = 1;
+}
+
+static void put(const char *key, const void *data, size_t len)
+{
+    struct weir_iov iov = {data, len};
+    struct put_call call = {.req = {.verb = WEIR_STORE_PUT,
+                                    .key = key,
+                                    .iov = &iov,
+                                    .iov_count = 1,
+                                    .done = put_done}};
+
+    call.req.ctx = &call;
+    rig.store->ops->submit(rig.store, &call.req);
+    rig_run(&rig, &call.done);
+    ck_assert_int_eq(call.status, 0);
+}
+
+START_TEST(a_snapshot_bounds_the_replay)
+{
+    struct listing snaps;
+    struct rig_node *a;
+    long count;
+
+    rig.snapshot_commits = 10;
+    a = rig_join(&rig, 0);
+    commit_many(a, 30);
+    virtual_env_settle(&rig.env);
+    list(&snaps, "manifest/snap/");
+    ck_assert_uint_eq(snaps.count, 3);
+    ck_assert_str_eq(snaps.last, "manifest/snap/000000000000001e");
+    ck_assert_int_eq(rig_open(&rig, 1), 0);
+    count = fault_store_count(rig.nodes[1].store);
+    ck_assert_int_lt(count, 12);
+    rig_same(a, &rig.nodes[1]);
+}
+END_TEST
+
+START_TEST(a_damaged_snapshot_falls_back_to_the_one_before)
+{
+    const char *last = _i == 0 ? "manifest/snap/000000000000001e"
+                               : "manifest/snap/000000000000000a";
+    struct rig_node *a;
+
+    rig.snapshot_commits = 10;
+    a = rig_join(&rig, 0);
+    commit_many(a, _i == 0 ? 30 : 10);
+    virtual_env_settle(&rig.env);
+    put(last, "not a snapshot", 14);
+    ck_assert_int_eq(rig_open(&rig, 1), 0);
+    rig_same(a, &rig.nodes[1]);
+}
+END_TEST
+
+/* Sleep, and commit now and then, so that old commits are removed. */
+static void commit_for_hours(struct rig_node *node, int hours)
+{
+    for (int i = 0; i < hours; i++) {
+        virtual_env_sleep(&rig.env, UINT64_C(3600) * 1000000000);
+        commit_many(node, 40);
+    }
+    virtual_env_settle(&rig.env);
+}
+
+START_TEST(old_commits_are_removed_after_the_grace)
+{
+    struct listing log;
+    struct listing snaps;
+    struct rig_node *a;
+    uint64_t first;
+    uint64_t snap;
+
+    rig.snapshot_commits = 10;
+    a = rig_join(&rig, 0);
+    commit_many(a, 200);
+    virtual_env_settle(&rig.env);
+    list(&log, "manifest/log/");
+    ck_assert_uint_eq(log.count, 202);
+    commit_for_hours(a, 10);
+    list(&log, "manifest/log/");
+    list(&snaps, "manifest/snap/");
+    ck_assert_uint_lt(log.count, 120);
+    ck_assert_uint_ge(snaps.count, 2);
+    /* What the oldest snapshot needs is there. */
+    ck_assert_int_eq(weir__manifest_key_version(log.first, &first), 0);
+    ck_assert_int_eq(weir__manifest_key_version(snaps.first, &snap), 0);
+    ck_assert_uint_le(first, snap + 1);
+    ck_assert_int_eq(rig_open(&rig, 1), 0);
+    rig_same(a, &rig.nodes[1]);
+}
+END_TEST
+
+/* A node that slept while its next version was written and removed must not
+ * believe that it may write it. */
+START_TEST(a_node_that_slept_catches_up_before_it_commits)
+{
+    struct weir__op op = op_put("mine", "1", WEIR_KV_ABSENT);
+    struct rig_node *a;
+    struct rig_node *b;
+
+    rig.snapshot_commits = 10;
+    a = rig_join(&rig, 0);
+    b = rig_join(&rig, 1);
+    commit_for_hours(a, 10);
+    if (_i == 0)
+        ck_assert_int_eq(rig_refresh(b), 0);
+    ck_assert_int_eq(rig_commit(b, &op, 1), 0);
+    ck_assert_int_eq(op.status, 0);
+    ck_assert_int_eq(rig_refresh(a), 0);
+    rig_same(a, b);
+    ck_assert_ptr_nonnull(
+        weir__state_kv(weir__manifest_state(a->manifest), "mine"));
+}
+END_TEST
+
+/* Its write was on the way when it fell asleep, and creates a version that
+ * has been removed: the store says yes, and it still is no commit. */
+START_TEST(a_write_that_slept_is_not_believed)
+{
+    struct weir__op op = op_put("mine", "1", WEIR_KV_ABSENT);
+    struct rig_commit commit;
+    struct rig_node *a;
+    struct rig_node *b;
+
+    rig.snapshot_commits = 10;
+    a = rig_join(&rig, 0);
+    b = rig_join(&rig, 1);
+    fault_store_set(b->store, FAULT_HELD, 1, 1);
+    rig_start(b, &commit, &op, 1);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(fault_store_hits(b->store), 1);
+    commit_for_hours(a, 10);
+    fault_store_release(b->store);
+    rig_run(&rig, &commit.done);
+    ck_assert_int_eq(commit.status, WEIR_EUNKNOWN);
+    ck_assert_int_eq(rig_refresh(a), 0);
+    ck_assert_int_eq(rig_refresh(b), 0);
+    rig_same(a, b);
+    ck_assert_ptr_null(
+        weir__state_kv(weir__manifest_state(a->manifest), "mine"));
+}
+END_TEST
+
+/* A slow answer, on the other hand, to a write that was the first. */
+START_TEST(a_slow_write_that_is_still_there_counts)
+{
+    struct weir__op op = op_put("mine", "1", WEIR_KV_ABSENT);
+    struct rig_commit commit;
+    struct rig_node *b = rig_join(&rig, 1);
+
+    fault_store_set(b->store, FAULT_HELD_AFTER, 1, 1);
+    rig_start(b, &commit, &op, 1);
+    virtual_env_sleep(&rig.env, UINT64_C(3600) * 1000000000);
+    fault_store_release(b->store);
+    rig_run(&rig, &commit.done);
+    ck_assert_int_eq(commit.status, 0);
+    ck_assert_uint_eq(op.u.kv_put.version, 1);
+}
+END_TEST
+
+/* ---- What must not be read ---------------------------------------------- */
+
+START_TEST(a_damaged_commit_is_told_and_not_skipped)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+
+    commit_many(a, 3);
+    put("manifest/log/0000000000000004", "nonsense", 8);
+    ck_assert_int_eq(rig_open(&rig, 1), WEIR_ECORRUPT);
+    ck_assert_ptr_nonnull(strstr(rig.nodes[1].err.text, "commit 4"));
+}
+END_TEST
+
+/* A record as node 9 of another cluster would write it. */
+static void put_foreign(const char *key, uint64_t version, int newer)
+{
+    struct weir__op op = op_create("x");
+    struct weir__record header = {.version = version, .op_count = 1};
+    struct weir__writer w;
+
+    memset(header.cluster, 0x77, 16);
+    weir__writer_init(&w, weir_alloc_default());
+    weir__record_begin(&w);
+    ck_assert_int_eq(weir__record_add(&w, &op, NULL), 0);
+    weir__record_seal(w.data, w.len, &header);
+    if (newer) {
+        w.data[4] = 2;
+        weir__manifest_seal(w.data, w.len);
+    }
+    put(key, w.data, w.len);
+    weir__writer_free(&w);
+}
+
+START_TEST(a_commit_of_another_cluster_or_format_is_refused)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct weir__op op = op_create("s");
+
+    put_foreign("manifest/log/0000000000000003", 3, _i);
+    ck_assert_int_eq(rig_refresh(a), _i ? WEIR_EVERSION : WEIR_EFOREIGN);
+    /* The version is taken, and by what is not ours: no commit. */
+    ck_assert_int_eq(rig_commit(a, &op, 1), WEIR_EUNKNOWN);
+    ck_assert_int_eq(rig_open(&rig, 1), _i ? WEIR_EVERSION : WEIR_EFOREIGN);
+}
+END_TEST
+
+/* ---- Memory -------------------------------------------------------------- */
+
+/* Each allocation fails once: nothing is lost, repeated or leaked, and the
+ * nodes agree. */
+START_TEST(out_of_memory_once_changes_nothing)
+{
+    long n = 1;
+    long calls;
+    long before;
+
+    do {
+        rig_init(&rig);
+        rig.snapshot_commits = 3;
+        before = rig.env.alloc.calls;
+        test_alloc_fail(&rig.env.alloc, n, 0);
+        if (rig_open(&rig, 0) == 0)
+            rig_leave(&rig, 0);
+        work();
+        calls = rig.env.alloc.calls - before;
+        check_work();
+        rig_close(&rig);
+        n++;
+    } while (n <= calls);
+    ck_assert_int_gt(n, 100);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("manifest");
@@ -84,5 +792,35 @@ int main(void)
     tcase_add_test(tc, a_read_only_node_makes_no_cluster);
     tcase_add_test(tc, a_read_only_node_commits_nothing);
     tcase_add_test(tc, a_commit_is_seen_by_another_node_after_a_refresh);
+    tcase_add_test(tc, commits_of_one_turn_share_one_write);
+    tcase_add_test(tc, commits_that_wait_for_a_write_go_out_together);
+    tcase_add_test(tc, a_bad_commit_does_not_stop_its_group);
+    tcase_add_test(tc, a_group_that_is_too_big_is_parted);
+    tcase_add_test(tc, a_lost_race_is_applied_and_tried_again);
+    tcase_add_test(tc, a_fenced_node_changes_nothing);
+    tcase_add_test(tc, a_refused_write_fails_at_once);
+    tcase_add_test(tc, a_refused_read_back_leaves_the_outcome_unknown);
+    tcase_add_test(tc, a_refresh_that_is_refused_fails);
+    tcase_add_loop_test(tc, an_open_that_is_refused_fails_at_once, 0, 3);
+    tcase_add_test(tc, an_open_does_not_wait_for_ever);
+    tcase_add_test(tc, close_waits_for_the_write_in_flight);
+    tcase_add_loop_test(tc, close_ends_what_is_being_retried, 0, 2);
+    tcase_add_test(tc, close_ends_a_refresh);
+    tcase_add_test(tc, a_snapshot_bounds_the_replay);
+    tcase_add_loop_test(tc, a_damaged_snapshot_falls_back_to_the_one_before, 0,
+                        2);
+    tcase_add_test(tc, old_commits_are_removed_after_the_grace);
+    tcase_add_loop_test(tc, a_node_that_slept_catches_up_before_it_commits, 0,
+                        2);
+    tcase_add_test(tc, a_write_that_slept_is_not_believed);
+    tcase_add_test(tc, a_slow_write_that_is_still_there_counts);
+    tcase_add_test(tc, a_damaged_commit_is_told_and_not_skipped);
+    tcase_add_loop_test(tc, a_commit_of_another_cluster_or_format_is_refused, 0,
+                        2);
+
+    tc = test_case("manifest, rigs of their own");
+    tcase_add_loop_test(tc, no_lost_answer_loses_or_repeats_a_commit, 0, 10);
+    tcase_add_test(tc, a_late_write_loses_to_what_came_between);
+    tcase_add_test(tc, out_of_memory_once_changes_nothing);
     return test_run();
 }
