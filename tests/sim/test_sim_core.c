@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/scenario.h"
+#include "support/test.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* So many seeds, or fewer if the machine is slow; one is always run. */
+enum { SEEDS = 150, SECONDS = 20, FIXED = 20 };
+
+static void run_seed(uint64_t seed)
+{
+    struct scenario_result r;
+
+    if (scenario_run(seed, NULL, NULL, &r) != 0)
+        ck_abort_msg("seed %" PRIu64 ": %s (repeat with WEIR_SEED=%" PRIu64
+                     ", or build/weir-sim --seed %" PRIu64 " --trace)",
+                     seed, r.failure, seed, seed);
+}
+
+START_TEST(whatever_fails_acknowledged_batches_stay_and_nothing_is_invented)
+{
+    time_t end = time(NULL) + SECONDS;
+    uint64_t seed = test_seed();
+    int i;
+
+    for (i = 0; i < SEEDS && (i == 0 || time(NULL) < end); i++)
+        run_seed(i < FIXED && i > 0 ? (uint64_t)i : seed + (uint64_t)i);
+}
+END_TEST
+
+START_TEST(the_same_seed_gives_the_same_run_of_the_core)
+{
+    struct scenario_result a;
+    struct scenario_result b;
+    uint64_t seed = test_seed();
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        scenario_run(seed + (uint64_t)i, NULL, NULL, &a);
+        scenario_run(seed + (uint64_t)i, NULL, NULL, &b);
+        ck_assert_uint_eq(a.trace_hash, b.trace_hash);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("sim core");
+
+    tcase_add_test(
+        tc, whatever_fails_acknowledged_batches_stay_and_nothing_is_invented);
+    tcase_add_test(tc, the_same_seed_gives_the_same_run_of_the_core);
+    return test_run();
+}
