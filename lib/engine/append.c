@@ -83,6 +83,8 @@ static int over_share(const struct weir_stream *s, size_t len)
 
 static int refusal(const struct weir_stream *s)
 {
+    if (s->node->fenced)
+        return WEIR_EFENCED;
     if (s->failed != 0)
         return s->failed;
     if (s->damaged != WEIR_OFFSET_END)
@@ -103,6 +105,30 @@ static int place(struct weir_stream *s, struct weir_append *req)
     return rc;
 }
 
+/* Tell what is not plain from the status alone. */
+static void explain(const struct weir_stream *s, const struct weir_append *req,
+                    int status)
+{
+    if (status == WEIR_ETOOBIG)
+        weir__fail(req->req.err, status,
+                   "append %s: %zu bytes are more than the write-ahead log or "
+                   "log_cache can hold",
+                   s->name, req->len);
+    else if (status == WEIR_EAGAIN)
+        weir__fail(req->req.err, status,
+                   "append %s: memory or write-ahead log is full until an "
+                   "upload succeeds",
+                   s->name);
+    else if (status == WEIR_ECORRUPT)
+        weir__fail(req->req.err, status,
+                   "append %s: offset %llu is damaged in the write-ahead log; "
+                   "trim past it to go on",
+                   s->name, (unsigned long long)s->damaged);
+    else
+        weir__fail(req->req.err, status, "append %s: %s", s->name,
+                   weir_error_text(status));
+}
+
 static void append_run(struct weir_task *task)
 {
     struct weir_append *req =
@@ -116,6 +142,7 @@ static void append_run(struct weir_task *task)
         wait_for_room(s, req);
         retry_later(s->node);
     } else {
+        explain(s, req, rc);
         weir__append_end(req, rc);
     }
     if (rc == WEIR_EAGAIN)

@@ -136,7 +136,8 @@ static int make_place(struct weir *node, size_t size)
     int rc;
 
     if (size + 2 * node->wal->align > node->wal->capacity ||
-        size + 2 * node->wal->align > node->wal->max_group)
+        size + 2 * node->wal->align > node->wal->max_group ||
+        size + node->wal->align > node->cache.limit)
         return WEIR_ETOOBIG;
     if (!wal_has_room(node, position, size))
         return WEIR_EAGAIN;
@@ -273,7 +274,7 @@ static void acknowledge(struct weir_append *req, struct weir__list *woken)
     struct weir_stream *s = weir__append_stream(req);
     struct weir_stats *stats = &s->node->stats;
 
-    if (s->failed == WEIR_ENOENT)
+    if (s->failed != 0 || s->node->fenced)
         return;
     s->durable = req->base_offset + req->count;
     weir__stream_pending(s, req->len);
@@ -286,7 +287,7 @@ static void acknowledge(struct weir_append *req, struct weir__list *woken)
 /* What an append whose group is durable ends with. */
 static int ack_status(const struct weir_stream *s)
 {
-    if (s->failed == WEIR_EFENCED)
+    if (s->failed == WEIR_EFENCED || s->node->fenced)
         return WEIR_EUNKNOWN; /* The new owner may have found it. */
     return s->failed;
 }

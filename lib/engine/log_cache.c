@@ -102,8 +102,10 @@ static int evict_oldest(struct weir__log_cache *cache)
         struct weir__segment *segment =
             WEIR__CONTAINER(at, struct weir__segment, link);
 
-        if (segment->pending != 0 || segment == cache->current)
+        if (segment->pending != 0)
             continue;
+        if (segment == cache->current)
+            cache->current = NULL; /* It is about to be replaced. */
         evict(cache, segment);
         return 1;
     }

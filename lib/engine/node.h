@@ -79,6 +79,7 @@ struct weir {
     int users;   /* Calls that are inside and do not block; atomic. */
     int blocked; /* Calls that wait for the core, or drive it; atomic. */
     int read_only;
+    int fenced; /* A later node epoch exists: nothing is acknowledged. */
     uint32_t id;
     uint64_t epoch;
 

@@ -207,6 +207,20 @@ static void manifest_opened(struct weir__manifest_open *req, int status)
     }
 }
 
+/* Another process has opened this node: from now on nothing is acknowledged
+ * here, however late its write may complete. */
+static void fence(struct weir *node)
+{
+    struct weir_stream *s;
+    size_t at = 0;
+
+    node->fenced = 1;
+    weir__log(node->host.log, WEIR_LOG_ERROR,
+              "node %u: fenced: another process has opened it", node->id);
+    while ((s = weir__map_next(&node->streams, &at)) != NULL)
+        weir__append_fail_waiting(s, WEIR_EFENCED);
+}
+
 /* A commit of another node may have changed any stream. */
 static void applied(void *ctx)
 {
@@ -215,6 +229,10 @@ static void applied(void *ctx)
 
     if (node->manifest == NULL || !weir__node_is_open(node))
         return;
+    if (!node->read_only && !node->fenced &&
+        weir__state_node_epoch(weir__manifest_state(node->manifest), node->id) >
+            node->epoch)
+        fence(node);
     weir__manifest_counts(node->manifest, &commits, &conflicts);
     node->stats.commits = commits;
     if (conflicts != node->stats.commit_conflicts) {

@@ -52,12 +52,11 @@ struct weir_stream {
     int failed; /* 0, WEIR_ENOENT, WEIR_EFENCED: what appends get. */
 
     uint64_t start;
-    uint64_t next;          /* Offset of the next append. */
-    uint64_t durable;       /* End: below it all is acknowledged. */
-    uint64_t uploaded;      /* Below it nothing waits for an upload. */
-    uint64_t pending;       /* Payload bytes in [uploaded, next). */
-    uint64_t damaged;       /* First damaged offset, or WEIR_OFFSET_END. */
-    uint64_t pending_since; /* Clock: when the oldest pending one came. */
+    uint64_t next;     /* Offset of the next append. */
+    uint64_t durable;  /* End: below it all is acknowledged. */
+    uint64_t uploaded; /* Below it nothing waits for an upload. */
+    uint64_t pending;  /* Payload bytes in [uploaded, next). */
+    uint64_t damaged;  /* First damaged offset, or WEIR_OFFSET_END. */
     struct weir__entries entries;
 
     struct weir__list pending_link; /* In the node's pending streams. */

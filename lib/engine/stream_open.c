@@ -106,6 +106,7 @@ static void refreshed(struct weir__refresh *refresh, int status)
         return;
     }
     call->refreshed = 1;
+    weir__stream_sync_all(call->node);
     open_named(call);
 }
 

@@ -133,10 +133,8 @@ void weir__stream_pending(struct weir_stream *s, size_t bytes)
 {
     struct weir *node = s->node;
 
-    if (s->pending_link.next == &s->pending_link) {
+    if (s->pending_link.next == &s->pending_link)
         weir__list_push(&node->uploads.pending, &s->pending_link);
-        s->pending_since = node->host.env->ops->now(node->host.env);
-    }
     s->pending += bytes;
     node->uploads.pending_bytes += bytes;
 }
@@ -169,8 +167,6 @@ void weir__stream_uploaded(struct weir_stream *s, uint64_t offset)
         s->uploaded = offset;
     if (s->pending == 0)
         weir__list_remove(&s->pending_link);
-    else
-        s->pending_since = s->node->host.env->ops->now(s->node->host.env);
 }
 
 /* The stream is gone: nothing of it is to be kept or uploaded. */
