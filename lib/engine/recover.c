@@ -68,6 +68,12 @@ static int add_batch(struct weir_stream *s,
     return 0;
 }
 
+/* 1 if the record is the first one kept, and the start lies inside of it. */
+static int holds_start(const struct weir_stream *s, uint64_t base)
+{
+    return s->entries.count == 0 && s->next == s->start && base < s->start;
+}
+
 /* The record goes behind the stream's end; a hole below the start is what a
  * trim has left, any other is damage. */
 static int join(struct weir_stream *s, const struct weir_wal_record *record,
@@ -77,7 +83,7 @@ static int join(struct weir_stream *s, const struct weir_wal_record *record,
     uint64_t end = base + record->count;
     int rc = 0;
 
-    if (base < s->next)
+    if (base < s->next && !holds_start(s, base))
         return weir__fail(err, WEIR_ECORRUPT,
                           "write-ahead log: position %llu: stream %s: offset "
                           "%llu comes again",

@@ -123,8 +123,8 @@ static void fill_manifest(struct weir_stream_stat *out,
     out->id = m->id;
     out->epoch = m->epoch;
     out->start = m->start;
-    out->end = m->committed_end;
-    out->uploaded_end = m->committed_end;
+    out->end = m->committed_end > m->start ? m->committed_end : m->start;
+    out->uploaded_end = out->end;
     out->bytes = m->bytes;
     out->objects = m->extent_count;
     out->max_timestamp = m->extent_count == 0

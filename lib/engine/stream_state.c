@@ -44,6 +44,13 @@ static void publish_manifest(struct weir_stream *s,
     __atomic_store_n(&s->view.owner, m->owner, __ATOMIC_RELEASE);
 }
 
+/* End of a stream as the manifest tells it.  A trim may have gone beyond what
+ * is in objects; offsets below the start are never given again. */
+static uint64_t known_end(const struct weir__mstream *m)
+{
+    return m->committed_end > m->start ? m->committed_end : m->start;
+}
+
 static struct weir_stream *stream_new(struct weir *node,
                                       const struct weir__mstream *m)
 {
@@ -60,9 +67,9 @@ static struct weir_stream *stream_new(struct weir *node,
     s->id = m->id;
     s->epoch = m->epoch;
     s->start = m->start;
-    s->next = m->committed_end;
-    s->durable = m->committed_end;
-    s->uploaded = m->committed_end;
+    s->next = known_end(m);
+    s->durable = s->next;
+    s->uploaded = s->next;
     s->damaged = WEIR_OFFSET_END;
     weir__list_init(&s->pending_link);
     weir__list_init(&s->starved_link);
@@ -226,10 +233,10 @@ void weir__stream_sync(struct weir_stream *s)
     }
     if (m->committed_end > s->uploaded)
         weir__stream_uploaded(s, m->committed_end);
-    if (s->next < m->committed_end)
-        s->next = m->committed_end;
-    if (s->durable < m->committed_end) {
-        s->durable = m->committed_end;
+    if (s->next < known_end(m))
+        s->next = known_end(m);
+    if (s->durable < known_end(m)) {
+        s->durable = known_end(m);
         weir__fetch_wake(s);
     }
     s->epoch = m->epoch;

@@ -39,6 +39,7 @@ struct actor {
 struct op {
     struct weir__list link;
     struct actor *actor;
+    const char *what;
     uint32_t stream;
     size_t batch;
     int reader; /* A fetch from another node's stream. */
@@ -104,12 +105,13 @@ static void expect_status(struct scenario *sc, const char *what, int status,
 
 /* ---- Requests ------------------------------------------------------------ */
 
-static struct op *op_new(struct actor *actor, uint32_t stream)
+static struct op *op_new(struct actor *actor, uint32_t stream, const char *what)
 {
     struct op *op = calloc(1, sizeof(*op));
 
     if (op == NULL)
         abort();
+    op->what = what;
     op->actor = actor;
     op->stream = stream;
     weir__list_push(&actor->ops, &op->link);
@@ -161,7 +163,7 @@ static size_t batch_len(struct scenario *sc)
 static void start_append(struct actor *actor, uint32_t stream)
 {
     struct scenario *sc = actor->scenario;
-    struct op *op = op_new(actor, stream);
+    struct op *op = op_new(actor, stream, "append");
     size_t len = batch_len(sc);
     int rc;
 
@@ -229,7 +231,7 @@ static void start_fetch(struct actor *actor, uint32_t stream,
 {
     struct scenario *sc = actor->scenario;
     const struct model_stream *s = &sc->model.streams[stream];
-    struct op *op = op_new(actor, stream);
+    struct op *op = op_new(actor, stream, "fetch");
     int waits = below(sc, 3) == 0;
     int rc;
 
@@ -266,7 +268,7 @@ static void start_trim(struct actor *actor, uint32_t stream)
 {
     struct scenario *sc = actor->scenario;
     struct model_stream *s = &sc->model.streams[stream];
-    struct op *op = op_new(actor, stream);
+    struct op *op = op_new(actor, stream, "trim");
     uint64_t start = s->start + below(sc, s->end - s->start + 1);
 
     op->u.trim = (struct weir_trim){
@@ -293,7 +295,7 @@ static void flush_done(struct weir_req *req, int status)
 
 static void start_flush(struct actor *actor)
 {
-    struct op *op = op_new(actor, 0);
+    struct op *op = op_new(actor, 0, "flush");
 
     op->u.flush = (struct weir_flush){.req = {.done = flush_done, .ctx = op}};
     if (weir_flush(actor->node, &op->u.flush) != 0) {
@@ -320,7 +322,7 @@ static void delete_done(struct weir_req *req, int status)
 static void start_delete(struct actor *actor, uint32_t stream)
 {
     struct scenario *sc = actor->scenario;
-    struct op *op = op_new(actor, stream);
+    struct op *op = op_new(actor, stream, "delete");
 
     op->u.delete = (struct weir_stream_delete){
         .req = {.done = delete_done, .ctx = op},
@@ -352,7 +354,7 @@ static void reader_done(struct weir_req *req, int status)
 
 static void start_reader(struct actor *actor, uint32_t stream)
 {
-    struct op *op = op_new(actor, stream);
+    struct op *op = op_new(actor, stream, "open");
 
     op->u.open = (struct weir_stream_open){
         .req = {.done = reader_done, .ctx = op},
@@ -375,7 +377,7 @@ static void forget(struct actor *actor)
     while (!weir__list_empty(&actor->ops)) {
         struct op *op = WEIR__CONTAINER(actor->ops.next, struct op, link);
 
-        if (op->u.append.req.done == append_done)
+        if (strcmp(op->what, "append") == 0)
             sc->result->unknown++;
         op_free(op);
     }
@@ -409,6 +411,17 @@ static void plan_crash(struct actor *actor)
     actor->crash.deadline =
         weir__sim_now(sc->sim) + below(sc, spans[below(sc, 4)]) + 1;
     weir__sim_at(sc->sim, &actor->crash);
+}
+
+/* While what was just asked for is under way. */
+static void crash_soon(struct actor *actor)
+{
+    struct scenario *sc = actor->scenario;
+
+    if (weir__sim_run(sc->sim, below(sc, 500000)) != 0)
+        model_fail(&sc->model, "the run takes longer than its limit");
+    weir__sim_cancel(sc->sim, &actor->crash);
+    crash_now(&actor->crash);
 }
 
 /* ---- The programs of a node: open and check, close ----------------------- */
@@ -545,7 +558,8 @@ static void close_program(void *ctx)
     memset(actor->readers, 0, sizeof(actor->readers));
     weir__sim_trace(sc->sim, "closed %" PRIu32, actor->number);
     if (!weir__list_empty(&actor->ops))
-        model_fail(&sc->model, "a request did not end with its node");
+        model_fail(&sc->model, "a request (%s) did not end with its node",
+                   WEIR__CONTAINER(actor->ops.next, struct op, link)->what);
     if (weir__sim_blocks(actor->sim) != 0)
         model_fail(&sc->model, "a closed node keeps %zu blocks of memory",
                    weir__sim_blocks(actor->sim));
@@ -658,6 +672,8 @@ static void step(struct scenario *sc)
         open_node(actor);
     else
         act(actor);
+    if (actor->node != NULL && below(sc, 12) == 0)
+        crash_soon(actor);
     pass_time(sc);
 }
 
@@ -716,11 +732,15 @@ static void finish(struct scenario *sc)
 {
     uint32_t i;
 
+    *weir__sim_faults(sc->sim) = (struct weir__sim_faults){0};
+    for (i = 0; i < sc->actor_count; i++) {
+        weir__sim_cancel(sc->sim, &sc->actors[i].crash);
+        if (sc->actors[i].node != NULL)
+            close_node(&sc->actors[i]);
+    }
     sc->calm = 1;
     sc->corrupt = 0;
-    *weir__sim_faults(sc->sim) = (struct weir__sim_faults){0};
     for (i = 0; i < sc->actor_count && !broken(sc); i++) {
-        weir__sim_cancel(sc->sim, &sc->actors[i].crash);
         reopen(sc, &sc->actors[i]);
         if (!broken(sc))
             start_flush(&sc->actors[i]);
