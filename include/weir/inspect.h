@@ -17,7 +17,7 @@
  *                block          and then, if it is whole, its batches
  *                batch
  *     manifest   snapshot       and then what is in it:
- *                node, stream, extent (of the stream before), object, dead,
+ *                node, object, stream, extent (of the stream before), dead,
  *                key
  *                commit         and then its operations:
  *                cluster, node_open, stream_create, stream_delete,

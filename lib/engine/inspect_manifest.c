@@ -261,6 +261,15 @@ static int give_objects(struct weir__inspect *in, struct weir__reader *r,
         weir__inspect_uint(in, "node_epoch", object.node_epoch);
         rc = weir__inspect_item(in, "object", 0, NULL);
     }
+    return rc;
+}
+
+static int give_dead(struct weir__inspect *in, struct weir__reader *r,
+                     const struct weir__snapshot *header)
+{
+    uint64_t i;
+    int rc = 0;
+
     for (i = 0; rc == 0 && i < header->dead; i++) {
         weir__inspect_uint(in, "object_id", weir__read64(r));
         weir__inspect_time(in, "since", (int64_t)weir__read64(r));
@@ -300,9 +309,11 @@ static int give_parts(struct weir__inspect *in, struct weir__reader *r,
     int rc = give_nodes(in, r, header);
 
     if (rc == 0)
+        rc = give_objects(in, r, header);
+    if (rc == 0)
         rc = give_streams(in, r, header);
     if (rc == 0)
-        rc = give_objects(in, r, header);
+        rc = give_dead(in, r, header);
     if (rc == 0)
         rc = give_keys(in, r, header);
     return rc;
