@@ -480,14 +480,34 @@ START_TEST(close_ends_what_is_being_retried)
 }
 END_TEST
 
+struct refreshing {
+    struct weir__refresh req;
+    int status;
+    int done;
+};
+
+static void refreshing_done(struct weir__refresh *req, int status)
+{
+    struct refreshing *refresh = (struct refreshing *)req;
+
+    refresh->status = status;
+    refresh->done++;
+}
+
 START_TEST(close_ends_a_refresh)
 {
     struct rig_node *a = rig_join(&rig, 0);
+    struct refreshing refresh = {.req = {.done = refreshing_done}};
     struct closing closing;
 
+    fault_store_set(a->store, FAULT_BEFORE, 1, 1000);
+    weir__manifest_refresh(a->manifest, &refresh.req);
+    virtual_env_sleep(&rig.env, UINT64_C(1000000000));
+    ck_assert_int_eq(refresh.done, 0);
     start_close(a, &closing);
     rig_run(&rig, &closing.done);
-    ck_assert_int_eq(closing.done, 1);
+    ck_assert_int_eq(refresh.done, 1);
+    ck_assert_int_eq(refresh.status, WEIR_ECLOSED);
 }
 END_TEST
 
@@ -693,6 +713,28 @@ START_TEST(a_write_that_slept_is_not_believed)
 }
 END_TEST
 
+/* Its read was on the way: "not there" does not mean "not yet". */
+START_TEST(a_read_that_slept_is_not_believed)
+{
+    struct refreshing refresh = {.req = {.done = refreshing_done}};
+    struct rig_node *a;
+    struct rig_node *b;
+
+    rig.snapshot_commits = 10;
+    a = rig_join(&rig, 0);
+    b = rig_join(&rig, 1);
+    fault_store_set(b->store, FAULT_HELD, 1, 1);
+    weir__manifest_refresh(b->manifest, &refresh.req);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(fault_store_hits(b->store), 1);
+    commit_for_hours(a, 10);
+    fault_store_release(b->store);
+    rig_run(&rig, &refresh.done);
+    ck_assert_int_eq(refresh.status, 0);
+    rig_same(a, b);
+}
+END_TEST
+
 /* A slow answer, on the other hand, to a write that was the first. */
 START_TEST(a_slow_write_that_is_still_there_counts)
 {
@@ -813,6 +855,7 @@ int main(void)
     tcase_add_loop_test(tc, a_node_that_slept_catches_up_before_it_commits, 0,
                         2);
     tcase_add_test(tc, a_write_that_slept_is_not_believed);
+    tcase_add_test(tc, a_read_that_slept_is_not_believed);
     tcase_add_test(tc, a_slow_write_that_is_still_there_counts);
     tcase_add_test(tc, a_damaged_commit_is_told_and_not_skipped);
     tcase_add_loop_test(tc, a_commit_of_another_cluster_or_format_is_refused, 0,
