@@ -152,36 +152,39 @@ void weir__block_get_locate(struct weir__robject *object,
     read_ahead(object, i, ahead);
 }
 
-/* Whether the request can be begun: the object it is for. */
-static int block_get_begin(struct weir__object_reader *reader,
-                           struct weir__block_get *req,
-                           struct weir__robject **object)
+/* The object that a request is for; NULL and a status if it cannot begin. */
+static struct weir__robject *find_object(struct weir__object_reader *reader,
+                                         struct weir__block_get *req, int *rc)
 {
+    struct weir__robject *object;
     char key[WEIR__KEY_SIZE];
 
-    if (reader->closing)
-        return weir__fail(req->err, WEIR_ECLOSED, "the reader is closed");
+    if (reader->closing) {
+        *rc = weir__fail(req->err, WEIR_ECLOSED, "the reader is closed");
+        return NULL;
+    }
     if (req->object_size < WEIR__FOOTER + weir__index_size(1)) {
         weir__object_key(key, req->object_id);
-        return weir__fail(req->err, WEIR_ECORRUPT,
-                          "%s: no object is only %llu bytes long", key,
-                          (unsigned long long)req->object_size);
+        *rc = weir__fail(req->err, WEIR_ECORRUPT,
+                         "%s: no object is only %llu bytes long", key,
+                         (unsigned long long)req->object_size);
+        return NULL;
     }
-    *object = weir__robject_get(reader, req->object_id, req->object_size);
-    if (*object == NULL)
-        return weir__fail(req->err, WEIR_ENOMEM, "out of memory");
-    return 0;
+    object = weir__robject_get(reader, req->object_id, req->object_size);
+    if (object == NULL)
+        *rc = weir__fail(req->err, WEIR_ENOMEM, "out of memory");
+    return object;
 }
 
 void weir__block_get(struct weir__object_reader *reader,
                      struct weir__block_get *req)
 {
     struct weir__robject *object;
-    int rc;
+    int rc = 0;
 
     req->block = NULL;
-    rc = block_get_begin(reader, req, &object);
-    if (rc != 0) {
+    object = find_object(reader, req, &rc);
+    if (object == NULL) {
         weir__block_get_finish(reader, req, rc);
         return;
     }

@@ -20,8 +20,7 @@ static struct weir_error err;
 
 /* ---- Items, as lines of text --------------------------------------------- */
 
-static char *text; /* "kind status name=value ...\n" for each item. */
-static size_t text_len;
+static char *lines;    /* "kind status name=value ...\n" for each item. */
 static int stop_after; /* Items; 0: do not stop. */
 static int items;
 
@@ -56,9 +55,12 @@ static void print_field(FILE *out, const struct weir_field *f)
 
 static int take(void *ctx, const struct weir_item *item)
 {
-    FILE *out = open_memstream(&text, &text_len);
-    char *before = ctx == NULL ? NULL : *(char **)ctx;
-    size_t i;
+    char *before = lines;
+    size_t len, i;
+    FILE *out = open_memstream(&lines, &len);
+
+    ck_assert_ptr_eq(ctx, &items);
+    ck_assert_ptr_nonnull(out);
 
     ck_assert_ptr_nonnull(item->text);
     ck_assert_int_eq(item->text[0] == '\0', item->status == 0);
@@ -69,11 +71,8 @@ static int take(void *ctx, const struct weir_item *item)
     fprintf(out, "%s%s\n", item->status ? " " : "", item->text);
     fclose(out);
     free(before);
-    *(char **)ctx = text;
     return ++items == stop_after ? 4711 : 0;
 }
-
-static char *lines;
 
 static void begin(void)
 {
@@ -86,19 +85,19 @@ static void begin(void)
 static int inspect_wal(void)
 {
     begin();
-    return weir_inspect_wal(config, take, &lines, &err);
+    return weir_inspect_wal(config, take, &items, &err);
 }
 
 static int inspect_object(const char *key)
 {
     begin();
-    return weir_inspect_object(config, key, take, &lines, &err);
+    return weir_inspect_object(config, key, take, &items, &err);
 }
 
 static int inspect_manifest(void)
 {
     begin();
-    return weir_inspect_manifest(config, take, &lines, &err);
+    return weir_inspect_manifest(config, take, &items, &err);
 }
 
 /* How many times `what` is in the lines. */
