@@ -50,7 +50,8 @@ static int give_batches(struct walk *w, const struct weir__block *block)
     return rc;
 }
 
-static void add_block(struct walk *w, const struct weir__index_entry *entry,
+static void add_block(struct walk *w, const struct weir__writer_id *writer,
+                      const struct weir__index_entry *entry,
                       const unsigned char *data)
 {
     static const char *const codecs[] = {"none", "lz4"};
@@ -72,7 +73,7 @@ static void add_block(struct walk *w, const struct weir__index_entry *entry,
         return;
     weir__inspect_text(in, "codec", codecs[header.codec]);
     if (w->entries == NULL)
-        add_writer(in, &header.writer);
+        add_writer(in, writer);
 }
 
 /* Give a block, read from the store, and its batches. */
@@ -99,7 +100,7 @@ static int give_block(struct walk *w, const struct weir__writer_id *writer,
         weir_buf_unref(body);
         return weir__fail(w->in->err, status, "out of memory");
     }
-    add_block(w, entry, body->data);
+    add_block(w, writer, entry, body->data);
     rc = weir__inspect_item(w->in, "block", status, why);
     weir_buf_unref(body);
     if (rc == 0 && block != NULL)
