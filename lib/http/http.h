@@ -53,8 +53,8 @@ struct weir__http_req {
     uint64_t deadline;  /* Of the environment's clock; 0: none. */
     unsigned flags;     /* WEIR__HTTP_ONCE. */
     /* `status` 0: there is an answer, good or bad, and it is complete.  Else
-     * WEIR_EUNAVAILABLE, WEIR_ETIMEDOUT, WEIR_ETOOBIG (the answer),
-     * WEIR_ENOMEM, WEIR_ECANCELED. */
+     * WEIR_EUNAVAILABLE, WEIR_ETIMEDOUT, WEIR_ETOOBIG (the answer's body),
+     * WEIR_EIO (its headers), WEIR_ENOMEM, WEIR_ECANCELED. */
     void (*done)(struct weir__http_req *req, int status);
     void *ctx;
     struct weir_error *err; /* May be NULL. */

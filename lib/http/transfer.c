@@ -112,7 +112,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 
     t->header_bytes += len;
     if (t->header_bytes > WEIR__HTTP_HEADERS) {
-        t->failed = weir__fail(t->req->err, WEIR_ETOOBIG,
+        t->failed = weir__fail(t->req->err, WEIR_EIO,
                                "%s: the answer's headers are over %u bytes",
                                t->req->url, WEIR__HTTP_HEADERS);
         return 0;

@@ -180,6 +180,11 @@ static int read_head(int fd, struct request *r)
     while (len + 1 < sizeof(r->head)) {
         if (recv(fd, r->head + len, 1, 0) != 1)
             return -1;
+        /* TLS, say: answer as servers of plain HTTP do. */
+        if (len == 0 && (r->head[0] < 'A' || r->head[0] > 'Z')) {
+            send_all(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+            return -1;
+        }
         len++;
         r->head[len] = '\0';
         if (len >= 4 && memcmp(r->head + len - 4, "\r\n\r\n", 4) == 0)
