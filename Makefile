@@ -42,6 +42,8 @@ endif
 ifeq ($(SAN),fuzzer)
   CC := clang
 endif
+J ?= 2
+T ?= 15
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 
@@ -243,7 +245,6 @@ help: ## List the targets
 check: tests ## Run the Check programs and the fuzzers' corpora
 	$(Q)J=$(J) BUILD=$(B) tests/run $(B)/test-logs $(TESTS) $(REPLAYS)
 
-J ?= 2
 test: ## Run all tests
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all tests
@@ -278,7 +279,11 @@ soak: ## Kill -9 loops for T seconds (T=28800: a night)
 	$(Q)$(MAKE) --no-print-directory all tests
 	WEIR_CRASH_SECONDS=$(T) $(B)/tests/crash/test_crash
 
-T ?= 15
+sim: ## Run fresh seeds of the simulation for T seconds
+	$(Q).ci/deps build test
+	$(Q)$(MAKE) --no-print-directory $(B)/weir-sim
+	$(Q)T=$(T) J=$(J) tests/sim/run $(B)/weir-sim
+
 fuzz: ## Run each fuzzer for T seconds (15)
 	$(Q).ci/deps build fuzz
 	$(Q)$(MAKE) --no-print-directory SAN=fuzzer fuzzers
