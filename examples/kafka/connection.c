@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connection.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,21 @@
 #define ARENA_MAX (8u << 20)
 
 static void connection_run(struct connection *c);
+
+/* Say why a connection is closed, unless such lines come too fast. */
+__attribute__((format(printf, 2, 3))) static void
+complain(struct connection *c, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    if (!server_may_log(c->server))
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_line(WEIR_LOG_INFO, "%s: closed: %s", c->peer, text);
+}
 
 static void connection_release(struct connection *c)
 {
@@ -138,8 +155,8 @@ void connection_check(struct connection *c, uint64_t now_ms)
         return;
     if (silent <= (uint64_t)(half ? settings->stall_ms : settings->idle_ms))
         return;
-    log_line(WEIR_LOG_INFO, "%s: closed: %s for %llu ms", c->peer,
-             half ? "stalled" : "idle", (unsigned long long)silent);
+    complain(c, "%s for %llu ms", half ? "stalled" : "idle",
+             (unsigned long long)silent);
     connection_close(c);
 }
 
@@ -165,8 +182,7 @@ static bool send_response(struct connection *c, struct request *request)
     int rc;
 
     if (request->refused) {
-        log_line(WEIR_LOG_INFO, "%s: closed: malformed %s request", c->peer,
-                 request->header.api->name);
+        complain(c, "refused a %s request", request->header.api->name);
         connection_close(c);
         return false;
     }
@@ -277,8 +293,7 @@ static void frame_complete(struct connection *c)
 
     in_begin(&request->in, request->frame, request->frame_len);
     if (!request_read_header(&request->header, &request->in)) {
-        log_line(WEIR_LOG_INFO, "%s: closed: not a request that is served",
-                 c->peer);
+        complain(c, "not a request that is served");
         request_free(request);
         connection_close(c);
         return;
@@ -336,8 +351,7 @@ static void length_complete(struct connection *c)
     int32_t len = (int32_t)load_be32(c->length);
 
     if (len < 8 || len > c->broker->settings.request_max) {
-        log_line(WEIR_LOG_INFO, "%s: closed: a request of %d bytes", c->peer,
-                 len);
+        complain(c, "a request of %d bytes", len);
         connection_close(c);
         return;
     }

@@ -17,6 +17,9 @@
 /* Rounds of the node in one turn of the loop: sockets want their turn too. */
 #define ROUNDS 64
 
+/* Lines in a second that clients cause. */
+#define LINES_MAX 10u
+
 /** The server. */
 struct server {
     struct broker *broker;
@@ -28,11 +31,32 @@ struct server {
     uv_timer_t sweep, deadline;
     uv_signal_t sigterm, sigint;
     bool deadline_over;
+    uint64_t logged_ms;        /* When the present second of lines began, */
+    unsigned logged, unlogged; /* lines in it, and those left out. */
 };
 
 struct broker *server_broker(struct server *server)
 {
     return server->broker;
+}
+
+/* Who sends garbage shall not fill the disk with lines about it. */
+bool server_may_log(struct server *server)
+{
+    uint64_t now = uv_now(&server->broker->loop);
+
+    if (now - server->logged_ms >= 1000) {
+        if (server->unlogged > 0)
+            log_line(WEIR_LOG_INFO, "%u more lines of this kind",
+                     server->unlogged);
+        server->logged_ms = now;
+        server->logged = 0;
+        server->unlogged = 0;
+    }
+    if (server->logged++ < LINES_MAX)
+        return true;
+    server->unlogged++;
+    return false;
 }
 
 void server_print_address(const struct sockaddr *name, char host[64],

@@ -35,6 +35,8 @@ struct broker *server_broker(struct server *server);
 bool server_admit(struct server *server, struct connection *connection);
 /** A connection is closed, and nothing uses it: free it. */
 void server_forget(struct server *server, struct connection *connection);
+/** May a line be logged that clients cause?  Not many in a second. */
+bool server_may_log(struct server *server);
 /** Address as text. */
 void server_print_address(const struct sockaddr *name, char host[64],
                           int32_t *port);

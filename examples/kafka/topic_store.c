@@ -171,9 +171,19 @@ fail:
     return NULL;
 }
 
+struct orphans;
+
+/* Reads all topics.  The blocking call takes the request's `ctx` for itself,
+ * so what its callback needs lies around the request. */
+struct reading {
+    struct weir_kv_get get;
+    struct broker *broker;
+    struct orphans *orphans;
+};
+
 static int topic_found(struct weir_kv_get *get, const struct weir_kv_pair *pair)
 {
-    struct broker *broker = get->req.ctx;
+    struct broker *broker = container_of(get, struct reading, get)->broker;
     struct topic *topic;
 
     topic = topic_decode(broker, pair->key + strlen(TOPIC_KEY), pair->value,
@@ -255,7 +265,7 @@ static int find_orphans(struct orphans *orphans, struct weir_error *err)
 static int topic_is_there(struct weir_kv_get *get,
                           const struct weir_kv_pair *pair)
 {
-    struct orphans *orphans = get->req.ctx;
+    struct orphans *orphans = container_of(get, struct reading, get)->orphans;
     struct topic *topic;
     size_t i;
 
@@ -270,17 +280,16 @@ static int topic_is_there(struct weir_kv_get *get,
     return 0;
 }
 
-static void read_topics(struct weir_kv_get *get, void *ctx,
-                        int (*pair)(struct weir_kv_get *,
-                                    const struct weir_kv_pair *),
-                        struct weir_error *err)
+static int read_topics(struct reading *reading,
+                       int (*pair)(struct weir_kv_get *,
+                                   const struct weir_kv_pair *),
+                       struct weir_error *err)
 {
-    memset(get, 0, sizeof(*get));
-    get->req.ctx = ctx;
-    get->req.err = err;
-    get->key = TOPIC_KEY;
-    get->prefix = 1;
-    get->pair = pair;
+    reading->get.req.err = err;
+    reading->get.key = TOPIC_KEY;
+    reading->get.prefix = 1;
+    reading->get.pair = pair;
+    return weir_kv_get_sync(reading->broker->node, &reading->get);
 }
 
 /* Remove streams that are left of a deletion that did not come to its end.
@@ -289,8 +298,8 @@ static void read_topics(struct weir_kv_get *get, void *ctx,
 static int remove_orphans(struct broker *broker, struct weir_error *err)
 {
     struct orphans *orphans = calloc(1, sizeof(*orphans));
+    struct reading reading = {.broker = broker, .orphans = orphans};
     struct weir_stream_delete removal;
-    struct weir_kv_get get;
     int status;
     size_t i;
 
@@ -298,10 +307,8 @@ static int remove_orphans(struct broker *broker, struct weir_error *err)
         return WEIR_ENOMEM;
     orphans->broker = broker;
     status = find_orphans(orphans, err);
-    if (status == 0 && orphans->count > 0) {
-        read_topics(&get, orphans, topic_is_there, err);
-        status = weir_kv_get_sync(broker->node, &get);
-    }
+    if (status == 0 && orphans->count > 0)
+        status = read_topics(&reading, topic_is_there, err);
     for (i = 0; status == 0 && i < orphans->count; i++) {
         if (orphans->names[i][0] == 0)
             continue;
@@ -315,13 +322,10 @@ static int remove_orphans(struct broker *broker, struct weir_error *err)
 
 int topics_load(struct broker *broker, struct weir_error *err)
 {
-    struct weir_kv_get get;
+    struct reading reading = {.broker = broker};
     int status;
 
     list_init(&broker->topics.all);
-    read_topics(&get, broker, topic_found, err);
-    status = weir_kv_get_sync(broker->node, &get);
-    if (status != 0)
-        return status;
-    return remove_orphans(broker, err);
+    status = read_topics(&reading, topic_found, err);
+    return status != 0 ? status : remove_orphans(broker, err);
 }
