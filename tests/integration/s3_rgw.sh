@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The s3 store against a real S3 server, a Ceph RADOS gateway: the conformance
+# suite of all stores, what only a real server can say, and a node on it.
+# `make test-s3` installs what it needs and runs it.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+build=${BUILD:-build}
+rgw=tests/support/rgw.sh
+if ! "$rgw" check; then
+    echo "skipped: no S3 server to test against (make deps GROUPS=s3)"
+    exit 0
+fi
+
+passed=0 failed=0
+dir=$(mktemp -d)
+trap '"$rgw" stop "$dir/rgw"; rm -rf "$dir"' EXIT
+
+fact() { # TEXT COMMAND...
+    local text=$1
+    shift
+    if "$@" >"$dir/out" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "not so: $text"
+        cat "$dir/out"
+    fi
+}
+
+endpoint=$("$rgw" start "$dir/rgw") || exit 1
+key=WEIRTESTKEY secret=WEIRTESTSECRET
+empty=$(sha256sum </dev/null | cut -d' ' -f1)
+
+make_bucket() { # NAME
+    [ "$(curl -sS -o "$dir/answer" -w '%{http_code}' -X PUT \
+        --aws-sigv4 aws:amz:us-east-1:s3 --user "$key:$secret" \
+        -H "x-amz-content-sha256: $empty" "$endpoint/$1")" = 200 ]
+}
+conformance() { # KEY SECRET BUCKET
+    WEIR_TEST_S3="s3://$3/conformance?endpoint=$endpoint" \
+        WEIR_TEST_S3_KEY=$1 WEIR_TEST_S3_SECRET=$2 \
+        "$build/tests/conformance/test_store"
+}
+# The suite fails, and says why.
+says() { # WORD COMMAND...
+    local word=$1
+    shift
+    ! "$@" >"$dir/said" 2>&1 && grep -q -- "$word" "$dir/said"
+}
+
+fact 'a bucket can be made' make_bucket weir
+fact 'the conformance suite passes' conformance $key $secret weir
+fact 'a wrong secret is told' says SignatureDoesNotMatch \
+    conformance $key wrong weir
+fact 'an unknown key is told' says InvalidAccessKeyId \
+    conformance NOBODY $secret weir
+fact 'a missing bucket is told' says NoSuchBucket \
+    conformance $key $secret nosuchbucket
+
+# A node: what one process appends, another one reads from objects alone.
+node() { # COMMAND...
+    AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret timeout 60 \
+        "$build/weir" --store "s3://weir/node?endpoint=$endpoint" \
+        --wal "file:$dir/wal?size=64MiB" "$@"
+}
+append() { seq 1 20000 | node append numbers; }
+flush() { node flush; }
+same() { node cat numbers | cmp - <(seq 1 20000); }
+if [ -x "$build/weir" ]; then
+    fact 'a node appends with its store on S3' append
+    fact 'it uploads to S3' flush
+    fact 'what it reads back is the same' same
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
