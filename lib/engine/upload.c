@@ -108,6 +108,20 @@ static void start_backoff(struct weir *node)
     env->ops->timer_start(env, &up->backoff);
 }
 
+/* Flushes of an upload that failed, for the next one.  The host's do not wait
+ * for it if the node closes. */
+static void flushes_requeue(struct weir *node, struct weir__list *list)
+{
+    struct weir__list *at;
+
+    while ((at = weir__list_pop(list)) != NULL) {
+        if (weir__node_is_open(node) || flush_of(at)->closing)
+            weir__list_push(&node->uploads.flushes, at);
+        else
+            flush_end(at, WEIR_ECLOSED, NULL);
+    }
+}
+
 /* The upload has failed: what it was to end waits on, or is told. */
 static void job_failed(struct weir__upload *job, int status)
 {
@@ -115,7 +129,6 @@ static void job_failed(struct weir__upload *job, int status)
     struct weir__upload_state *up = &node->uploads;
     int passing = weir_error_class(status) == WEIR_CLASS_RETRY ||
                   weir_error_class(status) == WEIR_CLASS_UNKNOWN;
-    struct weir__list *at;
 
     up->failures++;
     node->stats.upload_errors++;
@@ -123,12 +136,10 @@ static void job_failed(struct weir__upload *job, int status)
     weir__log(node->host.log, WEIR_LOG_WARN,
               "node %u: upload failed and will be tried again: %s", node->id,
               job->error.text);
-    if (passing && up->failures < FLUSH_TRIES) {
-        while ((at = weir__list_pop(&job->flushes)) != NULL)
-            weir__list_push(&up->flushes, at);
-    } else {
+    if (passing && up->failures < FLUSH_TRIES)
+        flushes_requeue(node, &job->flushes);
+    else
         flushes_end(&job->flushes, status, &job->error);
-    }
     if (weir__node_is_open(node) || !weir__list_empty(&up->flushes))
         start_backoff(node);
 }
@@ -157,16 +168,24 @@ static void job_end(struct weir__upload *job, int status)
     }
     weir__free(node->alloc, job);
     weir__group_trim(node);
-    if (status == 0)
-        weir__upload_look(node);
+    if (status == 0 || status == WEIR_ECLOSED)
+        weir__upload_look(node); /* The node's last flush may wait. */
     weir__sweep_look(node);
     weir__close_step(node);
 }
 
-/* 1 if the node is closing and the upload is not what it waits for. */
+/* 1 if the node is closing and the upload is not what it waits for: store and
+ * manifest may be gone. */
 static int abandoned(const struct weir__upload *job)
 {
-    return !weir__node_is_open(job->node) && weir__list_empty(&job->flushes);
+    struct weir__list *at;
+
+    if (weir__node_is_open(job->node))
+        return 0;
+    for (at = job->flushes.next; at != &job->flushes; at = at->next)
+        if (flush_of(at)->closing)
+            return 0;
+    return 1;
 }
 
 /* The manifest has the object: what it covers is uploaded. */
