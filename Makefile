@@ -194,11 +194,14 @@ $(LIBSO): $(LIB_OBJ) lib/libweir.map
 	  $(call write,$(LIB_OBJ) $(LIB_LIBS))
 	$(Q)ln -sf $(@F) $(@D)/$(SONAME)
 
+# Archives that need one another come in any order.
+GROUPED = -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
 define program
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK) $(LDFLAGS) \
-	  $(call write,$(filter %.o,$^) $(filter %.a,$^) $(1) $(LIB_LIBS))
+	  $(call write,$(filter %.o,$^) $(GROUPED) $(1) $(LIB_LIBS))
 endef
 
 $(B)/weir: $(call obj,$(WEIR_SRC)) $(LIBA)
