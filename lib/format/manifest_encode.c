@@ -78,6 +78,7 @@ static int check_op(const struct weir__op *op, struct weir_error *err)
     case WEIR__OP_STREAM_DELETE:
     case WEIR__OP_STREAM_OPEN:
     case WEIR__OP_STREAM_TRIM:
+    case WEIR__OP_NODE_CLEAN:
         return 0;
     }
     return weir__fail(err, WEIR_EINVAL, "commit: operation %d", (int)op->kind);
@@ -125,6 +126,7 @@ static void write_body(struct weir__writer *w, const struct weir__op *op)
         weir__write_bytes(w, op->u.cluster.id, 16);
         break;
     case WEIR__OP_NODE_OPEN:
+        weir__write64(w, op->u.node_open.wal_id);
         weir__write32(w, op->u.node_open.node_id);
         break;
     case WEIR__OP_STREAM_CREATE:
@@ -156,6 +158,8 @@ static void write_body(struct weir__writer *w, const struct weir__op *op)
         break;
     case WEIR__OP_KV_PUT:
         write_kv_put(w, op);
+        break;
+    case WEIR__OP_NODE_CLEAN:
         break;
     }
 }

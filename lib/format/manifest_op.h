@@ -21,7 +21,8 @@ enum weir__op_kind {
     WEIR__OP_OBJECT_RESERVE = 7, /* Registers ids before they are used. */
     WEIR__OP_OBJECT_ADD = 8,     /* An uploaded object and its ranges. */
     WEIR__OP_OBJECT_REMOVED = 9, /* Dead objects that the store lost. */
-    WEIR__OP_KV_PUT = 10         /* Compare-and-set of a key. */
+    WEIR__OP_KV_PUT = 10,        /* Compare-and-set of a key. */
+    WEIR__OP_NODE_CLEAN = 11     /* All in the writer's WAL is in objects. */
 };
 
 /** Consecutive batches of one stream in one object. */
@@ -49,8 +50,10 @@ struct weir__op {
         } cluster; /* WEIR_EEXIST: it has a name. */
         struct {
             uint32_t node_id;
-            uint64_t epoch; /* Out. */
-        } node_open;        /* Ids the node had reserved become dead. */
+            uint64_t wal_id; /* Of the log it will write; 0: one that does
+                                not last. */
+            uint64_t epoch;  /* Out. */
+        } node_open;         /* Ids the node had reserved become dead. */
         struct {
             const char *name;
             uint64_t id; /* Out; also with WEIR_EEXIST. */

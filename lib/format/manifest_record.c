@@ -80,8 +80,11 @@ static bool read_small_body(struct weir__reader *r, struct weir__op *op)
             memcpy(op->u.cluster.id, id, 16);
         return id != NULL;
     case WEIR__OP_NODE_OPEN:
+        op->u.node_open.wal_id = weir__read64(r);
         op->u.node_open.node_id = weir__read32(r);
         return !r->bad;
+    case WEIR__OP_NODE_CLEAN:
+        return true;
     case WEIR__OP_STREAM_CREATE:
         op->u.stream_create.name = read_name(r, weir__read16(r), WEIR_NAME_MAX);
         return op->u.stream_create.name != NULL;
@@ -122,7 +125,7 @@ static bool read_op(struct weir__reader *r, struct weir__op *op,
     uint32_t len = weir__read32(r);
     const unsigned char *data = weir__read_bytes(r, len);
 
-    if (data == NULL || kind < WEIR__OP_CLUSTER || kind > WEIR__OP_KV_PUT)
+    if (data == NULL || kind < WEIR__OP_CLUSTER || kind > WEIR__OP_NODE_CLEAN)
         return false;
     memset(op, 0, sizeof(*op));
     op->kind = (enum weir__op_kind)kind;

@@ -32,7 +32,8 @@
  *      8        body
  *
  *     1 CLUSTER         0  16 B  id
- *     2 NODE_OPEN       0  u32   node id
+ *     2 NODE_OPEN       0  u64   id of its WAL, 0: one that does not last
+ *                       8  u32   node id
  *     3 STREAM_CREATE   0  u16   length n of the name, 1 to 255
  *                       2        name (no zero in it), and a zero: n + 1
  *     4 STREAM_DELETE   0  u64   stream id
@@ -60,6 +61,7 @@
  *                      14  u16   1: remove the key (n is 0), else 0
  *                      16        key (no zero in it), and a zero: k + 1
  *                                value: n
+ *    11 NODE_CLEAN      no body
  *
  * A snapshot: the state behind the commit of its version.
  *
@@ -76,9 +78,11 @@
  *    104  u64   count of keys
  *    112        nodes, by id:
  *                 0  u64  epoch
- *                 8  u32  id
- *                12  u32  count of reserved ranges
- *                16       ranges of object ids: u64 first, u64 count
+ *                 8  u64  id of the WAL that may hold what no object does,
+ *                         or 0
+ *                16  u32  id
+ *                20  u32  count of reserved ranges
+ *                24       ranges of object ids: u64 first, u64 count
  *               objects, by id:
  *                 0  u64  id
  *                 8  u64  size
@@ -204,6 +208,7 @@ struct weir__snapshot {
 
 struct weir__snap_node {
     uint64_t epoch;
+    uint64_t wal_id;
     uint32_t id;
     uint32_t reserved; /* Ranges that follow. */
 };

@@ -8,7 +8,7 @@
 #include <weir/stream.h>
 
 /* Least bytes that each thing takes. */
-#define NODE 16u
+#define NODE 24u
 #define PAIR 16u
 #define STREAM 50u
 #define EXTENT 40u
@@ -32,6 +32,7 @@ void weir__snapshot_node(struct weir__writer *w,
                          const struct weir__snap_node *node)
 {
     weir__write64(w, node->epoch);
+    weir__write64(w, node->wal_id);
     weir__write32(w, node->id);
     weir__write32(w, node->reserved);
 }
@@ -161,6 +162,7 @@ bool weir__snapshot_read_node(struct weir__reader *r,
                               struct weir__snap_node *node)
 {
     node->epoch = weir__read64(r);
+    node->wal_id = weir__read64(r);
     node->id = weir__read32(r);
     node->reserved = weir__read32(r);
     if (node->reserved > weir__reader_left(r) / PAIR)

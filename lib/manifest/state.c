@@ -147,6 +147,14 @@ uint64_t weir__state_node_epoch(const struct weir__state *state,
     return node != NULL ? node->epoch : 0;
 }
 
+uint64_t weir__state_node_wal(const struct weir__state *state, uint32_t node_id)
+{
+    uint64_t id = node_id;
+    const struct weir__mnode *node = weir__order_get(&state->nodes, &id);
+
+    return node != NULL ? node->wal_id : 0;
+}
+
 const struct weir__mstream *weir__state_stream(const struct weir__state *state,
                                                uint64_t id)
 {

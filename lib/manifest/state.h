@@ -61,6 +61,10 @@ const unsigned char *weir__state_cluster(const struct weir__state *state);
 /** Latest epoch of a node; 0: never opened. */
 uint64_t weir__state_node_epoch(const struct weir__state *state,
                                 uint32_t node_id);
+/** Id of the WAL in which a node may have acknowledged batches that are in no
+ * object; 0: there are none. */
+uint64_t weir__state_node_wal(const struct weir__state *state,
+                              uint32_t node_id);
 
 const struct weir__mstream *weir__state_stream(const struct weir__state *state,
                                                uint64_t id);

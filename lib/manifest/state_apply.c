@@ -64,6 +64,8 @@ static int apply(struct weir__state *state, const struct weir__record *record,
         return weir__state_object_removed(state, op);
     case WEIR__OP_KV_PUT:
         return weir__state_kv_put(state, op);
+    case WEIR__OP_NODE_CLEAN:
+        return weir__state_node_clean(state, record->node_id);
     }
     op->status = WEIR_EINVAL;
     return 0;

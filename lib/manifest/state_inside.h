@@ -27,6 +27,7 @@ struct weir__reserved {
 struct weir__mnode {
     uint64_t id;
     uint64_t epoch;
+    uint64_t wal_id; /* May hold what no object does; 0: none. */
     struct weir__reserved *reserved; /* By id; never adjacent, never empty. */
     size_t range_count;
     size_t range_room;
@@ -99,6 +100,7 @@ int weir__state_stream_trim(struct weir__state *state, int64_t wall,
                             struct weir__op *op);
 int weir__state_node_open(struct weir__state *state, int64_t wall,
                           struct weir__op *op);
+int weir__state_node_clean(struct weir__state *state, uint32_t node_id);
 int weir__state_object_reserve(struct weir__state *state, uint32_t node_id,
                                struct weir__op *op);
 int weir__state_object_add(struct weir__state *state,

@@ -37,6 +37,17 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
     node->range_count = 0;
     node->range_room = 0;
     node->reserved_ids = 0;
+    node->wal_id = op->u.node_open.wal_id;
     op->u.node_open.epoch = ++node->epoch;
+    return 0;
+}
+
+int weir__state_node_clean(struct weir__state *state, uint32_t node_id)
+{
+    struct weir__mnode *node = weir__state_node(state, node_id);
+
+    if (node == NULL)
+        return WEIR_ENOMEM;
+    node->wal_id = 0;
     return 0;
 }

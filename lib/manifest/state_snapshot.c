@@ -15,6 +15,7 @@ static void encode_nodes(const struct weir__state *state,
     while ((node = weir__order_next(&state->nodes, &at)) != NULL) {
         weir__snapshot_node(w, &(struct weir__snap_node){
                                    .epoch = node->epoch,
+                                   .wal_id = node->wal_id,
                                    .id = (uint32_t)node->id,
                                    .reserved = (uint32_t)node->range_count});
         for (size_t i = 0; i < node->range_count; i++)
@@ -155,6 +156,7 @@ static int decode_nodes(struct weir__state *state, uint32_t count,
         if (node == NULL)
             return WEIR_ENOMEM;
         node->epoch = snap.epoch;
+        node->wal_id = snap.wal_id;
         rc = decode_reserved(state, node, snap.reserved, r);
         if (rc != 0)
             return rc;

@@ -20,11 +20,11 @@ static const struct weir__record golden_header = {
     .node_epoch = 1,
     .wall = INT64_C(1700000000123),
     .node_id = 7,
-    .op_count = 13,
+    .op_count = 14,
 };
 
 /* One operation of each kind at least: what the golden commit holds. */
-static size_t golden_ops(struct weir__op ops[13])
+static size_t golden_ops(struct weir__op ops[14])
 {
     static struct weir__range ranges[2] = {
         {1, 1, 0, 100, 5000, INT64_C(1700000000000), 0},
@@ -32,11 +32,12 @@ static size_t golden_ops(struct weir__op ops[13])
     };
     static const uint64_t ids[2] = {3, 4};
 
-    memset(ops, 0, 13 * sizeof(*ops));
+    memset(ops, 0, 14 * sizeof(*ops));
     ops[0].kind = WEIR__OP_CLUSTER;
     memcpy(ops[0].u.cluster.id, golden_header.cluster, 16);
     ops[1].kind = WEIR__OP_NODE_OPEN;
     ops[1].u.node_open.node_id = 7;
+    ops[1].u.node_open.wal_id = UINT64_C(0x1122334455667788);
     ops[2].kind = WEIR__OP_STREAM_CREATE;
     ops[2].u.stream_create.name = "orders";
     ops[3].kind = WEIR__OP_STREAM_CREATE;
@@ -70,7 +71,8 @@ static size_t golden_ops(struct weir__op ops[13])
     ops[11].u.kv_put.expected = WEIR_KV_ANY;
     ops[12].kind = WEIR__OP_STREAM_DELETE;
     ops[12].u.stream_delete.id = 99;
-    return 13;
+    ops[13].kind = WEIR__OP_NODE_CLEAN;
+    return 14;
 }
 
 static struct test_alloc heap;
@@ -99,7 +101,7 @@ static void encode(const struct weir__record *header,
 
 static void encode_golden(void)
 {
-    struct weir__op ops[13];
+    struct weir__op ops[14];
 
     encode(&golden_header, ops, golden_ops(ops));
 }
@@ -118,7 +120,7 @@ static void apply(struct weir__state *state, const struct weir__record *header,
 static struct weir__state *golden_state(void)
 {
     struct weir__state *state;
-    struct weir__op ops[13];
+    struct weir__op ops[14];
     struct weir__record header = golden_header;
 
     ck_assert_int_eq(weir__state_new(&state, &heap.alloc), 0);
@@ -127,6 +129,7 @@ static struct weir__state *golden_state(void)
     memset(ops, 0, sizeof(ops));
     ops[0].kind = WEIR__OP_NODE_OPEN;
     ops[0].u.node_open.node_id = 9;
+    ops[0].u.node_open.wal_id = 90;
     ops[1].kind = WEIR__OP_OBJECT_RESERVE;
     ops[1].u.object_reserve.count = 3;
     ops[2].kind = WEIR__OP_OBJECT_ADD;
@@ -163,7 +166,7 @@ static int next_is(struct weir__record_reader *r, const struct weir__op *want)
 START_TEST(a_commit_is_read_as_it_was_written)
 {
     struct weir__record_reader r;
-    struct weir__op ops[13];
+    struct weir__op ops[14];
     struct weir__op op;
 
     encode(&golden_header, ops, golden_ops(ops));
@@ -176,7 +179,7 @@ START_TEST(a_commit_is_read_as_it_was_written)
     ck_assert_uint_eq(r.header.node_epoch, 1);
     ck_assert_int_eq(r.header.wall, golden_header.wall);
     ck_assert_uint_eq(r.header.node_id, 7);
-    for (int i = 0; i < 13; i++)
+    for (int i = 0; i < 14; i++)
         ck_assert_msg(next_is(&r, &ops[i]), "operation %d", i);
     ck_assert_int_eq(weir__record_next(&r, &op), 0);
     weir__record_close(&r);
