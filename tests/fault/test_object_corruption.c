@@ -4,6 +4,8 @@
  * a read gives the right bytes or an error that names the object, and blocks
  * that are not damaged stay readable.
  */
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "format/object.h"
 #include "format/object_name.h"
 #include "support/object_rig.h"
@@ -164,6 +166,22 @@ START_TEST(block_in_a_wrong_place_is_noticed)
 }
 END_TEST
 
+/* A whole block of another cluster, in the right place, is told from damage.
+ */
+START_TEST(block_of_another_cluster_is_foreign)
+{
+    unsigned char *block = object.bytes + entries[1].position;
+
+    block[48] ^= 1;
+    weir__put32(block + WEIR__BLOCK_HEADER - 4,
+                weir__crc32c(0, block, WEIR__BLOCK_HEADER - 4));
+    obj_put(&rig, object.id, object.bytes, object.size);
+    obj_open_reader(&rig, 0, 0);
+    ck_assert_int_eq(read_block(0), 0);
+    ck_assert_int_eq(read_block(1), WEIR_EFOREIGN);
+}
+END_TEST
+
 /* Random damage of many bytes: nothing wrong ever comes out. */
 START_TEST(random_damage_never_gives_wrong_bytes)
 {
@@ -193,6 +211,7 @@ int main(void)
     tcase_add_loop_test(tc, changed_byte_is_noticed_and_confined, 0, 2);
     tcase_add_loop_test(tc, cut_object_is_noticed, 0, 2);
     tcase_add_test(tc, block_in_a_wrong_place_is_noticed);
+    tcase_add_test(tc, block_of_another_cluster_is_foreign);
     tcase_add_test(tc, random_damage_never_gives_wrong_bytes);
     return test_run();
 }

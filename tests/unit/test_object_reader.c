@@ -206,6 +206,23 @@ START_TEST(readahead_makes_the_next_get_needless)
 }
 END_TEST
 
+/* Reading ahead ends with the stream. */
+START_TEST(readahead_stays_in_its_stream)
+{
+    struct obj_get get;
+    uint64_t bytes;
+
+    weir__block_unref(get_block(&streams[2], 5));
+    obj_get_start(&rig, &get, &object, 3, 226, 1000000);
+    test_host_run(&rig.host, &get.done);
+    ck_assert_int_eq(get.status, 0);
+    ck_assert_uint_eq(get.get.block->end, 227); /* The stream's last. */
+    weir__block_unref(get.get.block);
+    bytes = rig.store.last;
+    ck_assert_uint_lt(bytes, 8192);
+}
+END_TEST
+
 /* An offset between the blocks of a stream gives the next block; one behind
  * the last, or of a stream that is not there, is WEIR_ENOENT. */
 START_TEST(offsets_that_are_not_there)
@@ -322,6 +339,7 @@ START_TEST(foreign_objects_are_refused)
     obj_put(&rig, 77, object.bytes, object.size);
     ck_assert_int_eq(obj_get(&rig, &get, &other, 3, 100), WEIR_ECORRUPT);
     ck_assert_ptr_nonnull(strstr(get.err.text, "another object"));
+    ck_assert_ptr_nonnull(strstr(get.err.text, "footer at"));
 
     obj_close_reader(&rig);
     ck_assert_int_eq(weir__object_reader_open(&rig.reader, &config, NULL), 0);
@@ -490,6 +508,7 @@ int main(void)
     tcase_add_test(tc, cache_drops_the_oldest);
     tcase_add_test(tc, neighbours_come_in_one_get);
     tcase_add_test(tc, readahead_makes_the_next_get_needless);
+    tcase_add_test(tc, readahead_stays_in_its_stream);
     tcase_add_test(tc, offsets_that_are_not_there);
     tcase_add_test(tc, missing_object_is_named);
     tcase_add_test(tc, passing_error_is_tried_again);
