@@ -54,6 +54,9 @@
       "for readers on other nodes.")                                           \
     X(SNAPSHOT_COMMITS, "snapshot_commits", INT, "256", 1, 1000000, "",        \
       "Manifest commits between two snapshots.")                               \
+    X(WAL_ABANDON, "wal_abandon", BOOL, "false", 0, 1, "",                     \
+      "Open with this write-ahead log although the node's last one was "       \
+      "another, and may hold acknowledged data.  Loses that data.")            \
     X(WAL_SALVAGE, "wal_salvage", BOOL, "false", 0, 1, "",                     \
       "Open although acknowledged records in the WAL are damaged beyond "      \
       "telling whose they are, with what can be read.  Loses data.")           \

@@ -6,10 +6,15 @@
 #include "engine/group.h"
 #include "engine/upload.h"
 
+/* How long a close waits for its last commit. */
+#define PATIENCE_NS 2000000000u
+
 /** Where closing is. */
 enum phase {
     PHASE_GROUPS,   /* What was accepted is being written. */
     PHASE_UPLOAD,   /* A WAL that does not last: all of it is uploaded. */
+    PHASE_CLEAN,    /* The manifest is told that the WAL is not needed. */
+    PHASE_WAIT,     /* What the last phase has started is under way. */
     PHASE_WAL,      /* The WAL closes. */
     PHASE_MANIFEST, /* The manifest closes. */
     PHASE_STORE,    /* Reader and store close. */
@@ -53,7 +58,7 @@ static void flushed(struct weir_req *req, int status)
 
     if (c->status == 0 && status != WEIR_ECLOSED)
         c->status = status;
-    c->phase = PHASE_WAL;
+    c->phase = PHASE_CLEAN;
     post_step(c);
 }
 
@@ -69,6 +74,59 @@ static void upload_start(struct weir *node, struct weir__close *c)
     c->flush =
         (struct weir_flush){.req = {.done = flushed, .ctx = c, .err = c->err}};
     weir__upload_last(node, &c->flush);
+}
+
+static void clean_over(struct weir__close *c)
+{
+    struct weir_env *env = c->node->host.env;
+
+    if (!c->cleaning)
+        return; /* It took too long, and closing went on. */
+    c->cleaning = 0;
+    env->ops->timer_stop(env, &c->patience);
+    c->phase = PHASE_WAL;
+    post_step(c);
+}
+
+static void clean_committed(struct weir__commit *commit, int status)
+{
+    (void)status; /* The WAL will be asked for once more than it need be. */
+    clean_over(commit->ctx);
+}
+
+static void clean_given_up(struct weir_timer *timer)
+{
+    clean_over(WEIR__CONTAINER(timer, struct weir__close, patience));
+}
+
+/* 1 if the manifest thinks that the WAL may be needed, and it is not. */
+static int is_clean(const struct weir *node)
+{
+    const struct weir_stream *s;
+    size_t at = 0;
+
+    if (!node->recovered || node->fenced ||
+        weir__state_node_wal(weir__manifest_state(node->manifest), node->id) ==
+            0)
+        return 0;
+    while ((s = weir__map_next(&node->streams, &at)) != NULL)
+        if (s->failed != WEIR_ENOENT && s->uploaded < s->durable)
+            return 0;
+    return 1;
+}
+
+static void commit_clean(struct weir *node, struct weir__close *c)
+{
+    struct weir_env *env = node->host.env;
+
+    c->cleaning = 1;
+    c->patience = (struct weir_timer){.fire = clean_given_up};
+    c->patience.deadline = env->ops->now(env) + PATIENCE_NS;
+    env->ops->timer_start(env, &c->patience);
+    c->op = (struct weir__op){.kind = WEIR__OP_NODE_CLEAN};
+    c->commit = (struct weir__commit){
+        .ops = &c->op, .count = 1, .done = clean_committed, .ctx = c};
+    weir__manifest_commit(node->manifest, &c->commit);
 }
 
 static void wal_closed(struct weir_wal_req *req, int status)
@@ -168,22 +226,30 @@ static void step(struct weir_task *task)
     case PHASE_GROUPS:
         if (weir__group_busy(node))
             return;
-        c->phase = must_upload(node) ? PHASE_UPLOAD : PHASE_WAL;
-        if (c->phase == PHASE_UPLOAD)
-            upload_start(node, c);
+        c->phase = must_upload(node) ? PHASE_UPLOAD : PHASE_CLEAN;
+        post_step(c);
+        return;
+    case PHASE_UPLOAD:
+        c->phase = PHASE_WAIT;
+        upload_start(node, c);
+        return;
+    case PHASE_CLEAN:
+        c->phase = is_clean(node) ? PHASE_WAIT : PHASE_WAL;
+        if (c->phase == PHASE_WAIT)
+            commit_clean(node, c);
         else
             post_step(c);
         return;
     case PHASE_WAL:
-        c->phase = PHASE_UPLOAD; /* Nothing to do until the WAL is closed. */
+        c->phase = PHASE_WAIT;
         close_wal(node, c);
         return;
     case PHASE_MANIFEST:
-        c->phase = PHASE_UPLOAD;
+        c->phase = PHASE_WAIT;
         close_manifest(node, c);
         return;
     case PHASE_STORE:
-        c->phase = PHASE_UPLOAD;
+        c->phase = PHASE_WAIT;
         close_store(node, c);
         return;
     case PHASE_REST:
@@ -193,7 +259,7 @@ static void step(struct weir_task *task)
         node->closing = NULL;
         c->done(c, c->status);
         return;
-    case PHASE_UPLOAD:
+    case PHASE_WAIT:
     case PHASE_END:
         return;
     }
@@ -215,6 +281,7 @@ void weir__node_close(struct weir *node, struct weir__close *req)
     req->phase = PHASE_GROUPS;
     req->status = 0;
     req->posted = 0;
+    req->cleaning = 0;
     req->begin.run = begin;
     req->step.run = step;
     node->host.env->ops->post(node->host.env, &req->begin);

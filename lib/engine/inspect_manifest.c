@@ -99,6 +99,7 @@ static int give_op(struct weir__inspect *in, const struct weir__op *op)
         return weir__inspect_item(in, "cluster", 0, NULL);
     case WEIR__OP_NODE_OPEN:
         weir__inspect_uint(in, "node_id", op->u.node_open.node_id);
+        weir__inspect_hex(in, "wal_id", op->u.node_open.wal_id);
         return weir__inspect_item(in, "node_open", 0, NULL);
     case WEIR__OP_STREAM_CREATE:
         weir__inspect_text(in, "name", op->u.stream_create.name);
@@ -123,6 +124,8 @@ static int give_op(struct weir__inspect *in, const struct weir__op *op)
         return give_object_removed(in, op);
     case WEIR__OP_KV_PUT:
         return give_kv_put(in, op);
+    case WEIR__OP_NODE_CLEAN:
+        return weir__inspect_item(in, "node_clean", 0, NULL);
     }
     return weir__inspect_item(in, "unknown", WEIR_EVERSION, NULL);
 }
@@ -193,6 +196,7 @@ static int give_nodes(struct weir__inspect *in, struct weir__reader *r,
         }
         weir__inspect_uint(in, "node_id", node.id);
         weir__inspect_uint(in, "epoch", node.epoch);
+        weir__inspect_hex(in, "wal_id", node.wal_id);
         weir__inspect_uint(in, "reserved_ranges", node.reserved);
         rc = weir__inspect_item(in, "node", 0, NULL);
     }

@@ -79,7 +79,8 @@ struct weir {
     int users;   /* Calls that are inside and do not block; atomic. */
     int blocked; /* Calls that wait for the core, or drive it; atomic. */
     int read_only;
-    int fenced; /* A later node epoch exists: nothing is acknowledged. */
+    int recovered; /* All that the WAL holds is in the log cache. */
+    int fenced;    /* A later node epoch exists: nothing is acknowledged. */
     uint32_t id;
     uint64_t epoch;
 
@@ -152,12 +153,16 @@ struct weir__close {
     struct weir_task step;
     int posted;
     int phase;
-    int parts; /* Still open: reader, store. */
+    int cleaning; /* The commit of NODE_CLEAN is awaited. */
+    int parts;    /* Still open: reader, store. */
     struct weir_task reader_closed;
     struct weir_task store_closed;
     struct weir_task manifest_closed;
     struct weir_wal_req wal;
     struct weir_flush flush;
+    struct weir__commit commit;
+    struct weir__op op;
+    struct weir_timer patience;
     struct weir *node;
 };
 

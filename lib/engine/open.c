@@ -76,7 +76,14 @@ static void wal_started(struct weir_wal_req *req, int status)
         return;
     }
     weir__group_init(open->node);
+    open->node->recovered = 1;
     open_end(open);
+}
+
+/* Id of the log as the manifest knows it: what does not last needs none. */
+static uint64_t wal_id(const struct weir *node)
+{
+    return (node->wal->flags & WEIR_WAL_PERSISTENT) != 0 ? node->wal->id : 0;
 }
 
 static void epoch_granted(struct weir__commit *commit, int status)
@@ -111,6 +118,7 @@ void weir__open_recovered(struct weir__open *open, int status)
     }
     open->op = (struct weir__op){.kind = WEIR__OP_NODE_OPEN};
     open->op.u.node_open.node_id = open->node->id;
+    open->op.u.node_open.wal_id = wal_id(open->node);
     open->commit = (struct weir__commit){.ops = &open->op,
                                          .count = 1,
                                          .done = epoch_granted,
@@ -128,6 +136,24 @@ static int cache_init(struct weir *node, size_t align)
                                 (size_t)config->number[WEIR__P_SEGMENT], align);
 }
 
+/* A log that this node left with acknowledged data in it must not be
+ * forgotten by opening the node with another one. */
+static int check_wal(const struct weir *node, struct weir_error *err)
+{
+    uint64_t last =
+        weir__state_node_wal(weir__manifest_state(node->manifest), node->id);
+
+    if (last == 0 || last == wal_id(node) ||
+        node->config->number[WEIR__P_WAL_ABANDON] != 0)
+        return 0;
+    return weir__fail(err, WEIR_EFOREIGN,
+                      "wal: %s: node %u may have acknowledged data in another "
+                      "write-ahead log (id %016llx): open it with that one and "
+                      "flush, or lose it with wal_abandon=true",
+                      weir__config_text(node->config, WEIR__P_WAL), node->id,
+                      (unsigned long long)last);
+}
+
 static void wal_opened(struct weir_wal_open *req, int status)
 {
     struct weir__open *open = req->ctx;
@@ -135,8 +161,10 @@ static void wal_opened(struct weir_wal_open *req, int status)
 
     if (status == 0) {
         node->wal = req->wal;
-        status = cache_init(node, node->wal->align);
+        status = check_wal(node, &open->error);
     }
+    if (status == 0)
+        status = cache_init(node, node->wal->align);
     if (status != 0)
         open_fail(open, status);
     else

@@ -596,6 +596,41 @@ START_TEST(a_read_only_node_sees_what_is_in_objects)
 }
 END_TEST
 
+/* The log of `config`, moved to another file name; the status of opening. */
+static int open_with_wal(const char *name, const char *abandon)
+{
+    struct weir_config *other =
+        test_config(1, dir, "wal_abandon", abandon, NULL);
+    char wal[400];
+    int rc;
+
+    snprintf(wal, sizeof(wal), "file:%s/%s?size=1MiB", dir, name);
+    ck_assert_int_eq(weir_config_set(other, "wal", wal, NULL), 0);
+    weir_free(node);
+    rc = weir_open(&node, other, &test_error);
+    weir_config_free(other);
+    return rc;
+}
+
+START_TEST(acknowledged_data_is_not_forgotten_with_its_log)
+{
+    open_node(1);
+    test_append(orders(), "in the log only");
+    ck_assert_int_eq(open_with_wal("another", "false"), WEIR_EFOREIGN);
+    ck_assert_ptr_nonnull(strstr(test_error.text, "wal_abandon"));
+    node = test_open(config);
+    test_expect(orders(), 0, "in the log only", NULL);
+    test_flush(node); /* Now the log is not needed any more. */
+    ck_assert_int_eq(open_with_wal("another", "false"), 0);
+    test_expect(orders(), 0, "in the log only", NULL);
+    test_append(orders(), "given up");
+    ck_assert_int_eq(open_with_wal("third", "false"), WEIR_EFOREIGN);
+    ck_assert_int_eq(open_with_wal("third", "true"), 0);
+    test_expect(orders(), 0, "in the log only", NULL);
+    close_node();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("streams");
@@ -625,5 +660,6 @@ int main(void)
     tcase_add_loop_test(tc, a_close_ends_what_waits, 0, n);
     tcase_add_loop_test(tc, keys_are_set_only_at_the_version_expected, 0, n);
     tcase_add_loop_test(tc, a_read_only_node_sees_what_is_in_objects, 0, n);
+    tcase_add_test(tc, acknowledged_data_is_not_forgotten_with_its_log);
     return test_run();
 }
