@@ -23,7 +23,7 @@
  *                cluster, node_open, stream_create, stream_delete,
  *                stream_open, stream_trim, object_reserve, object_add,
  *                range (of the object before), object_removed, removed (an
- *                object of the operation before), kv_put
+ *                object of the operation before), kv_put, node_clean
  *
  * New kinds of items and new fields may come with any version.
  */
