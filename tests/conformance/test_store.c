@@ -131,7 +131,7 @@ START_TEST(of_many_creates_at_once_one_succeeds)
 {
     struct store_call calls[8];
     struct weir_iov iov[8];
-    char bodies[8][16];
+    char bodies[8][32];
     char key[32];
 
     store_kind_open(&rig, _i);
