@@ -4,6 +4,7 @@
  * damage in them is told where it is.
  */
 #include "format/object_name.h"
+#include "support/host.h"
 #include "support/test.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -470,6 +471,38 @@ START_TEST(callback_ends_the_walk)
 }
 END_TEST
 
+/* Whichever allocation fails, the walk ends with WEIR_ENOMEM and gives all
+ * back, or is complete. */
+START_TEST(any_allocation_may_fail)
+{
+    struct weir_config *kept = config;
+    struct test_alloc alloc;
+    long n, calls = 1, failed = 0;
+    int rc;
+
+    make_object();
+    for (n = 1; calls >= n - 1; n++) {
+        test_alloc_init(&alloc);
+        ck_assert_int_eq(weir_config_new(&config, &alloc.alloc), 0);
+        set_uri("store", "dir", store_path, "");
+        set_uri("wal", "file", wal_path, "");
+        calls = alloc.calls;
+        test_alloc_fail(&alloc, n, 0);
+        rc = _i == 0   ? inspect_wal()
+             : _i == 1 ? inspect_object(key)
+                       : inspect_manifest();
+        calls = alloc.calls - calls;
+        ck_assert(rc == 0 || rc == WEIR_ENOMEM);
+        ck_assert_int_eq(err.code, rc);
+        failed += rc != 0;
+        weir_config_free(config);
+        test_alloc_check(&alloc);
+    }
+    config = kept;
+    ck_assert_int_gt(failed, 5);
+}
+END_TEST
+
 START_TEST(missing_arguments_are_refused)
 {
     ck_assert_int_eq(weir_inspect_wal(NULL, take, NULL, NULL), WEIR_EINVAL);
@@ -499,6 +532,7 @@ int main(void)
     tcase_add_test(tc, damaged_commit_is_told);
     tcase_add_test(tc, no_manifest_is_told);
     tcase_add_test(tc, callback_ends_the_walk);
+    tcase_add_loop_test(tc, any_allocation_may_fail, 0, 3);
     tcase_add_test(tc, missing_arguments_are_refused);
     return test_run();
 }
