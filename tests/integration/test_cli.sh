@@ -230,6 +230,81 @@ objects() {
         eval 'weir cat many >/dev/full'
 }
 
+dumps() {
+    local object
+    weir flush
+    append dumped 'first\nsecond\n'
+    check "dump wal shows the records, with their offsets" \
+        json '[r["base_offset"] for r in rows if r["kind"] == "record"] ==
+              [0, 1] and rows[-1]["kind"] == "end"' weir dump wal --json
+    check "dump wal --data shows what is in them" eval '
+        weir dump wal --data | grep -q "^record .*payload=second"'
+    check "dump wal takes a URI and no store" eval '
+        WEIR_STORE= weir dump wal "file:$dir/store/.wal" |
+        grep -q "^super .*node_id=1"'
+    check "dump wal without a log to read is wrong usage" \
+        status 2 "which log?" env WEIR_STORE= weir dump wal
+    check "dump of a WAL that is not there fails" \
+        status 1 "WEIR_ENOENT" weir dump wal "file:$dir/none"
+    weir flush
+    object=$(weir dump manifest --json |
+        jq 'select(.kind == "object_add") | .object_id' | tail -n 1)
+    object=$(cd "$dir/store" && find data -name "*-$(printf %016x "$object")")
+    check "dump object shows its blocks and their codec" \
+        json '[r["kind"] for r in rows][:2] == ["footer", "index"] and
+              any(r["kind"] == "block" for r in rows)' \
+        weir dump object "$object" --json
+    check "dump object --check says nothing of a whole one" \
+        same '' weir dump object "$object" --check
+    check "dump of an object that is not there fails" \
+        status 1 "WEIR_ENOENT" weir dump object data/00/none
+    check "dump manifest shows the commits and their operations" \
+        json 'any(r["kind"] == "stream_create" and r["name"] == "dumped"
+                  for r in rows)' weir dump manifest --json
+
+    damage "$object"
+}
+
+# One bit of an object is flipped.
+damage() {
+    local object=$1 name
+    rm -rf "$dir/damaged"
+    cp -r "$dir/store" "$dir/damaged"
+    python3 - "$dir/damaged/$object" <<'PYTHON'
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(20)
+    byte = file.read(1)[0]
+    file.seek(20)
+    file.write(bytes([byte ^ 1]))
+PYTHON
+    check "dump object tells that something is damaged" \
+        status 1 "WEIR_ECORRUPT" \
+        env WEIR_STORE="dir:$dir/damaged" weir dump object "$object"
+    check "and shows where" grep -q "^block .*status=WEIR_ECORRUPT" "$dir/out"
+    name=dumped
+    check "cat of damaged records prints none, and names the offset" \
+        status 1 "cat $name: offset 0: " \
+        env WEIR_STORE="dir:$dir/damaged" weir cat "$name"
+    check "and what it is" grep -q WEIR_ECORRUPT "$dir/err"
+    check "not a byte of them" [ ! -s "$dir/out" ]
+}
+
+# A second node of the same store: its own WAL by default, and the stream goes
+# to who opened it last.
+nodes() {
+    append shared 'by 1\n'
+    weir flush
+    check "another node has a WAL of its own" same '1\n' \
+        append shared 'by 2\n' --ack -X node_id=2
+    check "its name has the number of the node" [ -e "$dir/store/.wal-2" ]
+    weir flush -X node_id=2
+    check "and who comes back goes on behind it" same '2\n' \
+        append shared 'by 1 again\n' --ack
+    check "a reader sees all of it" \
+        same 'by 1\nby 2\nby 1 again\n' weir cat shared
+}
+
 processes() {
     local pid status
     mkfifo "$dir/feed"
@@ -328,6 +403,8 @@ export WEIR_STORE=dir:$dir/store
 records
 streams
 objects
+dumps
+nodes
 processes
 kills
 benchmarks
