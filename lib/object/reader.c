@@ -76,14 +76,41 @@ void weir__block_get_fail_all(struct weir__object_reader *reader,
 
 /* ---- Finding blocks ------------------------------------------------------ */
 
+/* Raw bytes of the stream behind block `*i` that are cached or on their way,
+ * up to `enough`; `*i` becomes the first block that is not, or `count`. */
+static size_t have_ahead(struct weir__robject *object, uint32_t *i,
+                         size_t enough)
+{
+    uint64_t stream_id = object->entries[*i].stream_id;
+    size_t have = 0;
+
+    for (++*i; have < enough && *i < object->count; ++*i) {
+        const struct weir__index_entry *entry = &object->entries[*i];
+
+        if (entry->stream_id != stream_id)
+            break;
+        if (weir__slot_find(object, entry) == NULL)
+            return have;
+        have += entry->raw_length;
+    }
+    *i = object->count;
+    return have;
+}
+
 /* Have the blocks behind number `i` read, up to `ahead` bytes of the stream;
- * never so much that they would push each other out of the cache. */
+ * never so much that they would push each other out of the cache.  Nothing is
+ * done while half of it is still there: else each block that is used up would
+ * bring a GET for one more, and neighbours would never be merged. */
 static void read_ahead(struct weir__robject *object, uint32_t i, size_t ahead)
 {
     struct weir__object_reader *reader = object->reader;
     uint64_t stream_id = object->entries[i].stream_id;
+    size_t enough = ahead / 2 + ahead % 2;
+    size_t have = have_ahead(object, &i, enough);
 
-    for (i++; ahead > 0 && i < object->count; i++) {
+    if (have >= enough)
+        return;
+    for (; have < ahead && i < object->count; i++) {
         const struct weir__index_entry *entry = &object->entries[i];
         struct weir__slot *slot;
 
@@ -96,7 +123,7 @@ static void read_ahead(struct weir__robject *object, uint32_t i, size_t ahead)
                 return;
             weir__fetch_queue(slot, true);
         }
-        ahead -= ahead < entry->raw_length ? ahead : entry->raw_length;
+        have += entry->raw_length;
     }
 }
 

@@ -206,6 +206,29 @@ START_TEST(readahead_makes_the_next_get_needless)
 }
 END_TEST
 
+/* A sequential reader is read ahead for in large pieces: fewer GETs than
+ * blocks. */
+START_TEST(readahead_comes_in_large_pieces)
+{
+    struct obj_get get;
+    uint64_t offset = 0;
+    int blocks = 0;
+
+    weir__block_unref(get_block(&streams[2], 5));
+    rig.store.gets = 0;
+    while (offset < 127) {
+        obj_get_start(&rig, &get, &object, 4, offset, 30000);
+        test_host_run(&rig.host, &get.done);
+        ck_assert_int_eq(get.status, 0);
+        offset = get.get.block->end;
+        weir__block_unref(get.get.block);
+        blocks++;
+    }
+    ck_assert_int_ge(blocks, 9);
+    ck_assert_int_le(rig.store.gets, 4);
+}
+END_TEST
+
 /* Reading ahead ends with the stream. */
 START_TEST(readahead_stays_in_its_stream)
 {
@@ -508,6 +531,7 @@ int main(void)
     tcase_add_test(tc, cache_drops_the_oldest);
     tcase_add_test(tc, neighbours_come_in_one_get);
     tcase_add_test(tc, readahead_makes_the_next_get_needless);
+    tcase_add_test(tc, readahead_comes_in_large_pieces);
     tcase_add_test(tc, readahead_stays_in_its_stream);
     tcase_add_test(tc, offsets_that_are_not_there);
     tcase_add_test(tc, missing_object_is_named);
