@@ -177,6 +177,7 @@ static void piece_extend(struct weir *node, size_t size)
     g->iov[i - 1].len += size;
     segment->used += size;
     q->position += size;
+    q->tail = q->position;
 }
 
 /* Write the record; the payload's one copy is here. */
@@ -198,6 +199,9 @@ static uint32_t encode(struct weir_stream *s, const struct weir_append *req,
     header.stream_epoch = s->epoch;
     header.count = req->count;
     header.len = (uint32_t)req->len;
+    if (node->commits.tail != 0)
+        header.gap =
+            1 + (uint32_t)(node->commits.position - node->commits.tail);
     header.crc32c =
         weir__crc32c_copy(0, to + WEIR__WAL_RECORD_HEADER, req->data, req->len);
     weir__wal_header_encode(to, &header);
@@ -381,6 +385,7 @@ static void write_failed(struct weir__group *g, int status)
     for (at = failed.prev; at != &failed; at = at->prev)
         group_withdraw(WEIR__CONTAINER(at, struct weir__group, link));
     q->position = g->position;
+    q->tail = 0;
     node->cache.current = NULL;
     while ((at = weir__list_pop(&failed)) != NULL) {
         struct weir__group *each =

@@ -38,6 +38,7 @@ struct weir__commit_queue {
     int writing;               /* A write is in flight. */
     int poisoned;              /* The log has failed: nothing more. */
     uint64_t position;         /* Where the next record goes. */
+    uint64_t tail;             /* End of the record before; 0: none yet. */
     uint64_t durable;          /* All positions below are durable. */
     struct weir__list starved; /* Streams with appends that want room. */
     struct weir_timer retry;   /* Looks for room again. */
