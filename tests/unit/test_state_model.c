@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Random commits on the manifest's state, against a model that is too simple
+ * to be wrong: tables that are searched from end to end.
+ */
+#include "support/host.h"
+#include "support/manifest_rig.h"
+#include "support/test.h"
+
+#include "manifest/state_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NAMES = 10,
+    KEYS = 8,
+    NODES = 3,
+    STREAMS = 2000,
+    OBJECTS = 20000,
+    EXTENTS = 4000,
+    OPS = 6,
+    COMMITS = 1500
+};
+
+static unsigned long long dice;
+
+static unsigned roll(unsigned n)
+{
+    dice = dice * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(dice >> 33) % n;
+}
+
+/* ---- The model ------------------------------------------------------------
+ */
+
+enum fate { UNKNOWN, RESERVED, LIVE, DEAD, GONE };
+
+struct model_stream {
+    int there;
+    int name;
+    unsigned owner;
+    uint64_t epoch;
+    uint64_t start;
+    uint64_t end; /* Committed. */
+};
+
+struct model_extent {
+    uint64_t stream;
+    uint64_t base;
+    uint64_t end;
+    uint64_t object;
+};
+
+struct model {
+    uint64_t epochs[NODES + 1];
+    struct model_stream streams[STREAMS]; /* By id. */
+    uint64_t stream_count;
+    enum fate fates[OBJECTS]; /* By id. */
+    unsigned reserver[OBJECTS];
+    uint64_t object_count;
+    struct model_extent extents[EXTENTS];
+    size_t extent_count;
+    int has_key[KEYS];
+    uint64_t key_version[KEYS];
+    char key_value[KEYS];
+    uint64_t puts;
+};
+
+static struct model model;
+
+static uint64_t named(int name)
+{
+    for (uint64_t id = 1; id <= model.stream_count; id++)
+        if (model.streams[id].there && model.streams[id].name == name)
+            return id;
+    return 0;
+}
+
+static struct model_stream *there(uint64_t id)
+{
+    return id >= 1 && id <= model.stream_count && model.streams[id].there
+               ? &model.streams[id]
+               : NULL;
+}
+
+/* Objects that no extent names have died. */
+static void bury(void)
+{
+    for (uint64_t id = 1; id <= model.object_count; id++) {
+        int live = 0;
+
+        for (size_t i = 0; i < model.extent_count; i++)
+            live |= model.extents[i].object == id;
+        if (model.fates[id] == LIVE && !live)
+            model.fates[id] = DEAD;
+    }
+}
+
+/* Drop the extents of a stream that end at or below an offset. */
+static void drop(uint64_t stream, uint64_t start)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < model.extent_count; i++)
+        if (model.extents[i].stream != stream || model.extents[i].end > start)
+            model.extents[kept++] = model.extents[i];
+    model.extent_count = kept;
+    bury();
+}
+
+static int name_number(const char *name)
+{
+    return atoi(name + 1);
+}
+
+static void model_range(struct weir__range *range, uint64_t object)
+{
+    struct model_stream *s = there(range->stream_id);
+
+    if (s == NULL)
+        range->status = WEIR_ENOENT;
+    else if (s->epoch != range->stream_epoch || s->epoch == 0)
+        range->status = WEIR_EFENCED;
+    else if (range->base >= range->end)
+        range->status = WEIR_EINVAL;
+    else if (range->base < s->end ||
+             (range->base > s->end && range->base > s->start))
+        range->status = WEIR_ECONFLICT;
+    else
+        range->status = 0;
+    if (range->status != 0)
+        return;
+    s->end = range->end;
+    if (range->end <= s->start)
+        return;
+    ck_assert_uint_lt(model.extent_count, EXTENTS);
+    model.extents[model.extent_count++] = (struct model_extent){
+        range->stream_id, range->base, range->end, object};
+}
+
+static void model_add(unsigned node, struct weir__op *op)
+{
+    uint64_t id = op->u.object_add.id;
+
+    if (id == 0 || id > model.object_count || model.fates[id] != RESERVED ||
+        model.reserver[id] != node) {
+        op->status = WEIR_EFENCED;
+        return;
+    }
+    model.fates[id] = LIVE;
+    for (size_t i = 0; i < op->u.object_add.range_count; i++)
+        model_range(&op->u.object_add.ranges[i], id);
+    bury();
+}
+
+static void model_put(struct weir__op *op)
+{
+    int key = name_number(op->u.kv_put.key);
+    uint64_t present = model.has_key[key] ? model.key_version[key] : 0;
+
+    op->u.kv_put.version = present;
+    if (op->u.kv_put.expected != WEIR_KV_ANY &&
+        op->u.kv_put.expected != present) {
+        op->status = WEIR_ECONFLICT;
+        return;
+    }
+    model.has_key[key] = op->u.kv_put.value != NULL;
+    if (model.has_key[key]) {
+        model.key_version[key] = ++model.puts;
+        model.key_value[key] = *(const char *)op->u.kv_put.value;
+    }
+    op->u.kv_put.version = model.has_key[key] ? model.puts : 0;
+}
+
+static void model_node_open(struct weir__op *op)
+{
+    unsigned node = op->u.node_open.node_id;
+
+    for (uint64_t id = 1; id <= model.object_count; id++)
+        if (model.fates[id] == RESERVED && model.reserver[id] == node)
+            model.fates[id] = DEAD;
+    op->u.node_open.epoch = ++model.epochs[node];
+}
+
+static void model_create(struct weir__op *op)
+{
+    int name = name_number(op->u.stream_create.name);
+    uint64_t id = named(name);
+
+    if (id != 0) {
+        op->status = WEIR_EEXIST;
+    } else {
+        id = ++model.stream_count;
+        ck_assert_uint_lt(id, STREAMS);
+        model.streams[id] = (struct model_stream){.there = 1, .name = name};
+    }
+    op->u.stream_create.id = id;
+}
+
+static void model_reserve(unsigned node, struct weir__op *op)
+{
+    op->u.object_reserve.first = model.object_count + 1;
+    for (uint32_t i = 0; i < op->u.object_reserve.count; i++) {
+        uint64_t id = ++model.object_count;
+
+        ck_assert_uint_lt(id, OBJECTS);
+        model.fates[id] = RESERVED;
+        model.reserver[id] = node;
+    }
+}
+
+static void model_stream_op(unsigned node, struct weir__op *op)
+{
+    uint64_t id = op->kind == WEIR__OP_STREAM_DELETE ? op->u.stream_delete.id
+                  : op->kind == WEIR__OP_STREAM_OPEN ? op->u.stream_open.id
+                                                     : op->u.stream_trim.id;
+    struct model_stream *s = there(id);
+
+    if (s == NULL) {
+        op->status = WEIR_ENOENT;
+    } else if (op->kind == WEIR__OP_STREAM_DELETE) {
+        s->there = 0;
+        drop(id, UINT64_MAX);
+    } else if (op->kind == WEIR__OP_STREAM_OPEN) {
+        s->owner = node;
+        op->u.stream_open.epoch = ++s->epoch;
+    } else if (s->epoch != op->u.stream_trim.epoch) {
+        op->status = WEIR_EFENCED;
+    } else if (op->u.stream_trim.start > s->start) {
+        s->start = op->u.stream_trim.start;
+        drop(id, s->start);
+    }
+}
+
+static void model_op(unsigned node, uint64_t epoch, struct weir__op *op)
+{
+    op->status = 0;
+    if (op->kind != WEIR__OP_NODE_OPEN && model.epochs[node] != epoch) {
+        op->status = WEIR_EFENCED;
+        return;
+    }
+    switch (op->kind) {
+    case WEIR__OP_NODE_OPEN:
+        model_node_open(op);
+        break;
+    case WEIR__OP_STREAM_CREATE:
+        model_create(op);
+        break;
+    case WEIR__OP_OBJECT_RESERVE:
+        model_reserve(node, op);
+        break;
+    case WEIR__OP_OBJECT_ADD:
+        model_add(node, op);
+        break;
+    case WEIR__OP_OBJECT_REMOVED:
+        for (size_t i = 0; i < op->u.object_removed.count; i++)
+            if (model.fates[op->u.object_removed.ids[i]] == DEAD)
+                model.fates[op->u.object_removed.ids[i]] = GONE;
+        break;
+    case WEIR__OP_KV_PUT:
+        model_put(op);
+        break;
+    default:
+        model_stream_op(node, op);
+        break;
+    }
+}
+
+/* ---- Random operations -----------------------------------------------------
+ */
+
+static char names[NAMES][8];
+static char keys[KEYS][8];
+
+/* A stream id, now and then of one that is gone or never was. */
+static uint64_t any_stream(void)
+{
+    uint64_t id = named((int)roll(NAMES));
+
+    return id != 0 && roll(20) != 0 ? id
+                                    : roll((unsigned)model.stream_count + 2);
+}
+
+/* One that `node` has reserved, as a rule. */
+static uint64_t any_object(unsigned node)
+{
+    if (model.object_count == 0)
+        return 1;
+    for (int tries = 0; tries < 20; tries++) {
+        uint64_t id = 1 + roll((unsigned)model.object_count);
+
+        if (model.fates[id] == RESERVED && model.reserver[id] == node)
+            return id;
+    }
+    return 1 + roll((unsigned)model.object_count);
+}
+
+static void any_range(struct weir__range *range)
+{
+    const struct model_stream *s;
+    uint64_t near;
+
+    memset(range, 0, sizeof(*range));
+    range->stream_id = any_stream();
+    s = there(range->stream_id);
+    near = s == NULL ? 0 : s->end;
+    if (s != NULL && s->start > s->end && roll(2) == 0)
+        near += roll((unsigned)(s->start - s->end) + 2);
+    else if (roll(8) == 0)
+        near += roll(3);
+    range->stream_epoch = s == NULL ? 1 : s->epoch - (roll(15) == 0);
+    range->base = near;
+    range->end = near + roll(20) + (roll(30) != 0);
+    range->bytes = 1 + roll(1000);
+    range->max_timestamp = (int64_t)roll(1000);
+}
+
+static int by_stream(const void *a, const void *b)
+{
+    const struct weir__range *x = a;
+    const struct weir__range *y = b;
+
+    return (x->stream_id > y->stream_id) - (x->stream_id < y->stream_id);
+}
+
+static struct weir__range ranges[OPS][3];
+static uint64_t removed[OPS][20];
+
+static void any_add(int slot, unsigned node, struct weir__op *op)
+{
+    size_t count = roll(4);
+
+    for (size_t i = 0; i < count; i++)
+        any_range(&ranges[slot][i]);
+    qsort(ranges[slot], count, sizeof(ranges[slot][0]), by_stream);
+    *op = op_add(any_object(node), ranges[slot], count);
+    op->u.object_add.size = 1 + roll(5000);
+}
+
+static void any_removed(int slot, struct weir__op *op)
+{
+    size_t count = 0;
+
+    for (uint64_t id = 1; id <= model.object_count && count < 20; id++)
+        if (model.fates[id] != GONE && roll(3) == 0)
+            removed[slot][count++] = id;
+    *op = (struct weir__op){.kind = WEIR__OP_OBJECT_REMOVED};
+    op->u.object_removed.ids = removed[slot];
+    op->u.object_removed.count = count;
+}
+
+static void any_put(struct weir__op *op)
+{
+    static const char *const values[] = {"a", "b", "c", NULL};
+    int key = (int)roll(KEYS);
+    uint64_t expected[] = {WEIR_KV_ANY, WEIR_KV_ABSENT, model.key_version[key],
+                           1 + roll(50)};
+
+    *op = op_put(keys[key], values[roll(4)], expected[roll(4)]);
+}
+
+static void any_op(int slot, unsigned node, struct weir__op *op)
+{
+    const struct model_stream *s;
+    uint64_t id;
+
+    switch (roll(12)) {
+    case 0:
+        *op = op_node_open(1 + roll(NODES));
+        if (roll(4) != 0) /* Seldom: what is reserved must live a while. */
+            *op = op_reserve(1 + roll(5));
+        break;
+    case 1:
+        *op = op_create(names[roll(NAMES)]);
+        break;
+    case 2:
+        *op = roll(12) == 0 ? op_delete(any_stream()) : op_open(any_stream());
+        break;
+    case 3:
+        id = any_stream();
+        s = there(id);
+        *op = op_trim(id, s == NULL ? 1 : s->epoch,
+                      s == NULL ? 5 : s->start + roll(30));
+        break;
+    case 4:
+        *op = op_reserve(1 + roll(5));
+        break;
+    case 5:
+        any_removed(slot, op);
+        break;
+    case 6:
+    case 7:
+        any_put(op);
+        break;
+    default:
+        any_add(slot, node, op);
+        break;
+    }
+}
+
+/* ---- The state beside it ----------------------------------------------------
+ */
+
+static struct test_alloc heap;
+static struct weir__state *state;
+
+static uint64_t most_live; /* Objects at one time. */
+
+/* All commits, in bytes. */
+static struct weir__writer records[COMMITS];
+
+static void same_outcome(const struct weir__op *a, const struct weir__op *b)
+{
+    ck_assert_int_eq(a->status, b->status);
+    if (a->kind == WEIR__OP_STREAM_CREATE && a->status != WEIR_EFENCED)
+        ck_assert_uint_eq(a->u.stream_create.id, b->u.stream_create.id);
+    if (a->kind == WEIR__OP_KV_PUT && a->status != WEIR_EFENCED)
+        ck_assert_uint_eq(a->u.kv_put.version, b->u.kv_put.version);
+    if (a->status != 0)
+        return;
+    if (a->kind == WEIR__OP_NODE_OPEN)
+        ck_assert_uint_eq(a->u.node_open.epoch, b->u.node_open.epoch);
+    if (a->kind == WEIR__OP_STREAM_OPEN)
+        ck_assert_uint_eq(a->u.stream_open.epoch, b->u.stream_open.epoch);
+    if (a->kind == WEIR__OP_OBJECT_RESERVE)
+        ck_assert_uint_eq(a->u.object_reserve.first, b->u.object_reserve.first);
+}
+
+/* Apply to the state, failing allocations now and then and going on. */
+static void apply(const struct weir__record *header, struct weir__op *ops)
+{
+    int again;
+
+    if (roll(3) == 0)
+        test_alloc_fail(&heap, 1 + roll(6), roll(8) == 0);
+    do {
+        again = 0;
+        ck_assert_int_eq(weir__state_begin(state, header, NULL), 0);
+        for (uint32_t i = 0; i < header->op_count && !again; i++)
+            again = weir__state_op(state, header, i, &ops[i]) != 0;
+        heap.fail_on = 0;
+    } while (again);
+    heap.fail_at = 0;
+    weir__state_end(state, header);
+}
+
+static void commit(int n)
+{
+    struct weir__op mine[OPS];
+    struct weir__op its[OPS];
+    struct weir__range copies[OPS][3];
+    struct weir__record header = {.version = (uint64_t)n + 1,
+                                  .wall = 1000 + n,
+                                  .node_id = 1 + roll(NODES),
+                                  .op_count = 1 + roll(OPS)};
+
+    header.node_epoch = model.epochs[header.node_id];
+    if (header.node_epoch > 0 && roll(20) == 0)
+        header.node_epoch--;
+    weir__record_begin(&records[n]);
+    for (uint32_t i = 0; i < header.op_count; i++) {
+        any_op((int)i, header.node_id, &mine[i]);
+        ck_assert_int_eq(weir__record_add(&records[n], &mine[i], NULL), 0);
+        its[i] = mine[i];
+        memcpy(copies[i], ranges[i], sizeof(copies[i]));
+        if (mine[i].kind == WEIR__OP_OBJECT_ADD)
+            its[i].u.object_add.ranges = copies[i];
+        model_op(header.node_id, header.node_epoch, &mine[i]);
+    }
+    weir__record_seal(records[n].data, records[n].len, &header);
+    apply(&header, its);
+    for (uint32_t i = 0; i < header.op_count; i++) {
+        same_outcome(&mine[i], &its[i]);
+        if (mine[i].kind == WEIR__OP_OBJECT_ADD && mine[i].status == 0)
+            for (size_t r = 0; r < mine[i].u.object_add.range_count; r++)
+                ck_assert_int_eq(ranges[i][r].status, copies[i][r].status);
+    }
+}
+
+static void compare_stream(uint64_t id, const struct model_stream *s)
+{
+    const struct weir__mstream *m = weir__state_stream(state, id);
+    size_t at = 0;
+
+    ck_assert_int_eq(m != NULL, s->there);
+    if (m == NULL)
+        return;
+    ck_assert_str_eq(m->name, names[s->name]);
+    ck_assert_ptr_eq(weir__state_stream_named(state, m->name), m);
+    ck_assert_uint_eq(m->epoch, s->epoch);
+    ck_assert_uint_eq(m->owner, s->owner);
+    ck_assert_uint_eq(m->start, s->start);
+    ck_assert_uint_eq(m->committed_end, s->end);
+    for (size_t i = 0; i < model.extent_count; i++) {
+        if (model.extents[i].stream != id)
+            continue;
+        ck_assert_uint_lt(at, m->extent_count);
+        ck_assert_uint_eq(m->extents[at].base, model.extents[i].base);
+        ck_assert_uint_eq(m->extents[at].end, model.extents[i].end);
+        ck_assert_uint_eq(m->extents[at].object_id, model.extents[i].object);
+        at++;
+    }
+    ck_assert_uint_eq(at, m->extent_count);
+}
+
+static int is_dead(uint64_t id)
+{
+    size_t count;
+    const struct weir__mdead *dead = weir__state_dead(state, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (dead[i].id == id)
+            return 1;
+    return 0;
+}
+
+static void compare(void)
+{
+    uint64_t live = 0;
+    size_t died = 0;
+    size_t count;
+
+    for (uint64_t id = 1; id <= model.stream_count; id++)
+        compare_stream(id, &model.streams[id]);
+    for (uint64_t id = 1; id <= model.object_count; id++) {
+        int lives = weir__state_object(state, id) != NULL;
+
+        ck_assert_int_eq(lives, model.fates[id] == LIVE);
+        live += (uint64_t)lives;
+        died += model.fates[id] == DEAD;
+        if (model.fates[id] == DEAD)
+            ck_assert(is_dead(id));
+    }
+    if (live > most_live)
+        most_live = live;
+    weir__state_dead(state, &count);
+    ck_assert_uint_eq(died, count);
+    ck_assert_uint_eq(weir__state_object_count(state), live);
+    for (int i = 0; i < KEYS; i++) {
+        const struct weir_kv_pair *pair = weir__state_kv(state, keys[i]);
+
+        ck_assert_int_eq(pair != NULL, model.has_key[i]);
+        if (pair == NULL)
+            continue;
+        ck_assert_uint_eq(pair->version, model.key_version[i]);
+        ck_assert_int_eq(*(const char *)pair->value, model.key_value[i]);
+    }
+    for (uint32_t node = 1; node <= NODES; node++)
+        ck_assert_uint_eq(weir__state_node_epoch(state, node),
+                          model.epochs[node]);
+}
+
+/* Go on from a snapshot, or from nothing, with the commits as they are in
+ * the log: the same state comes of it, byte for byte. */
+static void replay(const struct weir__writer *snapshot, int from)
+{
+    struct weir__state *other;
+    struct weir__writer a;
+    struct weir__writer b;
+
+    if (from == 0)
+        ck_assert_int_eq(weir__state_new(&other, &heap.alloc), 0);
+    else
+        ck_assert_int_eq(weir__state_decode(&other, &heap.alloc, snapshot->data,
+                                            snapshot->len, (uint64_t)from,
+                                            NULL),
+                         0);
+    for (int n = from; n < COMMITS; n++) {
+        struct weir__record_reader r;
+        struct weir__op op;
+        uint32_t index = 0;
+
+        ck_assert_int_eq(weir__record_open(&r, &heap.alloc, records[n].data,
+                                           records[n].len, (uint64_t)n + 1,
+                                           NULL, NULL),
+                         0);
+        ck_assert_int_eq(weir__state_begin(other, &r.header, NULL), 0);
+        while (weir__record_next(&r, &op) == 1)
+            ck_assert_int_eq(weir__state_op(other, &r.header, index++, &op), 0);
+        weir__state_end(other, &r.header);
+        weir__record_close(&r);
+    }
+    weir__writer_init(&a, &heap.alloc);
+    weir__writer_init(&b, &heap.alloc);
+    ck_assert_int_eq(weir__state_encode(state, &a), 0);
+    ck_assert_int_eq(weir__state_encode(other, &b), 0);
+    ck_assert_uint_eq(a.len, b.len);
+    ck_assert_mem_eq(a.data, b.data, a.len);
+    weir__writer_free(&a);
+    weir__writer_free(&b);
+    weir__state_free(other);
+}
+
+START_TEST(random_commits_do_what_the_model_does)
+{
+    enum { SNAPSHOTS = 10 };
+    struct weir__writer snapshots[SNAPSHOTS];
+
+    dice = test_seed() + (unsigned)_i;
+    test_alloc_init(&heap);
+    memset(&model, 0, sizeof(model));
+    most_live = 0;
+    for (int i = 0; i < NAMES; i++)
+        snprintf(names[i], sizeof(names[i]), "s%d", i % NAMES);
+    for (int i = 0; i < KEYS; i++)
+        snprintf(keys[i], sizeof(keys[i]), "k%d", i % KEYS);
+    ck_assert_int_eq(weir__state_new(&state, &heap.alloc), 0);
+    for (int n = 0; n < COMMITS; n++) {
+        if (n % (COMMITS / SNAPSHOTS) == 0) {
+            struct weir__writer *w = &snapshots[n / (COMMITS / SNAPSHOTS)];
+
+            weir__writer_init(w, &heap.alloc);
+            ck_assert_int_eq(weir__state_encode(state, w), 0);
+        }
+        weir__writer_init(&records[n], weir_alloc_default());
+        commit(n);
+        if (n % 10 == 0)
+            compare();
+    }
+    compare();
+    /* It has seen something of everything. */
+    ck_assert_uint_gt(model.stream_count, 10);
+    ck_assert_uint_gt(most_live, 5);
+    ck_assert_uint_gt(model.puts, 10);
+    for (int i = 0; i < SNAPSHOTS; i++) {
+        replay(&snapshots[i], i * (COMMITS / SNAPSHOTS));
+        weir__writer_free(&snapshots[i]);
+    }
+    for (int n = 0; n < COMMITS; n++)
+        weir__writer_free(&records[n]);
+    weir__state_free(state);
+    test_alloc_check(&heap);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("state and model");
+
+    tcase_add_loop_test(tc, random_commits_do_what_the_model_does, 0, 5);
+    return test_run();
+}
