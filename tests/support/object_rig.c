@@ -43,7 +43,7 @@ static void obj_req_done(struct weir_store_req *req, int status)
         req->body = NULL;
         status = store->status;
     }
-    if (req->verb == WEIR_STORE_GET && status == 0) {
+    if (status == 0 && req->body != NULL) {
         store->last = req->body->len;
         spoil(store, req->body);
     }
