@@ -2,8 +2,8 @@
 /* What every object store does, whatever it is made of.
  *
  * Runs on mem:, on dir:, and on s3: against the scripted server.  With
- * WEIR_TEST_S3=s3://..., and keys in WEIR_TEST_S3_KEY and _SECRET, it runs on
- * that store alone. */
+ * WEIR_TEST_S3=s3://..., keys in WEIR_TEST_S3_KEY and _SECRET, and if need be
+ * a certificate in _CA, it runs on that store alone. */
 #include "store/store.h"
 #include "support/store_kinds.h"
 #include "support/test.h"

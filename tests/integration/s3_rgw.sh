@@ -28,7 +28,9 @@ fact() { # TEXT COMMAND...
     fi
 }
 
-endpoint=$("$rgw" start "$dir/rgw") || exit 1
+"$rgw" start "$dir/rgw" >"$dir/endpoints" || exit 1
+{ read -r endpoint && read -r tls; } <"$dir/endpoints"
+ca=$dir/rgw/ca.pem
 key=WEIRTESTKEY secret=WEIRTESTSECRET
 empty=$(sha256sum </dev/null | cut -d' ' -f1)
 
@@ -40,6 +42,11 @@ make_bucket() { # NAME
 conformance() { # KEY SECRET BUCKET
     WEIR_TEST_S3="s3://$3/conformance?endpoint=$endpoint" \
         WEIR_TEST_S3_KEY=$1 WEIR_TEST_S3_SECRET=$2 \
+        "$build/tests/conformance/test_store"
+}
+over_tls() { # ENDPOINT CA-FILE
+    WEIR_TEST_S3="s3://weir/tls?endpoint=$1" WEIR_TEST_S3_KEY=$key \
+        WEIR_TEST_S3_SECRET=$secret WEIR_TEST_S3_CA=$2 \
         "$build/tests/conformance/test_store"
 }
 # The suite fails, and says why.
@@ -57,6 +64,11 @@ fact 'an unknown key is told' says InvalidAccessKeyId \
     conformance NOBODY $secret weir
 fact 'a missing bucket is told' says NoSuchBucket \
     conformance $key $secret nosuchbucket
+fact 'the conformance suite passes over TLS' over_tls "$tls" "$ca"
+fact 'a certificate of an unknown authority is refused' says 'TLS failed' \
+    over_tls "$tls" ''
+fact 'a certificate for another name is refused' says 'TLS failed' \
+    over_tls "https://127.0.0.1:${tls##*:}" "$ca"
 
 # A node: what one process appends, another one reads from objects alone.
 node() { # COMMAND...

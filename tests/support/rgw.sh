@@ -3,17 +3,19 @@
 # A real S3 server for tests: a Ceph RADOS gateway with one monitor and one
 # OSD that keeps everything in memory, on loopback and on free ports.
 #
-#     tests/support/rgw.sh start DIR    # prints the endpoint, e.g.
+#     tests/support/rgw.sh start DIR    # prints the endpoints, e.g.
 #                                       # http://127.0.0.1:34567
+#                                       # https://localhost:34568
 #     tests/support/rgw.sh stop DIR     # ends it and removes DIR
 #     tests/support/rgw.sh check        # are the packages there?
 #
-# The key is WEIRTESTKEY with the secret WEIRTESTSECRET.  It takes some 15
-# seconds to start, and about 500 MiB of memory.
+# The key is WEIRTESTKEY with the secret WEIRTESTSECRET; the certificate is
+# DIR/ca.pem, for the name localhost alone.  It takes some 15 seconds to start,
+# and about 500 MiB of memory.
 set -u
 
 programs=(radosgw ceph-mon ceph-osd monmaptool ceph-authtool ceph
-    radosgw-admin curl python3)
+    radosgw-admin curl openssl python3)
 
 die() {
     echo "rgw.sh: $*" >&2
@@ -27,14 +29,14 @@ check() {
     done
     [ ${#missing[@]} = 0 ] && return 0
     echo "missing: ${missing[*]} (Debian packages radosgw, ceph-mon," \
-        "ceph-osd, ceph-common, curl, python3)" >&2
+        "ceph-osd, ceph-common, curl, openssl, python3)" >&2
     return 1
 }
 
 free_ports() {
     python3 - <<'P'
 import socket
-held = [socket.socket() for _ in range(3)]
+held = [socket.socket() for _ in range(4)]
 for s in held:
     s.bind(("127.0.0.1", 0))
 print(*(s.getsockname()[1] for s in held))
@@ -77,11 +79,18 @@ memstore_device_bytes = 2147483648
 osd_class_load_list = *
 osd_class_default_list = *
 [client.rgw.a]
-rgw_frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1
+rgw_frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1 ssl_endpoint=127.0.0.1:$tls_port ssl_certificate=$dir/server.pem
 rgw_data = $dir/rgw
 rgw_enable_usage_log = false
 rgw_thread_pool_size = 64
 C
+}
+
+make_certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost -keyout "$dir/key.pem" \
+        -out "$dir/ca.pem" && cat "$dir/key.pem" "$dir/ca.pem" \
+        >"$dir/server.pem"
 }
 
 # Until a command succeeds, for up to 60 seconds.
@@ -132,16 +141,17 @@ start() {
     mkdir -p "$dir"/{mon,osd,rgw,run,log} || exit 1
     dir=$(cd "$dir" && pwd)
     fsid=$(cat /proc/sys/kernel/random/uuid)
-    read -r mon_v2 mon_v1 port < <(free_ports)
+    read -r mon_v2 mon_v1 port tls_port < <(free_ports)
     write_config
     export CEPH_CONF=$dir/ceph.conf
-    if ! { start_monitor && start_osd && start_gateway; } \
+    if ! { make_certificate && start_monitor && start_osd && start_gateway; } \
         >"$dir/log/start.log" 2>&1; then
         tail -n 20 "$dir/log/start.log" >&2
         stop
         die "it did not start"
     fi
     echo "http://127.0.0.1:$port"
+    echo "https://localhost:$tls_port"
 }
 
 # By process id, and only if the process is still the one that wrote it.

@@ -39,11 +39,15 @@ struct weir_config *store_s3_config(const char *access_key,
 }
 
 static int open_s3(struct store_rig *rig, const char *uri,
-                   const char *access_key, const char *secret_key)
+                   const char *access_key, const char *secret_key,
+                   const char *ca_file)
 {
     struct weir_config *config = store_s3_config(access_key, secret_key);
-    int rc = store_rig_open(rig, weir__store_s3_open, uri, config);
+    int rc;
 
+    if (ca_file != NULL)
+        weir_config_set(config, "s3_ca_file", ca_file, NULL);
+    rc = store_rig_open(rig, weir__store_s3_open, uri, config);
     weir_config_free(config);
     return rc;
 }
@@ -55,6 +59,7 @@ static int open_real(struct store_rig *rig)
     const char *query = strchr(base, '?');
     const char *key = getenv("WEIR_TEST_S3_KEY");
     const char *secret = getenv("WEIR_TEST_S3_SECRET");
+    const char *ca_file = getenv("WEIR_TEST_S3_CA");
     size_t len = query != NULL ? (size_t)(query - base) : strlen(base);
     char uri[600];
 
@@ -62,7 +67,7 @@ static int open_real(struct store_rig *rig)
                   "WEIR_TEST_S3_KEY and WEIR_TEST_S3_SECRET are not set");
     snprintf(uri, sizeof(uri), "%.*s/t%llx-%lx%s", (int)len, base, test_seed(),
              (long)getpid(), query != NULL ? query : "");
-    return open_s3(rig, uri, key, secret);
+    return open_s3(rig, uri, key, secret, ca_file);
 }
 
 void store_kind_open(struct store_rig *rig, int kind)
@@ -80,7 +85,7 @@ void store_kind_open(struct store_rig *rig, int kind)
         server = s3_server_start();
         snprintf(uri, sizeof(uri), "s3://bucket/some/prefix?endpoint=%s",
                  s3_server_endpoint(server));
-        rc = open_s3(rig, uri, S3_SERVER_KEY, S3_SERVER_SECRET);
+        rc = open_s3(rig, uri, S3_SERVER_KEY, S3_SERVER_SECRET, NULL);
     } else {
         rc = open_real(rig);
     }
