@@ -13,7 +13,7 @@
  * ended with success, each sector of that write may or may not survive a
  * crash, in any combination.  After a sync that failed, what was pending may
  * be there or not, for ever, while reads give what was written until the
- * crash.
+ * disk is opened again.
  *
  * What the simulated store promises: it is one map that all nodes see, and
  * each request takes effect at one moment.  A request may fail before it

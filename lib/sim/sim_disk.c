@@ -284,6 +284,18 @@ void weir__sim_disk_crash(struct sim_disk *disk)
     memcpy(disk->cached, disk->stable, disk->base.size);
 }
 
+/* Opening reads the medium, not what the system remembers: what a failed sync
+ * has lost is gone by now.  What is still to be written is not. */
+static void read_anew(struct sim_disk *disk)
+{
+    size_t i;
+
+    memcpy(disk->cached, disk->stable, disk->base.size);
+    for (i = 0; i < disk->pending_count; i++)
+        memcpy(disk->cached + disk->pending[i].number * SIM_SECTOR,
+               disk->pending[i].data, SIM_SECTOR);
+}
+
 int weir__sim_disk_open(struct weir__disk **out, struct weir__sim_node *node,
                         struct weir_error *err)
 {
@@ -295,6 +307,7 @@ int weir__sim_disk_open(struct weir__disk **out, struct weir__sim_node *node,
                           "the simulated disk of node %" PRIu32 " is in use",
                           node->id);
     disk->open = 1;
+    read_anew(disk);
     disk->base.fresh = !disk->exists;
     *out = &disk->base;
     return 0;

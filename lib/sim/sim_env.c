@@ -161,8 +161,8 @@ static int sim_env_wait(struct weir_env *env, struct weir_event *event,
     if (sim->running != NULL || sim->in_event)
         return WEIR_EBUSY;
     while (!event->set && node->up && sim->now < until && !hung)
-        hung = weir__sim_step(sim, until) == SIM_IDLE &&
-               timeout == WEIR_FOREVER;
+        hung =
+            weir__sim_step(sim, until) == SIM_IDLE && timeout == WEIR_FOREVER;
     if (!node->up)
         weir__sim_leave(node, WEIR_ECANCELED);
     else if (event->set)

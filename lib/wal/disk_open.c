@@ -283,9 +283,13 @@ int weir__disk_enter(struct weir__disk_place *place,
 
     /* Past the page cache where that can be; not all file systems can. */
     flags = fcntl(place->fd, F_GETFL);
-    if (fcntl(place->fd, F_SETFL, (flags | O_DIRECT) & ~O_NONBLOCK) != 0)
-        weir__log(host->log, WEIR_LOG_INFO,
-                  "%s: no direct I/O here, the page cache is used", wish->path);
+    if (fcntl(place->fd, F_SETFL, (flags | O_DIRECT) & ~O_NONBLOCK) == 0)
+        return 0;
+    /* After a sync that failed the cache may show what the disk never got:
+     * recovery has to see the disk. */
+    (void)posix_fadvise(place->fd, 0, 0, POSIX_FADV_DONTNEED);
+    weir__log(host->log, WEIR_LOG_INFO,
+              "%s: no direct I/O here, the page cache is used", wish->path);
     return 0;
 }
 

@@ -525,6 +525,11 @@ void weir__wal_pump(struct weir__wal_file *w)
 {
     if (w->group.req != NULL || w->head.busy || w->zeros.busy)
         return;
+    if (w->formatting) {
+        if (w->inflight == 0)
+            weir__wal_formatted(w);
+        return;
+    }
     if (w->start != NULL) {
         if (w->head_wanted && w->inflight == 0) {
             w->head_wanted = false;

@@ -104,6 +104,7 @@ struct weir__wal_file {
     int poison;   /* Status of the failure that did it. */
     bool inspect; /* Only to be read. */
     bool salvage;
+    bool formatting; /* A new log gets its header blocks. */
     unsigned inflight; /* Requests at the disk. */
 
     struct weir__wal_head head;
@@ -147,6 +148,8 @@ void weir__wal_poison(struct weir__wal_file *w, int status);
 void weir__wal_pump(struct weir__wal_file *w);
 
 /* wal_open.c */
+/** The header blocks of a new log are durable, or it is poisoned. */
+void weir__wal_formatted(struct weir__wal_file *w);
 void weir__wal_file_free(struct weir__wal_file *w);
 
 /* wal_recover.c */

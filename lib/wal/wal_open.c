@@ -186,6 +186,8 @@ static void read_heads(struct weir__wal_file *w)
 
 /* ---- A log that is new --------------------------------------------------*/
 
+/* The new log is under its name before anyone is told its id: the manifest
+ * will ask for that log and no other.  Epoch 0: nobody has written to it. */
 static void format(struct weir__wal_file *w)
 {
     struct weir__wal_super *s = &w->head.super;
@@ -198,7 +200,14 @@ static void format(struct weir__wal_file *w)
     s->node_id = owner->node_id;
     s->capacity = ring - ring % s->block;
     accept(w);
-    open_end(w, 0);
+    w->formatting = true;
+    weir__wal_head_format(w);
+}
+
+void weir__wal_formatted(struct weir__wal_file *w)
+{
+    w->formatting = false;
+    open_end(w, w->poison);
 }
 
 static void open_step(struct weir_task *task)

@@ -42,7 +42,8 @@ struct op {
     const char *what;
     uint32_t stream;
     size_t batch;
-    int reader; /* A fetch from another node's stream. */
+    unsigned life; /* Of the stream, when a fetch began. */
+    int reader;    /* A fetch from another node's stream. */
     unsigned char *data;
     union {
         struct weir_append append;
@@ -62,6 +63,7 @@ struct scenario {
     int corrupt; /* 1: the store corrupts what it returns. */
     int calm;    /* 1: nothing fails any more. */
     struct scenario_result *result;
+    struct weir_log log; /* Of the nodes: goes to the trace. */
     void (*trace)(void *ctx, const char *line);
     void *trace_ctx;
     /* Of this seed. */
@@ -219,10 +221,11 @@ static void fetch_done(struct weir_req *req, int status)
                     weir_error_name(status));
     expect_status(sc, "fetch", status, 0, WEIR_ERANGE,
                   op->reader || stream_of(op)->exists != 1 ? WEIR_ENOENT : 0);
-    if (status == 0) {
+    /* What was deleted meanwhile may come or not. */
+    if (status == 0 && op->life == stream_of(op)->life)
         check_batches(sc, op->stream, fetch);
+    if (status == 0)
         weir_fetch_release(fetch);
-    }
     op_free(op);
 }
 
@@ -236,6 +239,7 @@ static void start_fetch(struct actor *actor, uint32_t stream,
     int rc;
 
     op->reader = reader;
+    op->life = s->life;
     op->u.fetch = (struct weir_fetch){
         .req = {.done = fetch_done, .ctx = op},
         .offset = s->start + below(sc, s->end - s->start + 1),
@@ -437,11 +441,15 @@ static int read_all(struct actor *actor, uint32_t stream)
 
     model_read_begin(&sc->model, stream);
     for (at = stat.start; rc == 0 && at < stat.end && !broken(sc);) {
-        struct weir_fetch fetch = {.offset = at, .max_bytes = 1 << 20};
+        struct weir_error err = {0};
+        struct weir_fetch fetch = {
+            .offset = at, .max_bytes = 1 << 20, .req = {.err = &err}};
 
         rc = weir_fetch_sync(actor->streams[stream], &fetch);
-        if (rc != 0)
+        if (rc != 0) {
+            expect_status(sc, err.text, rc, 0, 0, 0);
             break;
+        }
         check_batches(sc, stream, &fetch);
         for (i = 0; i < fetch.count; i++) {
             model_read_seen(&sc->model, stream, &fetch.batches[i]);
@@ -514,6 +522,8 @@ static int configure(struct actor *actor)
     };
     size_t i;
 
+    if (rc == 0)
+        weir_config_set_log(actor->config, &sc->log);
     for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]) && rc == 0; i++)
         rc = weir_config_set(actor->config, pairs[i][0], pairs[i][1], NULL);
     return rc;
@@ -531,8 +541,9 @@ static void open_program(void *ctx)
         rc = weir_open(&actor->node, actor->config, &err);
     weir__sim_trace(sc->sim, "open %" PRIu32 " %s", actor->number,
                     weir_error_name(rc));
-    /* A read of the disk that fails is reported as it is. */
-    if (rc != 0 && rc != WEIR_EIO)
+    /* A read of the disk that fails is reported as it is; and the commit of
+     * an opening that crashed may come in between. */
+    if (rc != 0 && rc != WEIR_EIO && rc != WEIR_EFENCED)
         expect_status(sc, err.text[0] != '\0' ? err.text : "open", rc, 0, 0, 0);
     if (rc == 0)
         sc->result->opens++;
@@ -808,6 +819,13 @@ static void hash_line(void *ctx, const char *line)
         sc->trace(sc->trace_ctx, line);
 }
 
+static void log_line(void *ctx, enum weir_log_level level, const char *text)
+{
+    struct scenario *sc = ctx;
+
+    weir__sim_trace(sc->sim, "log %d: %s", (int)level, text);
+}
+
 static void open_actors(struct scenario *sc)
 {
     uint32_t i;
@@ -839,6 +857,7 @@ int scenario_run(uint64_t seed, void (*trace)(void *ctx, const char *line),
     };
     int steps;
 
+    sc.log = (struct weir_log){sizeof(struct weir_log), log_line, &sc};
     *result = (struct scenario_result){.trace_hash = 0xcbf29ce484222325u};
     if (weir__sim_new(&sc.sim, &options) != 0)
         abort();
