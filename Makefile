@@ -251,7 +251,8 @@ help: ## List the targets
 # Tests.  SAN runs the Check programs only: the scripts start programs of their
 # own, which the sanitizers' builds slow down without finding more.
 check: tests ## Run the Check programs and the fuzzers' corpora
-	$(Q)J=$(J) BUILD=$(B) tests/run $(B)/test-logs $(TESTS) $(REPLAYS)
+	$(Q)J=$(J) BUILD=$(B) $(if $(SAN),CK_TIMEOUT_MULTIPLIER=6 LIMIT=900) \
+	  tests/run $(B)/test-logs $(TESTS) $(REPLAYS)
 
 test: ## Run all tests
 	$(Q).ci/deps build test
