@@ -82,7 +82,10 @@ struct weir_store;
  * WEIR_EUNKNOWN (PUT: may have been done or be done later),
  * WEIR_EUNAVAILABLE, WEIR_ETIMEDOUT, WEIR_ETHROTTLED, WEIR_ENOSPC
  * (certainly not done), WEIR_EACCES, WEIR_EAUTH, WEIR_EIO, WEIR_ECORRUPT
- * (the transfer was damaged), WEIR_ECANCELED (the store was closed).
+ * (the transfer was damaged), WEIR_ECANCELED (the store was closed),
+ * WEIR_EAGAIN (this process has no descriptor left), WEIR_EINVAL (the request,
+ * or the store's place), WEIR_ETOOBIG, WEIR_EUNSUPPORTED (what is asked for is
+ * more than the store can do).
  */
 struct weir_store_ops {
     size_t size;      /* sizeof(struct weir_store_ops) at the backend. */

@@ -167,6 +167,8 @@ static int read_list(struct operation *op, const struct weir_buf *body,
                                 body != NULL ? body->data : NULL,
                                 body != NULL ? body->len : 0, &cause);
 
+    if (rc == WEIR_EFORMAT)
+        rc = WEIR_EIO; /* Not the caller's bytes are of a wrong format. */
     if (rc != 0)
         return weir__fail(op->req->err, rc, "%s: %.120s", what, cause.text);
     return 0;

@@ -295,6 +295,22 @@ START_TEST(an_error_with_an_endless_body_is_cut)
 }
 END_TEST
 
+START_TEST(a_list_that_cannot_be_read_is_an_error_and_not_empty)
+{
+    struct s3_fault script = {.kind = S3_ANSWER,
+                              .status = 200,
+                              .body = "<ListBucketResult><Contents>"};
+    char line[64];
+
+    open_rig();
+    s3_server_fault(server, &script);
+    ck_assert_int_eq(store_list(&rig, "", NULL, 9, line, sizeof(line)),
+                     WEIR_EIO);
+    check_err("LIST s3://bucket/p/: the list cannot be read: XML, line 1");
+    close_rig();
+}
+END_TEST
+
 /* A redirect would take the credentials along. */
 START_TEST(a_redirect_is_told_and_not_followed)
 {
@@ -592,6 +608,7 @@ int main(void)
     tcase_add_test(tc, silence_ends_at_the_deadline);
     tcase_add_test(tc, what_is_not_http_is_an_error);
     tcase_add_test(tc, an_error_with_an_endless_body_is_cut);
+    tcase_add_test(tc, a_list_that_cannot_be_read_is_an_error_and_not_empty);
     tcase_add_test(tc, a_redirect_is_told_and_not_followed);
     tcase_add_test(tc, nobody_there_is_certainly_not_done);
     tcase_add_test(tc, a_server_without_tls_is_told_from_one_that_is_not_there);
