@@ -109,7 +109,7 @@ static int saw(struct weir_wal_recover *req,
     seen.seq = record->base_offset;
     seen.len = record->len;
     seen.damaged = record->damaged;
-    if (!record->damaged)
+    if (!record->damaged && !rig->any_bytes)
         check_payload(record);
     push(&rig->seen, seen);
     if (rig->stop_after > 0 && --rig->stop_after == 0)
@@ -161,7 +161,8 @@ int wal_rig_start(struct wal_rig *rig)
     rig->tail = 0;
     rig->group_len = 0;
     if (rig->group == NULL)
-        rig->group = aligned_alloc(65536, rig->max_group + (size_t)131072);
+        rig->group = aligned_alloc(65536, rig->max_group / 65536 * 65536 +
+                                              (size_t)131072);
     rig->wal->ops->start(rig->wal, &req);
     return finish(rig);
 }

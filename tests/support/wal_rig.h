@@ -38,6 +38,7 @@ struct wal_rig {
     size_t acked;               /* So many of `written` are durable. */
     uint64_t seq;               /* Of the next record. */
     uint64_t tail;              /* End of the last record in the group. */
+    int any_bytes;              /* Do not check what recovery gives. */
     int stop_after;             /* Have recovery's callback fail then. */
 
     unsigned char *group; /* The open group. */
