@@ -130,7 +130,7 @@ static bool make_room(struct weir__transfer *t, size_t more, uint64_t limit)
 {
     struct weir_buf *old = t->req->body;
     size_t need = (old != NULL ? old->len : 0) + more;
-    size_t capacity = need;
+    size_t capacity;
     struct weir_buf *buf;
     curl_off_t told = -1;
 

@@ -7,7 +7,6 @@
 #include "store/store_request.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* An endpoint, cut up: pointers into its text. */
@@ -31,8 +30,14 @@ static bool is_host(const char *text, size_t len)
 
 static bool is_port(const char *text, size_t len)
 {
-    return len >= 1 && len <= 5 && strspn(text, "0123456789") >= len &&
-           atoi(text) >= 1 && atoi(text) <= 65535;
+    unsigned port = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || port > 65535)
+            return false;
+        port = port * 10 + (unsigned)(text[i] - '0');
+    }
+    return port >= 1 && port <= 65535;
 }
 
 static int parse_endpoint(struct endpoint *e, const char *text,

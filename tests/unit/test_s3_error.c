@@ -200,8 +200,8 @@ START_TEST(an_answer_that_cannot_be_read_goes_by_its_status)
 {
     static const char *const bodies[] = {
         "<Error><Code>SlowDown</Cod", "not XML", "{\"error\": \"x\"}",
-        "<!DOCTYPE x [<!ENTITY e \"NoSuchKey\">]><Error><Code>&e;</Code>"
-        "</Error>",
+        ("<!DOCTYPE x [<!ENTITY e \"NoSuchKey\">]><Error><Code>&e;</Code>"
+         "</Error>"),
         "<Other><Code>NoSuchKey</Code></Other>"};
     struct weir__http_answer answer = {.status = 500};
 
