@@ -182,12 +182,12 @@ static void append_input(struct appender *a)
         ready = cli_drive(a->cli, wants_input ? a->in.fd : -1, POLLIN);
         if (a->ack)
             (void)output_flush(a->cli);
-        progress_show(&a->bar, a->bytes);
+        progress_show(&a->bar, a->bytes + (a->in.delimiter < 0 ? 0 : a->acked));
         if (cli_stopped(a->cli))
             a->stop = true;
         if (ready != 0 && !a->stop && input_fill(&a->in) != 0) {
             a->stop = true;
-            a->code = cli_error(a->cli, "read stdin: %s", strerror(errno));
+            a->code = cli_error(a->cli, ": read stdin: %s", strerror(errno));
         }
     }
 }
@@ -196,7 +196,7 @@ static int make_slots(struct appender *a)
 {
     a->slots = calloc(WINDOW_SLOTS, sizeof(*a->slots));
     if (a->slots == NULL)
-        return cli_error(a->cli, "out of memory");
+        return cli_error(a->cli, ": out of memory");
     for (unsigned i = 0; i < WINDOW_SLOTS; i++) {
         a->slots[i].owner = a;
         a->slots[i].next = a->free;

@@ -76,7 +76,7 @@ int bench_init(struct bench *b, struct cli *cli)
     b->stream = calloc(b->streams, sizeof(struct weir_stream *));
     b->payload = malloc(b->size + 4096);
     if (b->latency == NULL || b->stream == NULL || b->payload == NULL)
-        return cli_error(cli, "out of memory");
+        return cli_error(cli, ": out of memory");
     fill_random(b->payload, b->size + 4096);
     return 0;
 }
@@ -137,7 +137,7 @@ void bench_fail(struct bench *b, int status)
 {
     b->stop = true;
     if (b->code == 0)
-        b->code = cli_fail(b->cli, status, "record %" PRIu64, b->records);
+        b->code = cli_fail(b->cli, status, ": record %" PRIu64, b->records);
 }
 
 void bench_tick(struct bench *b, uint64_t now)
@@ -196,7 +196,7 @@ int bench_end(struct bench *b)
         else
             rc = weir_stream_delete_sync(b->cli->node, &req);
         if (rc != 0 && b->code == 0)
-            b->code = cli_fail(b->cli, rc, "delete %s", name);
+            b->code = cli_fail(b->cli, rc, ": delete %s", name);
     }
     free(b->stream);
     free(b->payload);

@@ -78,7 +78,7 @@ void bench_append_async(struct bench *b)
     struct round round = {.bench = b};
 
     if (requests == NULL) {
-        b->code = cli_error(b->cli, "out of memory");
+        b->code = cli_error(b->cli, ": out of memory");
         return;
     }
     for (uint64_t i = 0; i < total; i++) {
@@ -181,7 +181,7 @@ static void append_threads(struct bench *b)
     uint64_t started = 0;
 
     if (callers == NULL) {
-        b->code = cli_error(b->cli, "out of memory");
+        b->code = cli_error(b->cli, ": out of memory");
         return;
     }
     for (; started < b->callers; started++) {
@@ -191,7 +191,7 @@ static void append_threads(struct bench *b)
         c->sent = &sent;
         c->stop = &stop;
         if (pthread_create(&c->thread, NULL, caller_run, c) != 0) {
-            b->code = cli_error(b->cli, "cannot start thread %llu",
+            b->code = cli_error(b->cli, ": cannot start thread %llu",
                                 (unsigned long long)started);
             atomic_store(&stop, true);
             break;

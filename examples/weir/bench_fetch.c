@@ -86,7 +86,7 @@ static void read_all(struct bench *b)
     struct scans all = {.bench = b};
 
     if (scan == NULL) {
-        b->code = cli_error(b->cli, "out of memory");
+        b->code = cli_error(b->cli, ": out of memory");
         return;
     }
     for (uint64_t i = 0; i < total && !b->stop; i++) {
@@ -121,7 +121,7 @@ static int prepare(struct bench *b)
 
     rc = weir_flush_sync(b->cli->node, &flush);
     if (rc != 0)
-        return cli_fail(b->cli, rc, "flush");
+        return cli_fail(b->cli, rc, ": flush");
     if (strncmp(store, "mem:", 4) == 0)
         return 0;
     for (uint64_t i = 0; i < b->streams; i++) {

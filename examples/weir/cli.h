@@ -135,7 +135,9 @@ short cli_drive(struct cli *cli, int fd, short events);
 void cli_check_signal(struct cli *cli);
 /** The run shall end early: a signal came, or nobody reads stdout. */
 bool cli_stopped(const struct cli *cli);
-/** Print "weir: COMMAND what: why" for a status; returns EXIT_FAILURE. */
+/** Print "weir: COMMAND what: why" for a status; returns EXIT_FAILURE.  A
+ * format that begins with ": " is not about an argument of the command, and
+ * comes out as "weir: COMMAND: what: why".  So it is with the next two. */
 int cli_fail(const struct cli *cli, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /** Print "weir: COMMAND text"; returns EXIT_FAILURE. */

@@ -8,7 +8,7 @@ static int flush_run(struct cli *cli)
     int rc = weir_flush_sync(cli->node, &req);
 
     if (rc != 0)
-        return cli_fail(cli, rc, "%s", weir_config_get(cli->config, "store"));
+        return cli_fail(cli, rc, ": %s", weir_config_get(cli->config, "store"));
     return 0;
 }
 

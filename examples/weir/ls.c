@@ -56,7 +56,7 @@ static int ls_run(struct cli *cli)
     int code;
 
     if (page == NULL)
-        return cli_error(cli, "out of memory");
+        return cli_error(cli, ": out of memory");
     code = list(cli, cli->given_count > 0, page);
     free(page);
     return code;

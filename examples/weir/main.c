@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
 
     if (weir_config_new(&cli.config, NULL) != 0)
-        return cli_error(&cli, "out of memory");
+        return cli_error(&cli, ": out of memory");
     code = cli_parse(&cli, argc, argv);
     if (code < 0)
         code = run(&cli);
@@ -55,8 +55,8 @@ int main(int argc, char **argv)
     }
     if (cli.output_errno != 0) {
         cli.command = NULL;
-        code =
-            cli_error(&cli, "write to stdout: %s", strerror(cli.output_errno));
+        code = cli_error(&cli, ": write to stdout: %s",
+                         strerror(cli.output_errno));
     }
     return code;
 }

@@ -305,7 +305,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 
     cli->given = calloc((size_t)argc + 1, sizeof(*cli->given));
     if (cli->given == NULL)
-        return cli_error(cli, "out of memory");
+        return cli_error(cli, ": out of memory");
     rc = parse_options(cli, argc, argv);
     if (rc >= 0)
         return rc;

@@ -17,9 +17,12 @@ static void print_failure(const struct cli *cli, const char *format, va_list ap)
 {
     fputs("weir: ", stderr);
     if (cli->command != NULL)
-        fprintf(stderr, "%s%s%s ", cli->command->name,
+        fprintf(stderr, "%s%s%s%s", cli->command->name,
                 cli->command->sub ? " " : "",
-                cli->command->sub ? cli->command->sub : "");
+                cli->command->sub ? cli->command->sub : "",
+                format[0] == ':' ? "" : " ");
+    else if (format[0] == ':')
+        format += 2;
     vfprintf(stderr, format, ap);
 }
 
@@ -149,7 +152,7 @@ static int set_default_wal(struct cli *cli)
         path--;
     if (asprintf(&uri, "file:%.*s/.wal%s%s?size=" DEFAULT_WAL_SIZE, (int)path,
                  cli->store + 4, first ? "" : "-", first ? "" : id) < 0)
-        return cli_error(cli, "out of memory");
+        return cli_error(cli, ": out of memory");
     rc = set(cli, "wal", uri);
     free(uri);
     return rc;
@@ -194,7 +197,7 @@ static int settle_s3(struct cli *cli)
 
     if (asprintf(&uri, "%s%cregion=%s", cli->store,
                  strchr(cli->store, '?') != NULL ? '&' : '?', region) < 0)
-        return cli_error(cli, "out of memory");
+        return cli_error(cli, ": out of memory");
     rc = set(cli, "store", uri);
     free(uri);
     return rc;
@@ -256,20 +259,48 @@ static int catch_signals(struct cli *cli)
     return cli->signal_fd < 0 ? -1 : 0;
 }
 
+/* "weir: ls: open dir:/x: why": the store is no argument of the command. */
+static int fail_store(const struct cli *cli, int status, const char *verb)
+{
+    char what[512];
+
+    snprintf(what, sizeof(what), "%s %s", verb,
+             weir_config_get(cli->config, "store"));
+    return cli_fail(cli, status, ": %s", what);
+}
+
+/* To look into a folder that is not there would make it. */
+static int check_folder(struct cli *cli)
+{
+    const char *store = weir_config_get(cli->config, "store");
+    char path[4096];
+
+    if ((cli->command->flags & COMMAND_READS) == 0 ||
+        strncmp(store, "dir:", 4) != 0 || strchr(store, '%') != NULL)
+        return 0;
+    snprintf(path, sizeof(path), "%.*s", (int)strcspn(store + 4, "?"),
+             store + 4);
+    if (access(path, F_OK) == 0)
+        return 0;
+    return cli_error(cli, ": open %s: %s", store, strerror(errno));
+}
+
 int cli_open(struct cli *cli)
 {
-    int rc;
+    int rc = check_folder(cli);
+
+    if (rc != 0)
+        return rc;
 
     if ((cli->command->flags & COMMAND_STOPS) != 0 && cli->signal_fd < 0 &&
         catch_signals(cli) != 0)
-        return cli_error(cli, "signalfd: %s", strerror(errno));
+        return cli_error(cli, ": signalfd: %s", strerror(errno));
     cli->log = (struct weir_log){sizeof(cli->log), log_write, cli};
     weir_config_set_log(cli->config, &cli->log);
 
     rc = weir_open(&cli->node, cli->config, &cli->err);
     if (rc != 0)
-        return cli_fail(cli, rc, "open %s",
-                        weir_config_get(cli->config, "store"));
+        return fail_store(cli, rc, "open");
     return 0;
 }
 
@@ -282,8 +313,7 @@ int cli_close(struct cli *cli)
         return 0;
     rc = weir_close(cli->node, &cli->err);
     if (rc != 0)
-        code = cli_fail(cli, rc, "close %s",
-                        weir_config_get(cli->config, "store"));
+        code = fail_store(cli, rc, "close");
     weir_free(cli->node);
     cli->node = NULL;
     return code;

@@ -225,6 +225,9 @@ objects() {
         status 1 "WEIR_EREADONLY" append many x -X read_only=true
     check "the store can come from the environment, and -X too" \
         eval 'WEIR_STORE=mem: weir -X store="dir:$dir/store" ls | grep -q many'
+    check "a reader does not make a store where there is none" eval '
+        status 1 "No such file or directory" weir --store "dir:$dir/none" ls &&
+        [ ! -e "$dir/none" ]'
     check "an unwritable stdout is an error" \
         status 1 "write to stdout: No space left" \
         eval 'weir cat many >/dev/full'
