@@ -56,24 +56,25 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* Byte `i` behind the number; every other batch compresses well. */
-static unsigned char byte_at(size_t number, size_t i)
+/* Word `i` of a payload; every other batch compresses well. */
+static uint64_t word_at(size_t number, size_t i)
 {
     if (number % 2 == 0)
-        return (unsigned char)('a' + (number + i / 16) % 26);
-    return (unsigned char)(mix(number * 0x9e3779b97f4a7c15u + i / 8) >>
-                           (i % 8 * 8));
+        return ('a' + (number + i / 2) % 26) * 0x0101010101010101u;
+    return mix(number * 0x9e3779b97f4a7c15u + i);
 }
 
 void model_fill(const struct model *model, size_t number, unsigned char *to)
 {
     size_t len = model->batches[number].len;
-    uint64_t n = number;
+    uint64_t word = number;
     size_t i;
 
-    for (i = 0; i < len; i++)
-        to[i] = byte_at(number, i);
-    memcpy(to, &n, len < NUMBER_LEN ? len : NUMBER_LEN);
+    for (i = 0; i < len; i += sizeof(word)) {
+        if (i > 0)
+            word = word_at(number, i / sizeof(word));
+        memcpy(to + i, &word, len - i < sizeof(word) ? len - i : sizeof(word));
+    }
 }
 
 /* A batch too short for its number is looked up by what is known of it. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NODES_MAX = 2, STEPS = 160, BATCH_MAX = 200 * 1024, DISK = 12 << 20 };
+enum { NODES_MAX = 2, STEPS = 160, BATCH_MAX = 200 * 1024, DISK = 5 << 20 };
 #define MS ((uint64_t)1000000)
 #define SECOND ((uint64_t)1000000000)
 
