@@ -21,32 +21,32 @@ void weir__manifest_seal(unsigned char *data, size_t len)
     weir__put32(data + 8, frame_crc(data, len));
 }
 
-int weir__manifest_check(const void *bytes, size_t len, uint32_t magic,
+int weir__manifest_check(const void *data, size_t len, uint32_t magic,
                          const char *what, uint64_t version,
                          struct weir_error *err)
 {
-    const unsigned char *data = bytes;
+    const unsigned char *at = data;
 
     if (len < FRAME)
         return weir__fail(err, WEIR_ECORRUPT,
                           "manifest %s %" PRIu64 ": %zu bytes, cut short", what,
                           version, len);
-    if (weir__get32(data) != magic)
+    if (weir__get32(at) != magic)
         return weir__fail(err, WEIR_ECORRUPT,
                           "manifest %s %" PRIu64 ": does not begin like one",
                           what, version);
-    if (weir__get64(data + 16) != len)
+    if (weir__get64(at + 16) != len)
         return weir__fail(err, WEIR_ECORRUPT,
                           "manifest %s %" PRIu64 ": %zu bytes of %" PRIu64,
-                          what, version, len, weir__get64(data + 16));
-    if (weir__get32(data + 8) != frame_crc(data, len))
+                          what, version, len, weir__get64(at + 16));
+    if (weir__get32(at + 8) != frame_crc(at, len))
         return weir__fail(err, WEIR_ECORRUPT,
                           "manifest %s %" PRIu64 ": checksum does not match",
                           what, version);
-    if (weir__get16(data + 4) != WEIR__RECORD_VERSION)
+    if (weir__get16(at + 4) != WEIR__RECORD_VERSION)
         return weir__fail(
             err, WEIR_EVERSION,
             "manifest %s %" PRIu64 ": format %u, this library knows %u", what,
-            version, (unsigned)weir__get16(data + 4), WEIR__RECORD_VERSION);
+            version, (unsigned)weir__get16(at + 4), WEIR__RECORD_VERSION);
     return 0;
 }

@@ -74,7 +74,8 @@ static void latest_done(struct weir_mlog_req *req, int status)
         return;
     }
     m->activity = WEIR__IDLE;
-    m->tries = 0;
+    if (m->group.first == NULL) /* Its write may be what fails. */
+        m->tries = 0;
     m->reread = false;
     m->head_known = true;
     m->head_at = m->latest_started;
@@ -218,7 +219,8 @@ static void follow_end(struct weir__manifest *m)
         return;
     }
     m->activity = WEIR__IDLE;
-    m->tries = 0;
+    if (m->group.first == NULL) /* Its write may be what fails. */
+        m->tries = 0;
     weir__manifest_go(m);
 }
 

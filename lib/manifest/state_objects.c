@@ -51,7 +51,7 @@ static int reserved_room(struct weir__state *state, struct weir__mnode *node)
     struct weir__reserved *ranges;
     size_t room = node->range_room > 0 ? 2 * node->range_room : 1;
 
-    if (node->range_count < node->range_room)
+    if (node->reserved != NULL && node->range_count < node->range_room)
         return 0;
     ranges = weir__resize(state->alloc, node->reserved, room, sizeof(*ranges));
     if (ranges == NULL)

@@ -20,6 +20,7 @@ struct fault_store {
     long count;
     long hits;
     long puts;
+    bool puts_only;
     uint64_t delay;
     struct fault_call *held;
 };
@@ -175,6 +176,7 @@ static void fault_submit(struct weir_store *base, struct weir_store_req *req)
 {
     struct fault_store *store = WEIR__CONTAINER(base, struct fault_store, base);
     struct fault_call *call = calloc(1, sizeof(*call));
+    long number;
 
     if (call == NULL)
         ck_abort_msg("out of memory");
@@ -185,7 +187,9 @@ static void fault_submit(struct weir_store *base, struct weir_store_req *req)
     store->count++;
     if (req->verb == WEIR_STORE_PUT)
         store->puts++;
-    if (store->count >= store->first && store->count <= store->last) {
+    number = store->puts_only ? store->puts : store->count;
+    if (number >= store->first && number <= store->last &&
+        (!store->puts_only || req->verb == WEIR_STORE_PUT)) {
         call->fault = store->fault;
         store->hits++;
     }
@@ -258,8 +262,13 @@ void fault_store_set(struct fault_store *store, enum fault fault, long n,
                      long times)
 {
     store->fault = fault;
-    store->first = store->count + n;
+    store->first = (store->puts_only ? store->puts : store->count) + n;
     store->last = store->first + times - 1;
+}
+
+void fault_store_puts_only(struct fault_store *store)
+{
+    store->puts_only = true;
 }
 
 void fault_store_delay(struct fault_store *store, uint64_t delay)

@@ -33,6 +33,8 @@ void fault_store_close(struct fault_store *store);
  * as many after it. */
 void fault_store_set(struct fault_store *store, enum fault fault, long n,
                      long times);
+/** Only PUTs go wrong, and only they are counted for that. */
+void fault_store_puts_only(struct fault_store *store);
 /** How long after its answer a late PUT is done, in nanoseconds. */
 void fault_store_delay(struct fault_store *store, uint64_t delay);
 /** Requests so far. */

@@ -412,6 +412,16 @@ START_TEST(an_open_does_not_wait_for_ever)
 }
 END_TEST
 
+/* Reads work and writes do not: that must not look like progress. */
+START_TEST(an_open_that_cannot_write_does_not_wait_for_ever)
+{
+    fault_store_puts_only(rig.nodes[0].store);
+    fault_store_set(rig.nodes[0].store, FAULT_UNKNOWN_BEFORE, 1, 1000);
+    ck_assert_int_eq(rig_open(&rig, 0), WEIR_EUNKNOWN);
+    ck_assert_int_lt(fault_store_puts(rig.nodes[0].store), 20);
+}
+END_TEST
+
 /* ---- Close -------------------------------------------------------------- */
 
 struct closing {
@@ -845,6 +855,7 @@ int main(void)
     tcase_add_test(tc, a_refresh_that_is_refused_fails);
     tcase_add_loop_test(tc, an_open_that_is_refused_fails_at_once, 0, 3);
     tcase_add_test(tc, an_open_does_not_wait_for_ever);
+    tcase_add_test(tc, an_open_that_cannot_write_does_not_wait_for_ever);
     tcase_add_test(tc, close_waits_for_the_write_in_flight);
     tcase_add_loop_test(tc, close_ends_what_is_being_retried, 0, 2);
     tcase_add_test(tc, close_ends_a_refresh);
