@@ -110,10 +110,9 @@ say "$(rate $((lines - back)) "$(tail -n +$((back + 1)) "$text" | wc -c)" \
     "$(since "$start")"), durable"
 start=$(now)
 run flush >"$dir/flush.log" 2>&1
-say "flushed in $(since "$start") ms:" \
-    "$(find "$dir/store/data" -type f | wc -l) objects," \
-    "$(find "$dir/store/data" -type f -printf '%s\n' |
-        awk '{ s += $1 } END { printf "%.1f MiB", s / 1048576 }') of them"
+say "$(find "$dir/store/data" -type f -printf '%s\n' | awk '
+    { s += $1 } END { printf "%.1f MiB", s / 1048576 }') in objects after" \
+    "$(since "$start") ms"
 
 step "Read it back from the objects alone, without the WAL"
 start=$(now)
