@@ -18,6 +18,7 @@ enum {
     BUFFER = 128 << 10,
     FIRST_BODY = 64 << 10, /* Room for a body of unknown size. */
     DROP_MAX = 1 << 20,    /* Of an error's body: then hang up. */
+    ASKED_MAX = 64 << 20,  /* A range up to here is read in one piece. */
     UNPROMISED = 1 << 20   /* Room to take on the word of a header. */
 };
 
@@ -141,7 +142,7 @@ static bool make_room(struct weir__transfer *t, size_t more, uint64_t limit)
         capacity = old->capacity > SIZE_MAX / 2 ? need : old->capacity * 2;
     else if (told < 0)
         capacity = FIRST_BODY;
-    else if (limit != UINT64_MAX || told <= UNPROMISED)
+    else if (limit <= ASKED_MAX || told <= UNPROMISED)
         capacity = (size_t)told;
     else
         capacity = UNPROMISED;

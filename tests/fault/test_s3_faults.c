@@ -144,6 +144,45 @@ START_TEST(a_put_whose_body_did_not_all_go_out_is_not_done)
 }
 END_TEST
 
+/* Some servers never say "100 Continue"; others refuse before the body. */
+START_TEST(a_large_body_does_not_depend_on_a_continue)
+{
+    struct s3_fault refusal = {
+        .kind = S3_ANSWER, .status = 403, .code = "AccessDenied"};
+    unsigned char *data = calloc(1, BIG);
+
+    open_rig();
+    fault(S3_NO_CONTINUE);
+    ck_assert_int_eq(store_put(&rig, "a", data, BIG, WEIR_STORE_IF_ABSENT), 0);
+    ck_assert_int_eq(s3_server_size(server, "p/a"), BIG);
+    s3_server_fault(server, &refusal);
+    ck_assert_int_eq(store_put(&rig, "b", data, BIG, 0), WEIR_EACCES);
+    free(data);
+    close_rig();
+}
+END_TEST
+
+START_TEST(an_open_without_memory_leaves_nothing)
+{
+    struct weir_config *config = store_s3_config("key", "secret");
+    int rc = WEIR_ENOMEM;
+    long n;
+
+    ck_assert_int_eq(weir_config_set(config, "s3_session_token", "token", NULL),
+                     0);
+    store_rig_init(&rig);
+    for (n = 1; rc != 0; n++) {
+        test_alloc_fail(&rig.host.alloc, n, 0);
+        rc = store_rig_open(&rig, weir__store_s3_open, "s3://bucket/p", config);
+        ck_assert(rc == 0 || rc == WEIR_ENOMEM);
+    }
+    ck_assert_int_gt(n, 8);
+    test_alloc_fail(&rig.host.alloc, 0, 0);
+    weir_config_free(config);
+    store_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(a_refusal_of_s3_is_not_done_and_a_failure_is_unknown)
 {
     struct s3_fault script = {
@@ -601,6 +640,8 @@ int main(void)
     tcase_add_test(tc, a_put_that_was_cut_off_after_it_came_is_unknown);
     tcase_add_test(tc, a_create_is_not_sent_twice_on_a_kept_connection);
     tcase_add_test(tc, a_put_whose_body_did_not_all_go_out_is_not_done);
+    tcase_add_test(tc, a_large_body_does_not_depend_on_a_continue);
+    tcase_add_test(tc, an_open_without_memory_leaves_nothing);
     tcase_add_test(tc, a_refusal_of_s3_is_not_done_and_a_failure_is_unknown);
     tcase_add_test(tc, a_web_page_is_no_answer);
     tcase_add_test(tc, a_body_that_is_cut_short_is_never_data);

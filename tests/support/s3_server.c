@@ -201,6 +201,7 @@ static int read_body(int fd, struct request *r)
     if (header_of(r->head, "content-length", text, sizeof(text)))
         r->len = strtoul(text, NULL, 10);
     if (header_of(r->head, "expect", text, sizeof(text)) &&
+        r->fault.kind != S3_NO_CONTINUE &&
         send_all(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25) != 0)
         return -1;
     r->body = malloc(r->len + 1);

@@ -33,6 +33,7 @@ enum s3_fault_kind {
     S3_DRIP,         /* Answer one byte, and then nothing more. */
     S3_SILENT,       /* Take the request, do it not, never answer. */
     S3_SILENT_AFTER, /* Do it, and never answer. */
+    S3_NO_CONTINUE,  /* Never say "100 Continue". */
     S3_BIG_HEADERS,  /* Answer with 100 KiB of headers. */
     S3_GARBAGE       /* Answer something that is not HTTP. */
 };

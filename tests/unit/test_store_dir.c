@@ -320,6 +320,24 @@ START_TEST(a_full_disk_is_told_and_can_be_freed)
 }
 END_TEST
 
+START_TEST(an_open_without_memory_leaves_nothing)
+{
+    char uri[ROOM + 20];
+    int rc = WEIR_ENOMEM;
+    long n;
+
+    store_rig_init(&rig);
+    snprintf(uri, sizeof(uri), "dir:%s/", test_dir());
+    for (n = 1; rc != 0; n++) {
+        test_alloc_fail(&rig.host.alloc, n, 0);
+        rc = try_open(uri);
+        ck_assert(rc == 0 || rc == WEIR_ENOMEM);
+    }
+    ck_assert_int_gt(n, 3);
+    store_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(a_deadline_that_is_over_is_told)
 {
     struct store_call call = {
@@ -348,6 +366,7 @@ int main(void)
     tcase_add_test(tc, a_file_in_the_way_is_an_error_and_no_loss);
     tcase_add_test(tc, a_directory_without_rights_is_told);
     tcase_add_test(tc, a_full_disk_is_told_and_can_be_freed);
+    tcase_add_test(tc, an_open_without_memory_leaves_nothing);
     tcase_add_test(tc, a_deadline_that_is_over_is_told);
     return test_run();
 }
