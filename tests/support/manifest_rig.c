@@ -67,15 +67,9 @@ void rig_close(struct manifest_rig *rig)
     virtual_env_close(&rig->env);
 }
 
-struct open_call {
-    struct weir__manifest_open open;
-    int status;
-    int done;
-};
-
 static void open_done(struct weir__manifest_open *req, int status)
 {
-    struct open_call *call = (struct open_call *)req;
+    struct rig_opening *call = (struct rig_opening *)req;
 
     call->status = status;
     call->done++;
@@ -88,10 +82,12 @@ static void count_applied(void *ctx)
     node->applied++;
 }
 
-int rig_open(struct manifest_rig *rig, int i)
+int rig_open_start(struct manifest_rig *rig, int i, struct rig_opening *opening)
 {
     struct rig_node *node = &rig->nodes[i];
-    struct open_call call = {
+    int rc;
+
+    *opening = (struct rig_opening){
         .open = {.host = &rig->env.host,
                  .node_id = (uint32_t)i + 1,
                  .snapshot_commits = rig->snapshot_commits,
@@ -101,20 +97,32 @@ int rig_open(struct manifest_rig *rig, int i)
                  .done = open_done,
                  .err = &node->err},
     };
-    int rc;
-
     memset(&node->err, 0, sizeof(node->err));
-    rc = weir__mlog_store_open(&call.open.log, &rig->env.host,
+    rc = weir__mlog_store_open(&opening->open.log, &rig->env.host,
                                fault_store_port(node->store), &node->err);
     if (rc != 0)
         return rc;
-    weir__manifest_open(&call.open);
-    ck_assert_int_eq(call.done, 0);
-    rig_run(rig, &call.done);
-    ck_assert_int_eq(call.done, 1);
-    ck_assert((call.status == 0) == (call.open.manifest != NULL));
-    node->manifest = call.open.manifest;
-    return call.status;
+    weir__manifest_open(&opening->open);
+    ck_assert_int_eq(opening->done, 0);
+    return 0;
+}
+
+int rig_open_finish(struct manifest_rig *rig, int i,
+                    struct rig_opening *opening)
+{
+    rig_run(rig, &opening->done);
+    ck_assert_int_eq(opening->done, 1);
+    ck_assert((opening->status == 0) == (opening->open.manifest != NULL));
+    rig->nodes[i].manifest = opening->open.manifest;
+    return opening->status;
+}
+
+int rig_open(struct manifest_rig *rig, int i)
+{
+    struct rig_opening opening;
+    int rc = rig_open_start(rig, i, &opening);
+
+    return rc != 0 ? rc : rig_open_finish(rig, i, &opening);
 }
 
 struct rig_node *rig_join(struct manifest_rig *rig, int i)

@@ -34,6 +34,18 @@ struct manifest_rig {
 void rig_init(struct manifest_rig *rig);
 /** Close what is open; fails the test if memory is still in use. */
 void rig_close(struct manifest_rig *rig);
+/** An open under way. */
+struct rig_opening {
+    struct weir__manifest_open open;
+    int status;
+    int done;
+};
+
+/** Begin to open the manifest of node `i`; end it: a status. */
+int rig_open_start(struct manifest_rig *rig, int i,
+                   struct rig_opening *opening);
+int rig_open_finish(struct manifest_rig *rig, int i,
+                    struct rig_opening *opening);
 /** Open the manifest of node `i`, whose id is `i + 1`: a status. */
 int rig_open(struct manifest_rig *rig, int i);
 /** The same, and take the next node epoch; both must succeed. */

@@ -132,6 +132,11 @@ int virtual_env_run(struct virtual_env *env, const int *flag)
     return 0;
 }
 
+int virtual_env_step(struct virtual_env *env)
+{
+    return step(env);
+}
+
 void virtual_env_settle(struct virtual_env *env)
 {
     while (step(env))

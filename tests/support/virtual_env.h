@@ -26,6 +26,8 @@ void virtual_env_init(struct virtual_env *env, uint64_t seed);
 /** Run tasks and let time pass until `*flag` is set: 0, or -1 when there is
  * nothing left that could set it. */
 int virtual_env_run(struct virtual_env *env, const int *flag);
+/** Run one task: 1, or 0 when there is none. */
+int virtual_env_step(struct virtual_env *env);
 /** Run tasks, without letting time pass, until there are none. */
 void virtual_env_settle(struct virtual_env *env);
 /** Let time pass, and fire the timers that come due meanwhile. */

@@ -39,6 +39,29 @@ START_TEST(an_empty_store_becomes_a_cluster)
 }
 END_TEST
 
+/* Of two that name it at the same time, one is heard. */
+START_TEST(a_cluster_gets_one_name)
+{
+    struct rig_opening late;
+    enum fault fault = _i == 0 ? FAULT_HELD : FAULT_UNKNOWN_LATER;
+
+    fault_store_puts_only(rig.nodes[0].store);
+    fault_store_set(rig.nodes[0].store, fault, 1, 1);
+    ck_assert_int_eq(rig_open_start(&rig, 0, &late), 0);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(late.done, 0);
+    ck_assert_int_eq(fault_store_hits(rig.nodes[0].store), 1);
+    ck_assert_int_eq(rig_open(&rig, 1), 0);
+    fault_store_release(rig.nodes[0].store);
+    ck_assert_int_eq(rig_open_finish(&rig, 0, &late), 0);
+    rig_same(&rig.nodes[0], &rig.nodes[1]);
+    ck_assert_int_eq(fault_store_puts(rig.nodes[0].store), 1);
+    rig_join(&rig, 2);
+    ck_assert_int_eq(rig_refresh(&rig.nodes[0]), 0);
+    rig_same(&rig.nodes[0], &rig.nodes[2]);
+}
+END_TEST
+
 START_TEST(a_read_only_node_makes_no_cluster)
 {
     rig.read_only = 1;
@@ -465,6 +488,28 @@ START_TEST(close_waits_for_the_write_in_flight)
 }
 END_TEST
 
+/* The write in flight turns out to be lost: it is not tried again. */
+START_TEST(close_does_not_begin_anew)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct weir__op op = op_count("1");
+    struct rig_commit commit;
+    struct closing closing;
+    long count;
+
+    fault_store_set(a->store, _i == 0 ? FAULT_BEFORE : FAULT_REFUSED, 1, 1);
+    rig_start(a, &commit, &op, 1);
+    count = fault_store_count(a->store);
+    while (fault_store_count(a->store) == count)
+        ck_assert_int_eq(virtual_env_step(&rig.env), 1);
+    start_close(a, &closing);
+    rig_run(&rig, &closing.done);
+    ck_assert_int_eq(commit.done, 1);
+    ck_assert_int_eq(commit.status, WEIR_ECLOSED);
+    ck_assert_int_eq(fault_store_count(a->store), count + 1);
+}
+END_TEST
+
 /* A commit that never got out is certainly not there, and the caller is told
  * what kept it. */
 START_TEST(close_ends_what_is_being_retried)
@@ -841,6 +886,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, an_empty_store_becomes_a_cluster);
+    tcase_add_loop_test(tc, a_cluster_gets_one_name, 0, 2);
     tcase_add_test(tc, a_read_only_node_makes_no_cluster);
     tcase_add_test(tc, a_read_only_node_commits_nothing);
     tcase_add_test(tc, a_commit_is_seen_by_another_node_after_a_refresh);
@@ -857,6 +903,7 @@ int main(void)
     tcase_add_test(tc, an_open_does_not_wait_for_ever);
     tcase_add_test(tc, an_open_that_cannot_write_does_not_wait_for_ever);
     tcase_add_test(tc, close_waits_for_the_write_in_flight);
+    tcase_add_loop_test(tc, close_does_not_begin_anew, 0, 2);
     tcase_add_loop_test(tc, close_ends_what_is_being_retried, 0, 2);
     tcase_add_test(tc, close_ends_a_refresh);
     tcase_add_test(tc, a_snapshot_bounds_the_replay);
