@@ -29,7 +29,8 @@ struct actor {
     struct weir_config *config;
     struct weir *node;
     struct weir_stream *streams[MODEL_STREAMS]; /* Its own, to append. */
-    struct weir_stream *readers[MODEL_STREAMS]; /* Of others. */
+    struct weir_stream *readers[MODEL_STREAMS]; /* Of others, */
+    unsigned lives[MODEL_STREAMS]; /* opened in this life of the stream. */
 
     int verified; /* 1: the check after opening went to its end. */
     int failed;   /* Of the program that ran last: a status. */
@@ -210,6 +211,15 @@ static void check_batches(struct scenario *sc, uint32_t stream,
     }
 }
 
+/* 1 if the stream that a fetch was for may have been deleted. */
+static int may_be_gone(struct op *op)
+{
+    const struct model_stream *s = stream_of(op);
+
+    return s->exists != 1 || s->life != op->life ||
+           (op->reader && s->life != op->actor->lives[op->stream]);
+}
+
 static void fetch_done(struct weir_req *req, int status)
 {
     struct op *op = req->ctx;
@@ -220,7 +230,7 @@ static void fetch_done(struct weir_req *req, int status)
                     fetch->offset, status == 0 ? fetch->count : 0,
                     weir_error_name(status));
     expect_status(sc, "fetch", status, 0, WEIR_ERANGE,
-                  op->reader || stream_of(op)->exists != 1 ? WEIR_ENOENT : 0);
+                  may_be_gone(op) ? WEIR_ENOENT : 0);
     /* What was deleted meanwhile may come or not. */
     if (status == 0 && op->life == stream_of(op)->life)
         check_batches(sc, op->stream, fetch);
@@ -352,6 +362,7 @@ static void reader_done(struct weir_req *req, int status)
         if (actor->readers[op->stream] != NULL)
             weir_stream_close(actor->readers[op->stream]);
         actor->readers[op->stream] = op->u.open.stream;
+        actor->lives[op->stream] = op->life;
     }
     op_free(op);
 }
@@ -360,6 +371,7 @@ static void start_reader(struct actor *actor, uint32_t stream)
 {
     struct op *op = op_new(actor, stream, "open");
 
+    op->life = actor->scenario->model.streams[stream].life;
     op->u.open = (struct weir_stream_open){
         .req = {.done = reader_done, .ctx = op},
         .name = actor->scenario->model.streams[stream].name,
