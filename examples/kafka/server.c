@@ -224,6 +224,29 @@ static void stop(struct server *server)
     close_handle((uv_handle_t *)&server->sigint);
 }
 
+/* Address of a host by name or number.  Blocks; nothing is served yet. */
+static int resolve(struct server *server, const char *host, int32_t port,
+                   struct sockaddr_storage *out)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    uv_getaddrinfo_t lookup;
+    char service[8];
+    int rc;
+
+    snprintf(service, sizeof(service), "%d", port);
+    rc = uv_getaddrinfo(&server->broker->loop, &lookup, NULL, host, service,
+                        &hints);
+    if (rc != 0)
+        return rc;
+    memset(out, 0, sizeof(*out));
+    if (lookup.addrinfo->ai_addrlen <= sizeof(*out))
+        memcpy(out, lookup.addrinfo->ai_addr, lookup.addrinfo->ai_addrlen);
+    uv_freeaddrinfo(lookup.addrinfo);
+    return 0;
+}
+
 static int listen_on(struct server *server, const char *host, int32_t port)
 {
     struct sockaddr_storage name;
@@ -231,10 +254,7 @@ static int listen_on(struct server *server, const char *host, int32_t port)
     int len = sizeof(name), rc;
     char printed[64];
 
-    memset(&name, 0, sizeof(name));
-    rc = uv_ip4_addr(host, port, (struct sockaddr_in *)&name);
-    if (rc != 0)
-        rc = uv_ip6_addr(host, port, (struct sockaddr_in6 *)&name);
+    rc = resolve(server, host, port, &name);
     if (rc == 0)
         rc = uv_tcp_bind(&server->listener, any, 0);
     if (rc == 0)
