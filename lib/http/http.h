@@ -10,7 +10,8 @@
  * along), no decoding of contents.
  *
  * libcurl and the TLS library take their memory from malloc, and libcurl
- * looks up host names on short-lived threads of its own.
+ * looks up host names on short-lived threads of its own.  Of the environment
+ * it reads SSLKEYLOGFILE, which cannot be turned off.
  */
 #ifndef WEIR_HTTP_HTTP_H
 #define WEIR_HTTP_HTTP_H

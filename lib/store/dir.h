@@ -13,6 +13,9 @@
  * on its temporary file: one that nobody locks is left over from a process
  * that died, and is removed by the next open.  Folders are never removed: a
  * PUT into one could be under way in another process.
+ *
+ * Two keys that S3 would take are errors here: one of which another is a
+ * folder ("a" and "a/b"), and one with a part of over 255 bytes.
  */
 #ifndef WEIR_STORE_DIR_H
 #define WEIR_STORE_DIR_H
