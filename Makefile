@@ -83,6 +83,20 @@ INC_lib := -Iinclude -Ilib
 INC_tests := -Iinclude -Ilib -Itests -Iexamples
 INC_examples := -Iinclude
 
+# ---- Packages ---------------------------------------------------------------
+
+# Flags of the libraries, found after the packages were installed.  Make reads
+# the file, or makes it first and starts again.
+NO_DEPS := help clean deps format uninstall dist
+ifneq ($(filter-out $(NO_DEPS),$(or $(MAKECMDGOALS),all)),)
+  include build/packages.mk
+endif
+
+build/packages.mk: packages.txt .ci/deps Makefile
+	@mkdir -p $(@D)
+	$(Q).ci/deps build
+	$(Q).ci/flags >$@.tmp && mv $@.tmp $@
+
 # ---- What there is ----------------------------------------------------------
 
 LIB_SRC := $(sort $(if $(PARTS),$(wildcard $(PARTS:%=lib/%/*.c)),\
@@ -115,9 +129,10 @@ REPLAYS := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(FUZZ_SRC))
 FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_SRC))
 BENCHES := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 SAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(SAMPLE_SRC))
+# The simulator's program shares code with the tests, which need Check.
+SIM := $(if $(TEST_LIBS),$(if $(wildcard tests/sim/weir_sim.c),$(B)/weir-sim))
 CHILDREN := $(patsubst %.c,$(B)/%,$(wildcard tests/crash/crash_child.c))
-PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) \
-  $(if $(wildcard tests/sim/weir_sim.c),$(B)/weir-sim)
+PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) $(SIM)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -131,20 +146,6 @@ lib: $(LIBA) $(LIBSO) ## Build build/libweir.a and build/libweir.so
 programs: $(PROGRAMS) $(SAMPLES) ## Build weir, weir-kafka, weir-sim, samples
 tests: $(TESTS) $(REPLAYS) $(CHILDREN) ## Build the test programs
 
-# ---- Packages ---------------------------------------------------------------
-
-# Flags of the libraries, found after the packages were installed.  Make reads
-# the file, or makes it first and starts again.
-NO_DEPS := help clean deps format uninstall dist
-ifneq ($(filter-out $(NO_DEPS),$(or $(MAKECMDGOALS),all)),)
-  include build/packages.mk
-endif
-
-build/packages.mk: packages.txt .ci/deps Makefile
-	@mkdir -p $(@D)
-	$(Q).ci/deps build
-	$(Q).ci/flags >$@.tmp && mv $@.tmp $@
-
 GROUPS ?= build test lint
 deps: ## Install the Debian packages (GROUPS="build test lint s3 ...")
 	$(Q).ci/deps $(GROUPS)
@@ -156,19 +157,19 @@ deps: ## Install the Debian packages (GROUPS="build test lint s3 ...")
 FLAGS = $(STD) $(WARN) $(OPT) $(HARDEN) -MMD -MP -MT $@ -MF $(@:.o=.d)
 write = -o $@.$$$$ $(1) && mv -f $@.$$$$ $@
 
-$(B)/obj/lib/%.o: lib/%.c build/packages.mk
+$(B)/obj/lib/%.o: lib/%.c Makefile | build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(FLAGS) -fPIC -fvisibility=hidden $(INC_lib) $(LIB_CFLAGS) \
 	  $(CFLAGS) -c $(call write,$<)
 
-$(B)/obj/examples/%.o: examples/%.c build/packages.mk
+$(B)/obj/examples/%.o: examples/%.c Makefile | build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(FLAGS) -fPIE $(INC_examples) $(PROGRAM_CFLAGS) $(CFLAGS) \
 	  -c $(call write,$<)
 
-$(B)/obj/tests/%.o: tests/%.c build/packages.mk
+$(B)/obj/tests/%.o: tests/%.c Makefile | build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(FLAGS) -fPIE $(INC_tests) $(LIB_CFLAGS) $(PROGRAM_CFLAGS) \
@@ -338,7 +339,7 @@ endef
 .PHONY: lint-files
 lint-files: $(LINT_STAMPS) $(B)/tests/lint/tables
 
-build/lint/%.c.ok: %.c .clang-format .clang-tidy build/packages.mk
+build/lint/%.c.ok: %.c .clang-format .clang-tidy | build/packages.mk
 	@mkdir -p $(@D)
 	$(call say,LINT,$<)
 	$(laid-out)
