@@ -64,26 +64,41 @@ static void write_partition(struct wire_out *out, int32_t index, int32_t node,
     out_tags(out);
 }
 
-static void write_topic(struct wire_out *out, const struct request *request,
-                        const struct topic *topic, const struct topic_ref *ref,
-                        int16_t error)
+static void write_known(struct wire_out *out, const struct request *request,
+                        const struct topic *topic)
 {
     int16_t version = request->header.version;
-    int32_t count = topic == NULL ? 0 : topic->count, i;
+    int32_t i;
 
-    out_i16(out, error);
-    if (topic != NULL)
-        out_string(out, topic->name);
-    else
-        out_text(out, ref->name.len < 0 && version < 12 ? "" : ref->name.data,
-                 ref->name.len < 0 ? 0 : (size_t)ref->name.len);
+    out_i16(out, 0);
+    out_string(out, topic->name);
     if (version >= 10)
-        out_uuid(out, topic != NULL ? &topic->id : &ref->id);
+        out_uuid(out, &topic->id);
     if (version >= 1)
         out_bool(out, false); /* Internal. */
-    out_array(out, count);
-    for (i = 0; i < count; i++)
+    out_array(out, topic->count);
+    for (i = 0; i < topic->count; i++)
         write_partition(out, i, request->broker->node_id, version);
+    if (version >= 8)
+        out_i32(out, NO_OPERATIONS);
+    out_tags(out);
+}
+
+static void write_unknown(struct wire_out *out, const struct request *request,
+                          const struct topic_ref *ref, int16_t error)
+{
+    int16_t version = request->header.version;
+
+    out_i16(out, error);
+    if (ref->name.len >= 0)
+        out_text(out, ref->name.data, (size_t)ref->name.len);
+    else
+        out_string(out, version < 12 ? "" : NULL);
+    if (version >= 10)
+        out_uuid(out, &ref->id);
+    if (version >= 1)
+        out_bool(out, false);
+    out_array(out, 0);
     if (version >= 8)
         out_i32(out, NO_OPERATIONS);
     out_tags(out);
@@ -96,8 +111,7 @@ static void write_all(struct wire_out *out, const struct request *request)
 
     out_array(out, (int32_t)topics->count);
     for (node = topics->all.next; node != &topics->all; node = node->next)
-        write_topic(out, request, container_of(node, struct topic, link), NULL,
-                    0);
+        write_known(out, request, container_of(node, struct topic, link));
 }
 
 static void write_wanted(struct wire_out *out, struct metadata *metadata)
@@ -108,9 +122,11 @@ static void write_wanted(struct wire_out *out, struct metadata *metadata)
     out_array(out, metadata->body.count);
     for (i = 0; i < metadata->body.count; i++) {
         wanted = &metadata->wanted[i];
-        write_topic(out, metadata->request,
-                    wanted->error == 0 ? wanted->topic : NULL,
-                    &metadata->body.topics[i], wanted->error);
+        if (wanted->topic != NULL)
+            write_known(out, metadata->request, wanted->topic);
+        else
+            write_unknown(out, metadata->request, &metadata->body.topics[i],
+                          wanted->error);
         if (wanted->topic != NULL)
             topic_unref(wanted->topic);
     }

@@ -206,20 +206,30 @@ struct orphans {
     char names[STREAM_PAGE][PARTITION_NAME_MAX];
 };
 
+/* Value of a hexadecimal digit, or -1. */
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Id in the name of a stream: kafka/, 32 digits, a slash, the partition. */
 static bool parse_stream(const char *name, struct uuid *id)
 {
-    unsigned byte;
+    int high, low;
     size_t i;
 
     if (strlen(name) >= PARTITION_NAME_MAX ||
         strlen(name) < strlen(STREAM_PREFIX) + 34)
         return false;
     name += strlen(STREAM_PREFIX);
-    for (i = 0; i < 16; i++) {
-        if (sscanf(name + 2 * i, "%2x", &byte) != 1)
+    for (i = 0; i < sizeof(id->bytes); i++) {
+        high = digit(name[2 * i]);
+        low = digit(name[2 * i + 1]);
+        if (high < 0 || low < 0)
             return false;
-        id->bytes[i] = (unsigned char)byte;
+        id->bytes[i] = (unsigned char)(high * 16 + low);
     }
     return name[32] == '/';
 }

@@ -273,6 +273,33 @@ def sequences_survive_a_restart(how):
         assert struct.unpack(">ihqh", body)[2] > first
 
 
+def a_long_log_keeps_its_producers():
+    """More batches than lie between two snapshots of the producers, and a
+    producer that wrote only before the first of them."""
+    topic = b"long"
+    with Client(server) as client:
+        client.ask(metadata(topic))
+        assert produce_result(client.ask(produce(
+            topic, batch(b"first", 1 << 40, 0, 0))), topic) == (0, 0)
+        total = 20000
+        for start in range(1, total, 500):
+            client.send(b"".join(
+                produce(topic, batch(b"x", 1 << 41, 0, i - 1))
+                for i in range(start, start + 500)))
+            for _ in range(500):
+                error, last = produce_result(client.receive()[1], topic)
+                assert error == 0
+    server.kill()
+    server.start()
+    with Client(server) as client:
+        assert produce_result(client.ask(produce(
+            topic, batch(b"first", 1 << 40, 0, 0))), topic) == (0, 0)
+        assert produce_result(client.ask(produce(
+            topic, batch(b"x", 1 << 41, 0, last - 1))), topic) == (0, last)
+        assert produce_result(client.ask(produce(
+            topic, batch(b"x", 1 << 41, 0, last))), topic) == (0, last + 1)
+
+
 def fetch_waits_for_data_and_no_longer():
     topic = b"wait"
     with Client(server) as client, Client(server) as writer:
@@ -448,6 +475,7 @@ def main():
             facts.prove(fact)
         facts.prove(sequences_survive_a_restart, "kill")
         facts.prove(sequences_survive_a_restart, "stop")
+        facts.prove(a_long_log_keeps_its_producers)
         if facts.failed:
             print(server.text()[-4000:])
     finally:
