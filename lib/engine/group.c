@@ -266,6 +266,7 @@ int weir__group_place(struct weir_stream *s, struct weir_append *req)
         s, req, segment->buf->data + (q->position - segment->position), size);
     piece_extend(node, size);
     group_add(q->open, req);
+    weir__append_placed(req);
     req->base_offset = s->next;
     s->next += req->count;
     kick_later(node);
@@ -278,7 +279,7 @@ static void acknowledge(struct weir_append *req, struct weir__list *woken)
     struct weir_stream *s = weir__append_stream(req);
     struct weir_stats *stats = &s->node->stats;
 
-    if (s->failed != 0 || s->node->fenced)
+    if (weir__append_lost(req))
         return;
     s->durable = req->base_offset + req->count;
     weir__stream_pending(s, req->len);
@@ -289,11 +290,13 @@ static void acknowledge(struct weir_append *req, struct weir__list *woken)
 }
 
 /* What an append whose group is durable ends with. */
-static int ack_status(const struct weir_stream *s)
+static int ack_status(const struct weir_append *req)
 {
-    if (s->failed == WEIR_EFENCED || s->node->fenced)
-        return WEIR_EUNKNOWN; /* The new owner may have found it. */
-    return s->failed;
+    if (!weir__append_lost(req))
+        return 0;
+    if (weir__append_stream(req)->failed == WEIR_ENOENT)
+        return WEIR_ENOENT;
+    return WEIR_EUNKNOWN; /* The new owner may have found it. */
 }
 
 static void group_acknowledge(struct weir__group *g)
@@ -310,7 +313,7 @@ static void group_acknowledge(struct weir__group *g)
             WEIR__CONTAINER(at, struct weir_stream, woken_link));
     for (req = g->first; req != NULL; req = next) {
         next = weir__append_next(req);
-        weir__append_end(req, ack_status(weir__append_stream(req)));
+        weir__append_end(req, ack_status(req));
     }
     while ((at = weir__list_pop(&woken)) != NULL)
         weir__fetch_wake(WEIR__CONTAINER(at, struct weir_stream, woken_link));
@@ -325,7 +328,7 @@ static void withdraw(struct weir_append *req)
     struct weir_stream *s = weir__append_stream(req);
     struct weir__entry *entry;
 
-    if (s->failed == WEIR_ENOENT || s->entries.count == 0)
+    if (weir__append_lost(req) || s->entries.count == 0)
         return;
     entry = weir__entries_at(&s->entries, s->entries.count - 1);
     if (entry->base < s->durable)
@@ -344,7 +347,7 @@ static void group_withdraw(struct weir__group *g)
     for (req = g->first; req != NULL; req = weir__append_next(req)) {
         struct weir_stream *s = weir__append_stream(req);
 
-        if (s->failed != WEIR_ENOENT)
+        if (!weir__append_lost(req))
             s->next = s->durable;
     }
 }
@@ -368,6 +371,7 @@ static void write_failed(struct weir__group *g, int status)
     struct weir *node = g->node;
     struct weir__commit_queue *q = &node->commits;
     struct weir__list failed, *at;
+    struct weir_error error;
     int later = status;
 
     weir__log(node->host.log, WEIR_LOG_ERROR, "node %u: write-ahead log: %s",
@@ -387,13 +391,14 @@ static void write_failed(struct weir__group *g, int status)
     q->position = g->position;
     q->tail = 0;
     node->cache.current = NULL;
+    error = g->error; /* `g` is the first to go. */
     while ((at = weir__list_pop(&failed)) != NULL) {
         struct weir__group *each =
             WEIR__CONTAINER(at, struct weir__group, link);
 
-        if (each != g)
-            each->error = g->error;
-        group_fail(each, each == g ? status : later);
+        each->error = error;
+        group_fail(each, status);
+        status = later;
     }
     weir__append_retry(node);
 }
