@@ -44,6 +44,7 @@ struct weir__sim_faults {
     uint32_t disk_write;     /* WEIR_EIO; some sectors are written. */
     uint32_t disk_sync;      /* WEIR_EIO; what was pending is undefined. */
     uint32_t disk_garble;    /* Per sector that was pending in a crash. */
+    uint32_t memory;         /* Allocations of the nodes: NULL. */
 };
 
 /** What a world is made from. */

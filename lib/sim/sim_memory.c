@@ -24,7 +24,8 @@ static void *take(struct weir__sim_node *node, size_t align, size_t size)
     unsigned char *base;
     uintptr_t at;
 
-    if (size > SIZE_MAX - room)
+    if (size > SIZE_MAX - room ||
+        weir__sim_random_chance(&node->memory_random, node->sim->faults.memory))
         return NULL;
     base = weir__malloc(node->sim->alloc, size + room);
     if (base == NULL)

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { USE_NODE = 100, SKEW_MS = 60000 };
+enum { USE_NODE = 100, USE_MEMORY = 1000000, SKEW_MS = 60000 };
 
 int weir__sim_node_new(struct weir__sim_node **out, struct weir__sim *sim,
                        uint32_t node_id, uint64_t disk_size)
@@ -27,6 +27,8 @@ int weir__sim_node_new(struct weir__sim_node **out, struct weir__sim *sim,
     weir__sim_memory_init(node);
     weir__sim_random_init(&node->random, sim->options.seed,
                           USE_NODE + (uint64_t)node_id * 2);
+    weir__sim_random_init(&node->memory_random, sim->options.seed,
+                          USE_MEMORY + node_id);
     node->skew = (int64_t)weir__sim_random_below(&node->random, SKEW_MS);
     if (weir__sim_disk_init(node, disk_size) != 0) {
         weir__free(sim->alloc, node);

@@ -70,6 +70,7 @@ struct weir__sim_node {
     struct weir__list works; /* Of struct sim_work. */
 
     struct weir__list blocks; /* Memory. */
+    struct sim_random memory_random;
     size_t bytes;
     size_t block_count;
     struct sim_disk disk;

@@ -62,6 +62,7 @@ struct scenario {
     struct actor actors[NODES_MAX];
     uint32_t actor_count;
     int corrupt; /* 1: the store corrupts what it returns. */
+    int starved; /* 1: allocations fail. */
     int calm;    /* 1: nothing fails any more. */
     struct scenario_result *result;
     struct weir_log log; /* Of the nodes: goes to the trace. */
@@ -101,7 +102,8 @@ static void expect_status(struct scenario *sc, const char *what, int status,
 {
     if (status == a || status == b || status == c ||
         (is_passing(status) && (!sc->calm || status == WEIR_ECLOSED)) ||
-        (sc->corrupt && status == WEIR_ECORRUPT))
+        (sc->corrupt && status == WEIR_ECORRUPT) ||
+        (sc->starved && status == WEIR_ENOMEM))
         return;
     model_fail(&sc->model, "%s: unexpected %s", what, weir_error_name(status));
 }
@@ -763,6 +765,7 @@ static void finish(struct scenario *sc)
     }
     sc->calm = 1;
     sc->corrupt = 0;
+    sc->starved = 0;
     for (i = 0; i < sc->actor_count && !broken(sc); i++) {
         reopen(sc, &sc->actors[i]);
         if (!broken(sc))
@@ -804,6 +807,9 @@ static void choose_faults(struct scenario *sc)
     if (below(sc, 8) == 0)
         faults->disk_read = (uint32_t)below(sc, 20000);
     faults->disk_garble = (uint32_t)below(sc, 50000);
+    if (below(sc, 6) == 0)
+        faults->memory = (uint32_t)below(sc, 3000);
+    sc->starved = faults->memory > 0;
 }
 
 static void choose_sizes(struct scenario *sc)
