@@ -230,7 +230,7 @@ static void fill_range(struct weir__range *range,
     const struct weir_batch *last = &item->batches[item->count - 1];
 
     range->stream_id = item->stream->id;
-    range->stream_epoch = item->stream->epoch;
+    range->stream_epoch = item->epoch;
     range->base = item->batches[0].base_offset;
     range->end = last->base_offset + last->count;
     range->bytes = built->stored;

@@ -99,6 +99,7 @@ static void add_stream(struct weir__plan *plan, struct weir_stream *s,
         return;
     plan->item_count++;
     item->stream = s;
+    item->epoch = s->epoch;
     item->batches = &plan->batches[*used];
     for (; first < end; first++) {
         const struct weir__entry *entry = weir__entries_at(&s->entries, first);
