@@ -12,6 +12,7 @@ struct append_impl {
     struct weir_task task;
     struct weir_stream *stream;
     struct weir_append *next;
+    unsigned losses; /* Of the stream, when it got its offset. */
 };
 
 _Static_assert(sizeof(struct append_impl) <=
@@ -36,6 +37,19 @@ void weir__append_link(struct weir_append *req, struct weir_append *next)
 struct weir_stream *weir__append_stream(const struct weir_append *req)
 {
     return impl(req)->stream;
+}
+
+void weir__append_placed(struct weir_append *req)
+{
+    impl(req)->losses = impl(req)->stream->losses;
+}
+
+int weir__append_lost(const struct weir_append *req)
+{
+    const struct weir_stream *s = impl(req)->stream;
+
+    return s->failed != 0 || s->node->fenced ||
+           impl(req)->losses != s->losses;
 }
 
 void weir__append_end(struct weir_append *req, int status)

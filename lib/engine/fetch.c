@@ -345,7 +345,7 @@ static int wants_refresh(const struct fetch *f)
     const struct weir_stream *s = f->stream;
 
     return !f->refreshed && !f->hurry && f->next >= s->durable &&
-           s->failed == 0 && is_foreign(s) && f->result->count == 0 &&
+           s->failed != WEIR_ENOENT && is_foreign(s) && f->result->count == 0 &&
            weir__node_is_open(s->node);
 }
 

@@ -37,6 +37,11 @@ struct weir_append *weir__append_next(const struct weir_append *req);
 void weir__append_link(struct weir_append *req, struct weir_append *next);
 /** Stream of an append. */
 struct weir_stream *weir__append_stream(const struct weir_append *req);
+/** The append has its offset. */
+void weir__append_placed(struct weir_append *req);
+/** 1 if that offset is not the append's any more: the stream is deleted, or
+ * another node's, or was in between. */
+int weir__append_lost(const struct weir_append *req);
 /** End an append. */
 void weir__append_end(struct weir_append *req, int status);
 

@@ -84,6 +84,7 @@ struct weir {
     int fenced;    /* A later node epoch exists: nothing is acknowledged. */
     uint32_t id;
     uint64_t epoch;
+    uint64_t foreign; /* Commits of others that the streams follow. */
 
     struct weir_store *backing; /* The store as opened. */
     struct weir_store *store;   /* The same, counted. */

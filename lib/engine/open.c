@@ -253,7 +253,7 @@ static void fence(struct weir *node)
 static void applied(void *ctx)
 {
     struct weir *node = ctx;
-    uint64_t commits, conflicts;
+    uint64_t commits, conflicts, foreign;
 
     if (node->manifest == NULL || !weir__node_is_open(node))
         return;
@@ -262,9 +262,10 @@ static void applied(void *ctx)
             node->epoch)
         fence(node);
     weir__manifest_counts(node->manifest, &commits, &conflicts);
-    node->stats.commits = commits;
-    if (conflicts != node->stats.commit_conflicts) {
-        node->stats.commit_conflicts = conflicts;
+    foreign = weir__state_version(weir__manifest_state(node->manifest)) -
+              commits;
+    if (foreign != node->foreign) {
+        node->foreign = foreign;
         weir__stream_sync_all(node);
     }
 }

@@ -50,6 +50,7 @@ struct weir_stream {
     uint64_t epoch;
     int local;  /* This node owns it: its tail is here. */
     int failed; /* 0, WEIR_ENOENT, WEIR_EFENCED: what appends get. */
+    unsigned losses; /* How often another node took it away. */
 
     uint64_t start;
     uint64_t next;     /* Offset of the next append. */
@@ -103,7 +104,5 @@ void weir__stream_evict(struct weir_stream *stream,
 void weir__stream_uploaded(struct weir_stream *stream, uint64_t offset);
 /** Payload was added that is to be uploaded. */
 void weir__stream_pending(struct weir_stream *stream, size_t bytes);
-/** End everything that waits on the stream. */
-void weir__stream_fail(struct weir_stream *stream, int status);
 
 #endif

@@ -176,7 +176,7 @@ void weir__stream_uploaded(struct weir_stream *s, uint64_t offset)
         weir__list_remove(&s->pending_link);
 }
 
-/* The stream is gone: nothing of it is to be kept or uploaded. */
+/* Its batches are not this node's any more: none is kept or uploaded. */
 static void stream_drop(struct weir_stream *s)
 {
     size_t i = weir__entries_find(&s->entries, s->uploaded);
@@ -188,16 +188,39 @@ static void stream_drop(struct weir_stream *s)
     weir__list_remove(&s->pending_link);
 }
 
-void weir__stream_fail(struct weir_stream *s, int status)
+/* The stream is deleted, or another node's: end what waits on it. */
+static void stream_fail(struct weir_stream *s, int status)
 {
-    if (s->failed == 0)
+    if (s->failed == 0 || status == WEIR_ENOENT)
         s->failed = status;
+    s->local = 0;
+    s->damaged = WEIR_OFFSET_END;
     weir__append_fail_waiting(s, status);
-    if (status == WEIR_ENOENT) {
-        stream_drop(s);
-        weir__fetch_wake(s);
-    }
+    stream_drop(s);
+}
+
+static void stream_deleted(struct weir_stream *s)
+{
+    stream_fail(s, WEIR_ENOENT);
+    weir__fetch_wake(s);
     weir__stream_publish(s);
+}
+
+/* Another node has opened the stream, and writes on from the committed end.
+ * What was appended here beyond that is no part of the stream any more, and
+ * must not be taken for what the other one writes. */
+static void stream_lost(struct weir_stream *s, const struct weir__mstream *m)
+{
+    stream_fail(s, WEIR_EFENCED);
+    s->losses++;
+    s->start = m->start;
+    s->next = known_end(m);
+    s->durable = s->next;
+    s->uploaded = s->next;
+    s->epoch = m->epoch;
+    publish_manifest(s, m);
+    weir__stream_publish(s);
+    weir__fetch_wake(s); /* From now on they wait for the other node. */
 }
 
 /* The damage is below the start now: it is forgotten. */
@@ -222,7 +245,12 @@ void weir__stream_sync(struct weir_stream *s)
     const struct weir__mstream *m = weir__state_stream(state, s->id);
 
     if (m == NULL) {
-        weir__stream_fail(s, WEIR_ENOENT);
+        stream_deleted(s);
+        return;
+    }
+    if ((s->local || s->view.owner == s->node->id) &&
+        m->owner != s->node->id) {
+        stream_lost(s, m);
         return;
     }
     if (m->start > s->start) {
@@ -240,10 +268,6 @@ void weir__stream_sync(struct weir_stream *s)
         weir__fetch_wake(s);
     }
     s->epoch = m->epoch;
-    if (s->local && m->owner != s->node->id) {
-        s->local = 0;
-        weir__stream_fail(s, WEIR_EFENCED);
-    }
     publish_manifest(s, m);
     weir__stream_publish(s);
 }

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two nodes that take a stream from one another, on one store. */
+#include <string.h>
+
+#include "support/node.h"
+#include "support/plug.h"
+#include "support/test.h"
+
+static struct plug plug;
+static struct weir_config *configs[2];
+static struct weir *nodes[2];
+
+static void set(struct weir_config *config, const char *key, const char *value)
+{
+    ck_assert_int_eq(weir_config_set(config, key, value, NULL), 0);
+}
+
+static void open_nodes(uint64_t capacity)
+{
+    plug = (struct plug){.capacity = capacity};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(weir_config_new(&configs[i], NULL), 0);
+        plug_register(configs[i], &plug);
+        set(configs[i], "node_id", i == 0 ? "1" : "2");
+        set(configs[i], "segment", "64KiB");
+        set(configs[i], "max_batch", "256KiB");
+        nodes[i] = test_open(configs[i]);
+    }
+}
+
+static void close_nodes(void)
+{
+    for (int i = 0; i < 2; i++) {
+        weir_free(nodes[i]);
+        weir_config_free(configs[i]);
+    }
+    plug_free(&plug);
+}
+
+/* A node hears of what others have committed. */
+static void hear(struct weir *node)
+{
+    struct weir_stream_stat stat;
+    struct weir_stream_list list = {
+        .req.err = &test_error, .out = &stat, .limit = 1};
+
+    ck_assert_int_eq(weir_stream_list_sync(node, &list), 0);
+}
+
+static int ended;
+
+static void flush_done(struct weir_req *req, int status)
+{
+    (void)req;
+    (void)status;
+    ended = 1;
+}
+
+START_TEST(an_upload_under_way_is_not_taken_under_the_next_owners_epoch)
+{
+    struct weir_flush flush = {.req.done = flush_done};
+    struct weir_stream *old, *new;
+
+    open_nodes(0);
+    old = test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    test_append(old, "of the former owner");
+    plug.hold = 1;
+    ended = 0;
+    ck_assert_int_eq(weir_flush(nodes[0], &flush), 0);
+    while (plug.held == NULL)
+        weir_poll(nodes[0], 1000000);
+    new = test_stream(nodes[1], "s", 0);
+    ck_assert_uint_eq(test_append(new, "of the owner"), 0);
+    hear(nodes[0]);
+    plug.hold = 0;
+    plug_release(&plug);
+    test_drive(nodes[0], &ended);
+    test_flush(nodes[1]);
+    test_expect(new, 0, "of the owner", NULL);
+    test_expect(test_stream(nodes[0], "s", WEIR_STREAM_READ), 0,
+                "of the owner", NULL);
+    close_nodes();
+}
+END_TEST
+
+/* What was volatile and is lost must not come again in the place of what the
+ * other owner has written. */
+START_TEST(a_stream_that_comes_back_holds_what_its_other_owner_wrote)
+{
+    struct weir_stream *s;
+
+    open_nodes(0);
+    s = test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    test_append(s, "lost");
+    test_append(s, "lost too");
+    s = test_stream(nodes[1], "s", 0);
+    ck_assert_uint_eq(test_append(s, "kept"), 0);
+    test_flush(nodes[1]);
+    hear(nodes[0]);
+    s = test_stream(nodes[0], "s", 0);
+    test_expect(s, 0, "kept", NULL);
+    ck_assert_uint_eq(test_append(s, "next"), 1);
+    test_flush(nodes[0]);
+    test_expect(s, 0, "kept", "next", NULL);
+    hear(nodes[1]);
+    test_expect(test_stream(nodes[1], "s", WEIR_STREAM_READ), 0, "kept",
+                "next", NULL);
+    close_nodes();
+}
+END_TEST
+
+START_TEST(a_stream_lost_to_another_node_does_not_hold_the_wal)
+{
+    static char data[200000];
+    struct weir_append a = {.req.err = &test_error,
+                            .data = data,
+                            .len = sizeof(data),
+                            .count = 1,
+                            .max_timestamp = WEIR_NO_TIMESTAMP};
+    struct weir_stream *lost, *other;
+
+    open_nodes(1u << 20);
+    lost = test_stream(nodes[0], "lost", WEIR_STREAM_CREATE);
+    other = test_stream(nodes[0], "other", WEIR_STREAM_CREATE);
+    ck_assert_int_eq(weir_append_sync(lost, &a), 0);
+    test_stream(nodes[1], "lost", 0);
+    hear(nodes[0]);
+    ck_assert_int_eq(test_try_append(lost, "x", 0), WEIR_EFENCED);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_eq(weir_append_sync(other, &a), 0);
+        test_flush(nodes[0]);
+    }
+    close_nodes();
+}
+END_TEST
+
+static int append_status = 1;
+
+static void append_done(struct weir_req *req, int status)
+{
+    (void)req;
+    append_status = status;
+}
+
+/* Losing a race makes a node read several commits at once: it must see what
+ * each of them says. */
+START_TEST(a_writer_that_has_read_of_the_next_owner_acknowledges_nothing)
+{
+    struct weir_stream *s, *t;
+    struct weir_stream_open open = {0};
+    struct weir_append a = {.req.done = append_done,
+                            .data = "x",
+                            .len = 1,
+                            .count = 1,
+                            .max_timestamp = WEIR_NO_TIMESTAMP};
+
+    open_nodes(0);
+    s = test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    t = test_stream(nodes[0], "t", WEIR_STREAM_CREATE);
+    for (int i = 0; i < 4; i++) {
+        char name[8] = {(char)('a' + i)};
+
+        test_stream(nodes[1], name, WEIR_STREAM_CREATE);
+    }
+    test_stream(nodes[1], "s", 0);
+    test_stream(nodes[1], "t", 0);
+    open = (struct weir_stream_open){.name = "mine",
+                                     .flags = WEIR_STREAM_CREATE};
+    ck_assert_int_eq(weir_stream_open_sync(nodes[0], &open), 0);
+    ck_assert_int_eq(test_try_append(s, "late", 0), WEIR_EFENCED);
+    ck_assert_int_eq(test_try_append(t, "late", 0), WEIR_EFENCED);
+    ck_assert_int_eq(weir_append(s, &a), 0);
+    while (append_status == 1)
+        weir_poll(nodes[0], 1000000);
+    ck_assert_int_eq(append_status, WEIR_EFENCED);
+    close_nodes();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("engine owners");
+
+    tcase_add_test(tc,
+                   an_upload_under_way_is_not_taken_under_the_next_owners_epoch);
+    tcase_add_test(tc,
+                   a_stream_that_comes_back_holds_what_its_other_owner_wrote);
+    tcase_add_test(tc, a_stream_lost_to_another_node_does_not_hold_the_wal);
+    tcase_add_test(tc,
+                   a_writer_that_has_read_of_the_next_owner_acknowledges_nothing);
+    return test_run();
+}
