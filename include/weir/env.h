@@ -30,9 +30,9 @@ struct weir_task {
 /** Something to run in the core at a time.  Zero it before first use. */
 struct weir_timer {
     void (*fire)(struct weir_timer *timer);
-    uint64_t deadline; /* Nanoseconds of `now`. */
-    size_t slot;       /* Private: 0 when not running. */
-    uint64_t order;    /* Private. */
+    uint64_t deadline;          /* Nanoseconds of `now`. */
+    size_t slot;                /* Private: 0 when not running. */
+    uint64_t order;             /* Private. */
     struct weir_timer *link[3]; /* Private. */
 };
 

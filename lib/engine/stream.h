@@ -48,8 +48,8 @@ struct weir_stream {
     char *name;
     uint64_t id;
     uint64_t epoch;
-    int local;  /* This node owns it: its tail is here. */
-    int failed; /* 0, WEIR_ENOENT, WEIR_EFENCED: what appends get. */
+    int local;       /* This node owns it: its tail is here. */
+    int failed;      /* 0, WEIR_ENOENT, WEIR_EFENCED: what appends get. */
     unsigned losses; /* How often another node took it away. */
 
     uint64_t start;
