@@ -234,9 +234,9 @@ static void delete_run(struct weir_task *task)
 {
     struct weir_req *req = weir__req_of(task);
     struct weir *node = weir__call_target(req);
-    struct weir__call *call = weir__call_new(node, req);
     const char *name =
         WEIR__CONTAINER(req, struct weir_stream_delete, req)->name;
+    struct weir__call *call = weir__call_new(node, req);
     const struct weir__mstream *m;
 
     if (call == NULL)

@@ -27,8 +27,8 @@ static void trim_run(struct weir_task *task)
     struct weir_trim *req =
         WEIR__CONTAINER(weir__req_of(task), struct weir_trim, req);
     struct weir_stream *s = weir__call_target(&req->req);
-    struct weir__call *call = weir__call_new(s->node, &req->req);
     uint64_t start = req->start == WEIR_OFFSET_END ? s->durable : req->start;
+    struct weir__call *call = weir__call_new(s->node, &req->req);
 
     if (call == NULL)
         return;
