@@ -48,8 +48,7 @@ int weir__append_lost(const struct weir_append *req)
 {
     const struct weir_stream *s = impl(req)->stream;
 
-    return s->failed != 0 || s->node->fenced ||
-           impl(req)->losses != s->losses;
+    return s->failed != 0 || s->node->fenced || impl(req)->losses != s->losses;
 }
 
 void weir__append_end(struct weir_append *req, int status)

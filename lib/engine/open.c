@@ -262,8 +262,8 @@ static void applied(void *ctx)
             node->epoch)
         fence(node);
     weir__manifest_counts(node->manifest, &commits, &conflicts);
-    foreign = weir__state_version(weir__manifest_state(node->manifest)) -
-              commits;
+    foreign =
+        weir__state_version(weir__manifest_state(node->manifest)) - commits;
     if (foreign != node->foreign) {
         node->foreign = foreign;
         weir__stream_sync_all(node);

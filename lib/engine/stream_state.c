@@ -248,8 +248,7 @@ void weir__stream_sync(struct weir_stream *s)
         stream_deleted(s);
         return;
     }
-    if ((s->local || s->view.owner == s->node->id) &&
-        m->owner != s->node->id) {
+    if ((s->local || s->view.owner == s->node->id) && m->owner != s->node->id) {
         stream_lost(s, m);
         return;
     }

@@ -11,7 +11,7 @@
 /** The batches of one stream that one object will hold. */
 struct weir__plan_item {
     struct weir_stream *stream;
-    uint64_t epoch; /* Of the stream, under which they are ours. */
+    uint64_t epoch;             /* Of the stream, under which they are ours. */
     struct weir_batch *batches; /* In the plan's memory. */
     size_t count;
     size_t bytes;
