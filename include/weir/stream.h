@@ -42,17 +42,20 @@ struct weir_stream_open {
  * Open a stream, creating it first if asked to.
  *
  * Opening it to append makes this node its owner under a new stream epoch:
- * former owners are fenced.  Opening a stream twice on one node gives the
- * same handle, which counts.
+ * former owners are fenced.  A stream whose owner is another node moves only
+ * when that node's WAL cannot hold a part of it any more.  Opening a stream
+ * twice on one node gives the same handle, which counts.
  *
  * Threads: any.
  *
  * @param node  Node.
  * @param req   Request; `req->name` too stays the caller's until `done`.
  * @return 0: `done` runs exactly once, with 0, WEIR_ENOENT, WEIR_EEXIST,
- *         WEIR_EREADONLY, WEIR_ENOMEM, WEIR_ECLOSED, or an error of the
- *         store.  Negative, and `done` never runs: WEIR_EINVAL (no `done`,
- *         an empty or long name, unknown flags), WEIR_ECLOSED.
+ *         WEIR_EREADONLY, WEIR_EBUSY (it belongs to another node, whose WAL
+ *         may hold a part of it: flush and close that one first),
+ *         WEIR_ENOMEM, WEIR_ECLOSED, or an error of the store.  Negative, and
+ * `done` never runs: WEIR_EINVAL (no `done`, an empty or long name, unknown
+ * flags), WEIR_ECLOSED.
  */
 WEIR_API int weir_stream_open(struct weir *node, struct weir_stream_open *req);
 

@@ -26,7 +26,6 @@ static void open_free(struct weir__open *open, int status)
         weir__error_copy(req->err, &open->error);
     }
     weir__free(node->alloc, open);
-    req->node = node; /* On failure too: its memory is to be released. */
     req->done(req, status);
 }
 

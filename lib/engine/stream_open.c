@@ -29,6 +29,11 @@ static void owned(struct weir__commit *commit, int status)
     struct weir_stream *s;
 
     status = weir__call_status(call, status);
+    if (status == WEIR_EBUSY)
+        weir__fail(&call->error, status,
+                   "open %s: it belongs to another node, whose write-ahead log "
+                   "may hold a part of it: flush and close that node first",
+                   open_req(call)->name);
     if (status != 0) {
         weir__call_end(call, status);
         return;

@@ -64,7 +64,8 @@ struct weir__op {
         struct {
             uint64_t id;
             uint64_t epoch; /* Out. */
-        } stream_open;      /* WEIR_ENOENT. */
+        } stream_open;      /* WEIR_ENOENT; WEIR_EBUSY (its owner is another
+                               node, whose WAL may hold some of it). */
         struct {
             uint64_t id;
             uint64_t epoch; /* Stream epoch: WEIR_EFENCED if another. */

@@ -142,6 +142,11 @@ int weir__state_stream_open(struct weir__state *state, uint32_t node_id,
         op->status = WEIR_ENOENT;
         return 0;
     }
+    if (stream->owner != node_id &&
+        weir__state_node_wal(state, stream->owner) != 0) {
+        op->status = WEIR_EBUSY;
+        return 0;
+    }
     stream->epoch++;
     stream->owner = node_id;
     op->u.stream_open.epoch = stream->epoch;

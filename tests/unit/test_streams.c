@@ -631,6 +631,34 @@ START_TEST(acknowledged_data_is_not_forgotten_with_its_log)
 }
 END_TEST
 
+START_TEST(a_stream_does_not_move_away_from_its_owners_log)
+{
+    struct weir_stream_open open = {.req.err = &test_error, .name = "orders"};
+    struct weir_config *second_config;
+    struct weir *second;
+    char wal[400];
+
+    open_node(1);
+    test_append(orders(), "in the log of node 1");
+    second_config = test_config(1, dir, "node_id", "2", NULL);
+    snprintf(wal, sizeof(wal), "file:%s/second?size=1MiB", dir);
+    ck_assert_int_eq(weir_config_set(second_config, "wal", wal, NULL), 0);
+    second = test_open(second_config);
+    ck_assert_int_eq(weir_stream_open_sync(second, &open), WEIR_EBUSY);
+    ck_assert_ptr_nonnull(strstr(test_error.text, "orders"));
+    test_append(orders(), "still the owner");
+    test_flush(node);
+    ck_assert_int_eq(weir_close(node, &test_error), 0);
+    ck_assert_int_eq(weir_stream_open_sync(second, &open), 0);
+    ck_assert_uint_eq(test_append(open.stream, "moved"), 2);
+    test_expect(open.stream, 0, "in the log of node 1", "still the owner",
+                "moved", NULL);
+    weir_free(second);
+    weir_config_free(second_config);
+    close_node();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("streams");
@@ -660,6 +688,7 @@ int main(void)
     tcase_add_loop_test(tc, a_close_ends_what_waits, 0, n);
     tcase_add_loop_test(tc, keys_are_set_only_at_the_version_expected, 0, n);
     tcase_add_loop_test(tc, a_read_only_node_sees_what_is_in_objects, 0, n);
+    tcase_add_test(tc, a_stream_does_not_move_away_from_its_owners_log);
     tcase_add_test(tc, acknowledged_data_is_not_forgotten_with_its_log);
     return test_run();
 }
