@@ -19,6 +19,7 @@
 /* How far zeros go ahead: begin below the one, stop at the other. */
 #define AHEAD_MIN ((uint64_t)1 << 20)
 #define AHEAD_MAX ((uint64_t)16 << 20)
+#define SMALL_GROUP ((size_t)64 << 10)
 
 void weir__wal_submit(struct weir__wal_file *w, struct weir__disk_req *req,
                       void (*done)(struct weir__disk_req *req, int status))
@@ -109,7 +110,9 @@ static void zeros_step(struct weir__wal_file *w)
         z->to = w->base.end;
     if (z->to >= w->base.capacity)
         return;
-    if (z->to - w->base.end < AHEAD_MIN)
+    /* What writes long groups gains nothing by it, and would pay twice. */
+    if (z->to - w->base.end < AHEAD_MIN &&
+        (w->quiet || w->group.len <= SMALL_GROUP))
         z->filling = true;
     if (z->to - w->base.end >= AHEAD_MAX)
         z->filling = false;
@@ -172,6 +175,7 @@ static void group_end(struct weir__wal_file *w)
         status = weir__fail(req->err, WEIR_EUNKNOWN, "%s", w->error.text);
     } else {
         w->base.end = req->position + req->len;
+        g->len = req->len;
         idle_watch(w);
     }
     req->done(req, status);

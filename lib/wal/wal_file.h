@@ -77,6 +77,7 @@ struct weir__wal_group {
     struct weir_iov *iov;
     size_t iov_room;
     unsigned parts; /* Left to be done. */
+    size_t len;     /* Of the last one that is durable. */
     int status;
     struct weir_task refused;
 };
@@ -104,7 +105,7 @@ struct weir__wal_file {
     int poison;   /* Status of the failure that did it. */
     bool inspect; /* Only to be read. */
     bool salvage;
-    bool formatting; /* A new log gets its header blocks. */
+    bool formatting;   /* A new log gets its header blocks. */
     unsigned inflight; /* Requests at the disk. */
 
     struct weir__wal_head head;

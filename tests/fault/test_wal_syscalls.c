@@ -38,6 +38,8 @@ static bool fails(enum call call)
     return true;
 }
 
+/* The C library's headers name the parameters otherwise.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 ssize_t pread(int fd, void *data, size_t len, off_t offset)
 {
     if (fails(CALL_READ)) {
@@ -78,6 +80,8 @@ int linkat(int from_dir, const char *from, int to_dir, const char *to,
         return -1;
     return (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static struct test_host host;
 static struct wal_rig rig;
