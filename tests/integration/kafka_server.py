@@ -21,7 +21,9 @@ PROGRAM = BUILD / "weir-kafka"
 class Server:
     """A weir-kafka on a directory and a file log, in a folder of its own."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, before=()):
+        """`before`: a command to run the server in."""
+        self.before = list(before)
         self.folder = tempfile.mkdtemp(prefix="weir-kafka-")
         self.options = options
         self.process = None
@@ -32,7 +34,7 @@ class Server:
         """Start, on the port of the first start, and wait until it listens."""
         self.log = open(f"{self.folder}/log", "ab")
         self.process = subprocess.Popen(
-            [str(PROGRAM), "--store", f"dir:{self.folder}/store",
+            [*self.before, str(PROGRAM), "--store", f"dir:{self.folder}/store",
              "--wal", f"file:{self.folder}/wal?size=256MiB",
              "--listen", f"127.0.0.1:{self.port}", *self.options],
             stdout=subprocess.PIPE, stderr=self.log)

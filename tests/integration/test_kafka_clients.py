@@ -407,7 +407,10 @@ def main():
         install()
     print(f"seed {SEED}: WEIR_SEED={SEED} repeats it")
     facts = Facts()
-    server = Server("-X", "message.max.bytes=2000000")
+    # Small caches and quick uploads, so that much is read from objects.
+    server = Server("-X", "message.max.bytes=2000000", "-X", "log_cache=8MiB",
+                    "-X", "block_cache=1MiB", "-X", "upload_interval=100ms",
+                    "-X", "stream_object=64KiB", "-X", "snapshot_commits=16")
     try:
         facts.prove(kcat_lists_the_node_and_the_topic)
         for codec in CODECS:

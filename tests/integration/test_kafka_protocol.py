@@ -4,6 +4,7 @@
 package."""
 import os
 import random
+import shutil
 import socket
 import struct
 import subprocess
@@ -406,6 +407,45 @@ def sigterm_answers_what_is_under_way():
         other.remove()
 
 
+def can_trace():
+    return shutil.which("strace") is not None and subprocess.run(
+        ["strace", "-o", "/dev/null", "true"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def a_log_that_fails_ends_the_server_and_loses_nothing(nth):
+    """From the nth data-sync on, each fails."""
+    topic, sent = b"failing", 0
+    other = Server(before=[
+        "strace", "-f", "-q", "-o", "/dev/null", "-e", "trace=fdatasync", "-e",
+        f"inject=fdatasync:error=EIO:when={nth}+"])
+    try:
+        with Client(other) as client:
+            try:
+                client.ask(metadata(topic))
+                while sent < 1000:
+                    error, offset = produce_result(
+                        client.ask(produce(topic, batch())), topic)
+                    if error != 0:
+                        break
+                    assert offset == sent
+                    sent += 1
+            except ConnectionError:
+                pass
+        assert sent < 1000
+        assert other.wait() == 1, other.text()
+        assert "Input/output error" in other.text()
+        other.before = []
+        other.start()
+        with Client(other) as client:
+            error, offset = produce_result(client.ask(produce(topic, batch())),
+                                           topic)
+            # The one that failed may be there, or not.
+            assert error == 0 and sent <= offset <= sent + 1, (sent, offset)
+    finally:
+        other.remove()
+
+
 def run(*args):
     done = subprocess.run([str(PROGRAM), *args], capture_output=True,
                           text=True, timeout=60, check=False)
@@ -476,6 +516,12 @@ def main():
         facts.prove(sequences_survive_a_restart, "kill")
         facts.prove(sequences_survive_a_restart, "stop")
         facts.prove(a_long_log_keeps_its_producers)
+        if can_trace():
+            for nth in (5, 10, 50):
+                facts.prove(a_log_that_fails_ends_the_server_and_loses_nothing,
+                            nth)
+        else:
+            print("left out: failing data-syncs (no strace)")
         if facts.failed:
             print(server.text()[-4000:])
     finally:
