@@ -47,8 +47,8 @@ struct weir__disk {
 
 /**
  * Open a file or block device, creating and preallocating a file that is not
- * there (under a temporary name, renamed by the first sync).  Takes an
- * exclusive lock.
+ * there: it has no name until its first sync, which fails with WEIR_EBUSY if
+ * there is such a file by then.  Takes an exclusive lock.
  *
  * @param size  Bytes for a new file.
  * @return 0 or WEIR_EACCES, WEIR_EISDIR, WEIR_EEMPTY, WEIR_EBUSY,

@@ -150,7 +150,8 @@ static void flip_everything(bool closed, size_t from, size_t to)
         image.data[i] = (unsigned char)(was ^ 1u << i % 8);
         check_damaged(&rig, &image, closed, 8);
         image.data[i] = (unsigned char)(was ^ 0xff);
-        check_damaged(&rig, &image, closed, 8);
+        if (i % 5 == 0)
+            check_damaged(&rig, &image, closed, 8);
         image.data[i] = was;
     }
     ck_assert_int_eq(look(&rig, &image), 0);
