@@ -112,7 +112,7 @@ struct weir_wal {
     uint64_t id;        /* Salt of the records: see docs/formats.md. */
     uint64_t epoch;     /* Epoch that records written now carry. */
     uint64_t capacity;  /* Bytes between trim position and end, at most. */
-    uint64_t begin;     /* Trim position. */
+    uint64_t begin;     /* Space below is free: the durable trim position. */
     uint64_t end;       /* Next position to write; valid after `start`. */
     uint32_t align;     /* Alignment of groups: position, address, length. */
     uint32_t max_group; /* Bytes in one write, at most. */
