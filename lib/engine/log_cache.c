@@ -163,6 +163,7 @@ static struct weir__segment *segment_new(struct weir__log_cache *cache,
     if (segment == NULL)
         return NULL;
     segment->buf = buf;
+    segment->order = ++cache->order;
     segment->position = position;
     weir__list_push(&cache->segments, &segment->link);
     return segment;

@@ -5,7 +5,9 @@
  *
  * It is cut into segments.  A segment's bytes are the WAL's bytes: byte i
  * lies at WAL position `position + i`.  A segment goes, oldest first, when
- * none of its batches waits for an upload and room is wanted.
+ * none of its batches waits for an upload and room is wanted.  Positions grow
+ * from segment to segment, but for those of a write that failed: the log goes
+ * on where it was to be.
  */
 #ifndef WEIR_ENGINE_LOG_CACHE_H
 #define WEIR_ENGINE_LOG_CACHE_H
@@ -18,6 +20,7 @@
 struct weir__segment {
     struct weir__list link;
     struct weir_buf *buf;
+    uint64_t order;               /* Grows from one to the next. */
     uint64_t position;            /* Of its first byte, in the WAL. */
     size_t used;                  /* Bytes given out. */
     size_t pending;               /* Batches that no commit covers yet. */
@@ -32,9 +35,10 @@ struct weir__budget;
 struct weir__log_cache {
     const struct weir_alloc *alloc;
     struct weir__budget *budget;
-    struct weir__list segments;    /* By position. */
+    struct weir__list segments;    /* Oldest first. */
     struct weir__segment *current; /* Takes new records; NULL: none. */
     struct weir_buf *spare;        /* One free buffer, to be used again. */
+    uint64_t order;                /* Of the newest segment. */
     size_t limit;
     size_t segment_size;
     size_t align;

@@ -97,7 +97,8 @@ void weir__stream_publish(struct weir_stream *stream);
 void weir__stream_sync(struct weir_stream *stream);
 /** The stream of every handle: sync all. */
 void weir__stream_sync_all(struct weir *node);
-/** Drop the entries that lie in `segment` or in an older one. */
+/** Drop the entries that lie in `segment`, which holds nothing that waits for
+ * an upload, or in an older one. */
 void weir__stream_evict(struct weir_stream *stream,
                         const struct weir__segment *segment);
 /** Nothing below `offset` waits for an upload any more. */

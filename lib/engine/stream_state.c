@@ -124,14 +124,13 @@ void weir__stream_evict(struct weir_stream *s,
                         const struct weir__segment *segment)
 {
     while (s->entries.count != 0) {
-        struct weir__entry *entry = weir__entries_at(&s->entries, 0);
+        const struct weir__entry *entry = weir__entries_at(&s->entries, 0);
 
-        if (entry->segment == NULL) {
-            if (entry->base >= s->uploaded)
-                return;
-        } else if (entry->segment->position > segment->position) {
+        /* The segment may be that of a write that failed: what was appended
+         * before and after it still waits. */
+        if (entry->base + entry->count > s->uploaded ||
+            (entry->segment != NULL && entry->segment->order > segment->order))
             return;
-        }
         entries_pop(s);
     }
 }

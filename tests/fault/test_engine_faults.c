@@ -112,6 +112,53 @@ START_TEST(a_failed_write_takes_what_is_behind_it_along)
 }
 END_TEST
 
+static void append_async(struct weir_append *a, struct weir_stream *s,
+                         const char *data, size_t len)
+{
+    *a = (struct weir_append){.req.done = many_done,
+                              .data = data,
+                              .len = len,
+                              .count = 1,
+                              .max_timestamp = WEIR_NO_TIMESTAMP};
+    ck_assert_int_eq(weir_append(s, a), 0);
+}
+
+/* The memory of a write that failed lies behind the place where the log goes
+ * on: it may go before what is written there, and must not take it along. */
+START_TEST(memory_of_a_failed_write_goes_alone)
+{
+    static struct weir_append a[8];
+    static char data[60000];
+    struct weir_stream *others[2];
+    struct weir_append fill = {.data = data,
+                               .len = sizeof(data),
+                               .count = 1,
+                               .max_timestamp = WEIR_NO_TIMESTAMP};
+
+    open_node();
+    others[0] = test_stream(node, "x", WEIR_STREAM_CREATE);
+    others[1] = test_stream(node, "y", WEIR_STREAM_CREATE);
+    test_append(stream, "first");
+    plug.put_status = WEIR_EUNAVAILABLE;
+    plug.wal_status = WEIR_EAGAIN;
+    ended = 0;
+    for (int i = 0; i < 8; i++)
+        append_async(&a[i], stream, data, sizeof(data));
+    while (ended < 8)
+        weir_poll(node, 1000000);
+    test_append(stream, "second");
+    for (int i = 0; i < 2; i++) /* No stream may fill more than a half. */
+        while (weir_append_sync(others[i], &fill) == 0)
+            ended++;
+    ck_assert_int_gt(ended, 60);
+    test_expect(stream, 0, "first", "second", NULL);
+    plug.put_status = 0;
+    test_flush(node);
+    test_expect(stream, 0, "first", "second", NULL);
+    close_node();
+}
+END_TEST
+
 /* Fill the memory while the store takes nothing. */
 static int fill(unsigned flags)
 {
@@ -324,6 +371,7 @@ int main(void)
     tcase_add_test(tc, a_failed_append_leaves_no_gap);
     tcase_add_test(tc, after_an_unknown_write_nothing_is_acknowledged);
     tcase_add_test(tc, a_failed_write_takes_what_is_behind_it_along);
+    tcase_add_test(tc, memory_of_a_failed_write_goes_alone);
     tcase_add_test(tc, a_store_that_is_down_pushes_back_and_loses_nothing);
     tcase_add_test(tc, an_append_that_waits_is_placed_when_there_is_room);
     tcase_add_test(tc, a_full_wal_pushes_back_until_it_is_trimmed);
