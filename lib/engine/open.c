@@ -2,6 +2,9 @@
 /* Opening a node: store, manifest, WAL, node epoch, recovery. */
 #include "engine/open.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/error.h"
@@ -25,6 +28,7 @@ static void open_free(struct weir__open *open, int status)
         weir__fail_status(&open->error, status);
         weir__error_copy(req->err, &open->error);
     }
+    weir__free(node->alloc, open->wal_uri);
     weir__free(node->alloc, open);
     req->done(req, status);
 }
@@ -170,6 +174,23 @@ static void wal_opened(struct weir_wal_open *req, int status)
         weir__recover_start(node, open);
 }
 
+/* The log's URI; to salvage is a parameter of it. */
+static char *wal_uri(const struct weir *node)
+{
+    const char *text = weir__config_text(node->config, WEIR__P_WAL);
+    size_t size = strlen(text) + sizeof("?salvage=true");
+    char *uri = weir__malloc(node->alloc, size);
+
+    if (uri == NULL)
+        return NULL;
+    if (node->config->number[WEIR__P_WAL_SALVAGE] == 0)
+        snprintf(uri, size, "%s", text);
+    else
+        snprintf(uri, size, "%s%csalvage=true", text,
+                 strchr(text, '?') != NULL ? '&' : '?');
+    return uri;
+}
+
 static void wal_open(struct weir__open *open, const unsigned char *cluster)
 {
     struct weir *node = open->node;
@@ -179,13 +200,14 @@ static void wal_open(struct weir__open *open, const unsigned char *cluster)
     weir_wal_open_fn *fn =
         weir__backend_wal(node, &open->wal.open_ctx, &open->error);
 
-    if (fn == NULL) {
-        open_fail(open, WEIR_EINVAL);
+    open->wal_uri = wal_uri(node);
+    if (fn == NULL || open->wal_uri == NULL) {
+        open_fail(open, fn == NULL ? WEIR_EINVAL : WEIR_ENOMEM);
         return;
     }
     largest = weir__round_up(largest, 65536) + 4 * 65536;
     open->wal.host = &node->host;
-    open->wal.uri = weir__config_text(config, WEIR__P_WAL);
+    open->wal.uri = open->wal_uri;
     memcpy(open->wal.owner.cluster, cluster, 16);
     open->wal.owner.epoch = node->epoch;
     open->wal.owner.node_id = node->id;

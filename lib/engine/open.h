@@ -18,6 +18,7 @@ struct weir__open {
     struct weir__op op;
     struct weir__close close;
     struct weir_task begin;
+    char *wal_uri;
     struct weir_error error;
     int status;
 };
