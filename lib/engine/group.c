@@ -466,13 +466,31 @@ static void kick(struct weir_task *task)
     weir__close_step(node);
 }
 
+/* What no one needs ends where something waits for its upload, or where a
+ * damaged record lies: it is the only trace of what was acknowledged there,
+ * until the stream is trimmed past it. */
+static uint64_t needed_from(struct weir *node)
+{
+    uint64_t needed =
+        weir__log_cache_needed(&node->cache, node->commits.durable);
+    const struct weir_stream *s;
+    size_t at = 0;
+
+    if (!node->damage)
+        return needed;
+    while ((s = weir__map_next(&node->streams, &at)) != NULL)
+        if (s->damaged != WEIR_OFFSET_END && s->damaged_at < needed)
+            needed = s->damaged_at;
+    return needed;
+}
+
 void weir__group_trim(struct weir *node)
 {
     uint64_t needed;
 
     if (node->wal == NULL)
         return;
-    needed = weir__log_cache_needed(&node->cache, node->commits.durable);
+    needed = needed_from(node);
     if (needed > node->wal->begin)
         node->wal->ops->trim(node->wal, needed);
     weir__append_retry(node);

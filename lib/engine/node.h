@@ -81,6 +81,7 @@ struct weir {
     int blocked; /* Calls that wait for the core, or drive it; atomic. */
     int read_only;
     int recovered; /* All that the WAL holds is in the log cache. */
+    int damage;    /* But some of it was damaged. */
     int fenced;    /* A later node epoch exists: nothing is acknowledged. */
     uint32_t id;
     uint64_t epoch;

@@ -7,14 +7,18 @@
 #include "format/wal_record.h"
 
 /* A batch that cannot be read: the stream is damaged from here on. */
-static int add_damaged(struct weir_stream *s, uint64_t base, uint64_t end)
+static int add_damaged(struct weir_stream *s, uint64_t base, uint64_t end,
+                       uint64_t position)
 {
     struct weir__entry entry = {0};
 
     entry.base = base;
     entry.count = end - base > UINT32_MAX ? UINT32_MAX : (uint32_t)(end - base);
-    if (base < s->damaged)
+    if (s->damaged == WEIR_OFFSET_END) {
         s->damaged = base;
+        s->damaged_at = position;
+    }
+    s->node->damage = 1;
     weir__log(s->node->host.log, WEIR_LOG_ERROR,
               "stream %s: offsets %llu to %llu are damaged in the write-ahead "
               "log",
@@ -90,9 +94,10 @@ static int join(struct weir_stream *s, const struct weir_wal_record *record,
                           (unsigned long long)record->position, s->name,
                           (unsigned long long)base);
     if (base > s->next && base > s->start)
-        rc = add_damaged(s, s->next, base);
+        rc = add_damaged(s, s->next, base, record->position);
     if (rc == 0)
-        rc = record->damaged ? add_damaged(s, base, end) : add_batch(s, record);
+        rc = record->damaged ? add_damaged(s, base, end, record->position)
+                             : add_batch(s, record);
     if (rc != 0)
         return rc;
     s->next = end;

@@ -58,6 +58,7 @@ struct weir_stream {
     uint64_t uploaded; /* Below it nothing waits for an upload. */
     uint64_t pending;  /* Payload bytes in [uploaded, next). */
     uint64_t damaged;  /* First damaged offset, or WEIR_OFFSET_END. */
+    uint64_t damaged_at; /* In the WAL: the first damage found there. */
     struct weir__entries entries;
 
     struct weir__list pending_link; /* In the node's pending streams. */

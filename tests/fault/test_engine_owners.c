@@ -77,8 +77,8 @@ START_TEST(an_upload_under_way_is_not_taken_under_the_next_owners_epoch)
     test_drive(nodes[0], &ended);
     test_flush(nodes[1]);
     test_expect(new, 0, "of the owner", NULL);
-    test_expect(test_stream(nodes[0], "s", WEIR_STREAM_READ), 0,
-                "of the owner", NULL);
+    test_expect(test_stream(nodes[0], "s", WEIR_STREAM_READ), 0, "of the owner",
+                NULL);
     close_nodes();
 }
 END_TEST
@@ -103,8 +103,8 @@ START_TEST(a_stream_that_comes_back_holds_what_its_other_owner_wrote)
     test_flush(nodes[0]);
     test_expect(s, 0, "kept", "next", NULL);
     hear(nodes[1]);
-    test_expect(test_stream(nodes[1], "s", WEIR_STREAM_READ), 0, "kept",
-                "next", NULL);
+    test_expect(test_stream(nodes[1], "s", WEIR_STREAM_READ), 0, "kept", "next",
+                NULL);
     close_nodes();
 }
 END_TEST
@@ -164,8 +164,8 @@ START_TEST(a_writer_that_has_read_of_the_next_owner_acknowledges_nothing)
     }
     test_stream(nodes[1], "s", 0);
     test_stream(nodes[1], "t", 0);
-    open = (struct weir_stream_open){.name = "mine",
-                                     .flags = WEIR_STREAM_CREATE};
+    open =
+        (struct weir_stream_open){.name = "mine", .flags = WEIR_STREAM_CREATE};
     ck_assert_int_eq(weir_stream_open_sync(nodes[0], &open), 0);
     ck_assert_int_eq(test_try_append(s, "late", 0), WEIR_EFENCED);
     ck_assert_int_eq(test_try_append(t, "late", 0), WEIR_EFENCED);
@@ -181,12 +181,12 @@ int main(void)
 {
     TCase *tc = test_case("engine owners");
 
-    tcase_add_test(tc,
-                   an_upload_under_way_is_not_taken_under_the_next_owners_epoch);
+    tcase_add_test(
+        tc, an_upload_under_way_is_not_taken_under_the_next_owners_epoch);
     tcase_add_test(tc,
                    a_stream_that_comes_back_holds_what_its_other_owner_wrote);
     tcase_add_test(tc, a_stream_lost_to_another_node_does_not_hold_the_wal);
-    tcase_add_test(tc,
-                   a_writer_that_has_read_of_the_next_owner_acknowledges_nothing);
+    tcase_add_test(
+        tc, a_writer_that_has_read_of_the_next_owner_acknowledges_nothing);
     return test_run();
 }
