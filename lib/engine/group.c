@@ -10,6 +10,10 @@
 #include "engine/upload.h"
 #include "format/wal_record.h"
 
+/* A group is closed when it has so much.  Two of this size, one in flight and
+ * one that gathers, keep the disk busier than one that takes all that callers
+ * have under way and lets them wait for one another. */
+#define GROUP_BYTES (512u << 10)
 /* Pieces of memory that one write may gather. */
 #define GROUP_PIECES 16
 
@@ -110,10 +114,9 @@ static int group_full(const struct weir *node, size_t size)
     const struct weir__commit_queue *q = &node->commits;
     const struct weir__group *g = q->open;
 
-    if (g == NULL)
+    if (g == NULL || g->pieces == 0)
         return 0;
-    return q->position - g->position + size + 2 * node->wal->align >
-               node->wal->max_group ||
+    return q->position - g->position + size > GROUP_BYTES ||
            g->pieces == GROUP_PIECES;
 }
 

@@ -14,8 +14,8 @@
 #include "engine/upload.h"
 #include "format/wal_record.h"
 
-/* Bytes in one group, unless one batch needs more. */
-#define GROUP_BYTES (4u << 20)
+/* What the WAL is told that one write may have, unless a batch needs more. */
+#define MAX_GROUP (4u << 20)
 /* Alignment of the log cache where there is no WAL. */
 #define PAGE 4096
 
@@ -211,8 +211,7 @@ static void wal_open(struct weir__open *open, const unsigned char *cluster)
     memcpy(open->wal.owner.cluster, cluster, 16);
     open->wal.owner.epoch = node->epoch;
     open->wal.owner.node_id = node->id;
-    open->wal.max_group =
-        largest > GROUP_BYTES ? (uint32_t)largest : GROUP_BYTES;
+    open->wal.max_group = largest > MAX_GROUP ? (uint32_t)largest : MAX_GROUP;
     open->wal.done = wal_opened;
     open->wal.ctx = open;
     open->wal.err = &open->error;
