@@ -144,15 +144,20 @@ void connection_drain(struct connection *c)
 void connection_check(struct connection *c, uint64_t now_ms)
 {
     const struct settings *settings = &c->broker->settings;
-    uint64_t silent = now_ms - c->active_ms;
+    size_t queued = c->tcp.write_queue_size;
     bool half = c->length_got > 0 || c->frame != NULL || c->writing;
+    uint64_t silent;
 
-    /* A connection whose request is under way waits for the server. */
-    if (!half && !list_empty(&c->requests))
+    /* A large response may go out slowly, but it has to go. */
+    if (queued != c->queued)
+        c->active_ms = now_ms;
+    c->queued = queued;
+    /* Whose request is under way, or waits for its turn, waits for the
+     * server; unless it is the client that does not take a response. */
+    if (!c->writing &&
+        (c->held != NULL || (!half && !list_empty(&c->requests))))
         return;
-    /* One that waits for memory is not to blame, unless it holds some. */
-    if (c->held != NULL)
-        return;
+    silent = now_ms > c->active_ms ? now_ms - c->active_ms : 0;
     if (silent <= (uint64_t)(half ? settings->stall_ms : settings->idle_ms))
         return;
     complain(c, "%s for %llu ms", half ? "stalled" : "idle",

@@ -42,6 +42,7 @@ struct connection {
     uv_write_t write;
     bool writing, reading, closing, closed, running, again, draining;
     uint64_t active_ms; /* When bytes moved last. */
+    size_t queued;      /* Bytes that the socket did not take by then. */
 };
 
 /** Accept a connection.  Returns false if it could not be. */

@@ -12,8 +12,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kafka_server import (PROGRAM, Client, Facts, Server, batch, fetch, frame,
-                          metadata, produce, produce_result, string)
+from kafka_server import (PROGRAM, Client, Facts, Server, batch, crc32c,
+                          fetch, frame, metadata, produce, produce_result,
+                          string)
 
 SEED = int(os.environ.get("WEIR_SEED", 0)) or random.SystemRandom().getrandbits(
     32)
@@ -379,6 +380,92 @@ def half_requests_share_the_budget():
         other.remove()
 
 
+def who_does_not_read_is_closed_and_holds_little():
+    """Clients that ask for much and do not read it."""
+    other = Server("-X", "queued.max.bytes=8388608",
+                   "-X", "socket.request.max.bytes=1048576",
+                   "-X", "message.max.bytes=1000000",
+                   "-X", "connections.max.stall.ms=1000")
+    clients = []
+    try:
+        with Client(other) as client:
+            client.ask(metadata(TOPIC))
+            data = produce(TOPIC, batch())
+            client.send(data * 200)
+            for _ in range(200):
+                client.receive()
+        wanted = b"".join(fetch(TOPIC, 0, correlation=i) for i in range(2000))
+        for _ in range(20):
+            clients.append(Client(other))
+            clients[-1].socket.setsockopt(socket.SOL_SOCKET,
+                                          socket.SO_RCVBUF, 4096)
+            clients[-1].socket.setblocking(False)
+            try:
+                clients[-1].socket.send(wanted)
+            except BlockingIOError:
+                pass
+        time.sleep(2.5)
+        assert other.memory_kib() < 49152, other.memory_kib()
+        with Client(other) as client:
+            assert b"hello" in client.ask(fetch(TOPIC, 0))
+        assert "stalled" in other.text()
+    finally:
+        for client in clients:
+            client.socket.close()
+        other.remove()
+
+
+def compressed_garbage_is_refused_if_told_to_look():
+    """A batch that says gzip, and is not."""
+    data = bytearray(batch())
+    data[22] = 1
+    struct.pack_into(">I", data, 17, crc32c(bytes(data[21:])))
+    for look, error in (("false", 0), ("true", 87)):
+        other = Server("-X", f"validate.compressed={look}")
+        try:
+            with Client(other) as client:
+                client.ask(metadata(TOPIC))
+                got = produce_result(client.ask(produce(TOPIC, bytes(data))),
+                                     TOPIC)
+                assert got[0] == error, (look, got)
+        finally:
+            other.remove()
+
+
+def a_deletion_is_complete_after_a_kill():
+    """Nothing of the topic's streams is left, whenever the kill came."""
+    other = Server()
+    try:
+        for round_ in range(5):
+            topic = b"gone%d" % round_
+            with Client(other) as client:
+                client.ask(frame(19, 2, struct.pack(">i", 1) + string(topic)
+                                 + struct.pack(">ihii", 30, 1, 0, 0)
+                                 + struct.pack(">ib", 10000, 0)))
+                for partition in range(30):
+                    error, _ = produce_result(client.ask(produce(
+                        topic, batch(), partition=partition)), topic)
+                    assert error == 0
+                body = client.ask(frame(20, 1, struct.pack(">i", 1)
+                                        + string(topic)
+                                        + struct.pack(">i", 10000)))
+                assert struct.unpack(">h", body[-2:])[0] == 0
+            other.kill()
+            other.start()
+            with Client(other) as client:
+                error, _ = produce_result(client.ask(produce(topic, batch())),
+                                          topic)
+                assert error == 3, error
+        other.stop()
+        listed = subprocess.run(
+            [str(PROGRAM.parent / "weir"), "--store",
+             f"dir:{other.folder}/store", "--wal", f"file:{other.folder}/wal",
+             "ls"], capture_output=True, text=True, check=True, timeout=60)
+        assert "kafka/" not in listed.stdout, listed.stdout
+    finally:
+        other.remove()
+
+
 def idle_memory_is_small():
     other = Server()
     try:
@@ -509,6 +596,9 @@ def main():
                      fetch_waits_for_data_and_no_longer,
                      clients_that_leave_while_they_wait_are_forgotten,
                      connections_are_bounded, half_requests_share_the_budget,
+                     who_does_not_read_is_closed_and_holds_little,
+                     compressed_garbage_is_refused_if_told_to_look,
+                     a_deletion_is_complete_after_a_kill,
                      idle_memory_is_small, sigterm_answers_what_is_under_way,
                      bad_options_are_named, help_tells_every_property,
                      an_address_in_use_is_told):
