@@ -110,11 +110,11 @@ static int check_super(struct weir__wal_file *w)
 
 static int no_copy(struct weir__wal_file *w, const int rc[2])
 {
+    if (rc[0] == WEIR_EIO || rc[1] == WEIR_EIO)
+        return WEIR_EIO; /* The one that cannot be read may be whole. */
     if (rc[0] == WEIR_ECORRUPT || rc[1] == WEIR_ECORRUPT)
         return weir__fail(&w->error, WEIR_ECORRUPT,
                           "%s: both header blocks are damaged", w->name);
-    if (rc[0] == WEIR_EIO || rc[1] == WEIR_EIO)
-        return WEIR_EIO;
     return weir__fail(&w->error, WEIR_EFORMAT,
                       "%s: is not a write-ahead log; name another file, or "
                       "blank a device's first MiB to have it overwritten",

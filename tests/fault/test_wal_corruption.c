@@ -465,6 +465,13 @@ START_TEST(read_error_is_reported_and_is_not_an_end)
     image.fail_at = 1;
     image.fail_once = false;
     ck_assert_int_eq(look(&rig, &image), WEIR_EIO);
+    /* One is damaged, and the other may be good another time. */
+    image.ops = 0;
+    image.fail_at = 2;
+    image.fail_once = true;
+    image.data[0] ^= 1;
+    ck_assert_int_eq(look(&rig, &image), WEIR_EIO);
+    ck_assert_int_eq(look(&rig, &image), 0);
     wal_rig_free(&rig);
     mem_image_free(&image);
 }
