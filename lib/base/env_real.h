@@ -92,8 +92,9 @@ int weir__env_poll_fd(struct weir_env *env);
 int weir__env_wait(struct weir_env *env, struct weir_event *event,
                    int64_t timeout);
 void weir__env_signal(struct weir_env *env, struct weir_event *event);
-/** Drive until `real->stop`: the body of the library's own driver. */
-void *weir__env_drive(void *real);
+/** Drive until `stop`: the body of the library's own driver; `arg` is its
+ * struct env_real. */
+void *weir__env_drive(void *arg);
 
 /* env_workers.c */
 int weir__env_workers_start(struct env_real *real, unsigned count,
