@@ -18,18 +18,29 @@ uint64_t broker_mark(struct broker *broker)
     return ++broker->marks;
 }
 
+static void fail(struct broker *broker, int status, const char *what)
+{
+    if (!broker->failed)
+        log_line(WEIR_LOG_ERROR, "%s: %s (%s): ending", what,
+                 weir_error_text(status), weir_error_name(status));
+    broker->failed = true;
+}
+
 /* A log that has failed, or an append of which nobody knows whether it was
  * written, is mended by opening the node again, which finds out.  A restart
- * does that; until then nothing can be acknowledged.  A node that was fenced
- * as a whole says so when its streams are opened. */
+ * does that; until then nothing can be acknowledged. */
 void broker_note(struct broker *broker, int status, const char *what)
 {
-    if (status != WEIR_EPOISONED && status != WEIR_EBUG &&
-        weir_error_class(status) != WEIR_CLASS_UNKNOWN)
-        return;
-    if (!broker->failed)
-        log_line(WEIR_LOG_ERROR,
-                 "%s: %s: ending; a start recovers what was acknowledged", what,
-                 weir_error_text(status));
-    broker->failed = true;
+    if (status == WEIR_EPOISONED || status == WEIR_EBUG ||
+        weir_error_class(status) == WEIR_CLASS_UNKNOWN)
+        fail(broker, status, what);
+}
+
+/* A stream may be taken by another node, and opened anew.  If it is the node
+ * that is fenced, another process has its place. */
+void broker_note_node(struct broker *broker, int status, const char *what)
+{
+    if (status == WEIR_EFENCED)
+        fail(broker, status, what);
+    broker_note(broker, status, what);
 }

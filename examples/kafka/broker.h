@@ -42,9 +42,12 @@ int64_t broker_wall_ms(void);
 uint64_t broker_mark(struct broker *broker);
 
 /**
- * A request to the node has ended with `status`.  Notes if the node is
- * beyond repair.
+ * A request on a stream has ended with `status`.  Notes if the node is beyond
+ * repair.
  */
 void broker_note(struct broker *broker, int status, const char *what);
+
+/** The same for a request on the node, which is fenced as a whole or not. */
+void broker_note_node(struct broker *broker, int status, const char *what);
 
 #endif

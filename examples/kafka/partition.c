@@ -218,7 +218,7 @@ static void saved(struct weir_req *req, int status)
             smaller(snapshot->bytes, partition->unsaved_bytes);
     }
     snapshot->broker->pending--;
-    broker_note(snapshot->broker, status, "save producers");
+    broker_note_node(snapshot->broker, status, "save producers");
     topic_unref(partition->topic);
     free(snapshot);
 }

@@ -36,7 +36,7 @@ static void finish(struct opening *opening, int status, const char *what)
         log_line(WEIR_LOG_ERROR, "%s: %s: %s", opening->name, what,
                  opening->err.text[0] != 0 ? opening->err.text
                                            : weir_error_text(status));
-    broker_note(opening->broker, status, what);
+    broker_note_node(opening->broker, status, what);
     opening->broker->pending--;
     partition->next_offset = opening->end;
     free(opening);

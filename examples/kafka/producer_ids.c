@@ -64,7 +64,7 @@ static void written(struct weir_req *req, int status)
         read_key(ids); /* Another node was faster. */
         return;
     }
-    broker_note(ids->broker, status, "take producer ids");
+    broker_note_node(ids->broker, status, "take producer ids");
     if (status == 0) {
         ids->next = ids->block;
         ids->end = ids->block + BLOCK;

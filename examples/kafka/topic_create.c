@@ -102,7 +102,7 @@ static void created(struct weir_req *req, int status)
     int16_t error = 0;
 
     broker->pending--;
-    broker_note(broker, status, "create topic");
+    broker_note_node(broker, status, "create topic");
     topic->version = creation->put.version;
     if (status == WEIR_ECONFLICT) {
         error = refuse(creation, KAFKA_TOPIC_ALREADY_EXISTS,
@@ -190,7 +190,7 @@ static void key_gone(struct weir_req *req, int status)
 {
     struct leftover *left = req->ctx;
 
-    broker_note(left->broker, status, "delete producers");
+    broker_note_node(left->broker, status, "delete producers");
     left->broker->pending--;
     free(left);
 }
@@ -202,7 +202,7 @@ static void stream_gone(struct weir_req *req, int status)
     if (status != 0 && status != WEIR_ENOENT)
         log_line(WEIR_LOG_WARN, "%s: delete: %s; the next start will do it",
                  left->name, weir_error_text(status));
-    broker_note(left->broker, status, "delete partition");
+    broker_note_node(left->broker, status, "delete partition");
     left->put.req.done = key_gone;
     left->put.req.ctx = left;
     left->put.key = left->key;
@@ -240,7 +240,7 @@ static void deleted(struct weir_req *req, int status)
     int32_t i;
 
     broker->pending--;
-    broker_note(broker, status, "delete topic");
+    broker_note_node(broker, status, "delete topic");
     if (status == 0 && !topic->deleted) {
         topic->deleted = true;
         topics_remove(&broker->topics, topic);

@@ -533,6 +533,31 @@ def a_log_that_fails_ends_the_server_and_loses_nothing(nth):
         other.remove()
 
 
+def a_server_whose_place_was_taken_ends():
+    first = Server()
+    second = Server.__new__(Server)
+    second.__dict__.update(first.__dict__, port=0, options=(
+        "-X", "wal_abandon=true", "--wal",
+        f"file:{first.folder}/wal-of-the-second?size=16MiB"))
+    try:
+        second.start()
+        try:
+            with Client(first) as client:
+                client.ask(metadata(b"too-late"))
+        except ConnectionError:
+            pass
+        assert first.wait() == 1
+        assert "WEIR_EFENCED" in first.text()
+        with Client(second) as client:
+            client.ask(metadata(TOPIC))
+            assert produce_result(client.ask(produce(TOPIC, batch())),
+                                  TOPIC) == (0, 0)
+        assert second.stop() == 0
+    finally:
+        second.remove()
+        first.remove()
+
+
 def run(*args):
     done = subprocess.run([str(PROGRAM), *args], capture_output=True,
                           text=True, timeout=60, check=False)
@@ -599,6 +624,7 @@ def main():
                      who_does_not_read_is_closed_and_holds_little,
                      compressed_garbage_is_refused_if_told_to_look,
                      a_deletion_is_complete_after_a_kill,
+                     a_server_whose_place_was_taken_ends,
                      idle_memory_is_small, sigterm_answers_what_is_under_way,
                      bad_options_are_named, help_tells_every_property,
                      an_address_in_use_is_told):
