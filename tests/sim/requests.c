@@ -309,14 +309,17 @@ void request_reader(struct actor *actor, uint32_t stream)
 
 void requests_forget(struct actor *actor)
 {
-    struct scenario *sc = actor->scenario;
+    struct weir__list *next;
     struct weir__list *at;
 
-    while ((at = weir__list_pop(&actor->ops)) != NULL) {
+    for (at = actor->ops.next; at != &actor->ops; at = next) {
         struct op *op = WEIR__CONTAINER(at, struct op, link);
 
+        next = at->next;
         if (strcmp(op->what, "append") == 0)
-            sc->result->unknown++;
-        op_free(op);
+            actor->scenario->result->unknown++;
+        free(op->data);
+        free(op);
     }
+    weir__list_init(&actor->ops);
 }
