@@ -52,7 +52,9 @@
       INT64_MAX, "Forget an idempotent producer that is silent for so long.")  \
     X(producers_max, "producer.ids.max", 5000, 1, 1000000,                     \
       "Idempotent producers remembered for each partition.")                   \
-    X(topics_max, "topics.max", 10000, 1, 1000000, "Topics, at most.")
+    X(topics_max, "topics.max", 10000, 1, 1000000, "Topics, at most.")         \
+    X(partitions_max, "partitions.max", 100000, 1, 10000000,                   \
+      "Partitions of all topics together, at most.")
 
 /** Values of the settings. */
 struct settings {

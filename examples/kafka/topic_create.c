@@ -83,6 +83,10 @@ static int16_t check(struct broker *broker, struct topic_creation *creation)
     if (creation->partitions < 1 || creation->partitions > 10000)
         return refuse(creation, KAFKA_INVALID_PARTITIONS,
                       "expected 1 to 10000 partitions");
+    if (broker->topics.partitions + creation->partitions >
+        broker->settings.partitions_max)
+        return refuse(creation, KAFKA_INVALID_PARTITIONS,
+                      "more partitions than partitions.max allows");
     if ((int64_t)broker->topics.count >= broker->settings.topics_max)
         return refuse(creation, KAFKA_INVALID_REQUEST,
                       "there are as many topics as topics.max allows");

@@ -103,6 +103,7 @@ bool topics_add(struct topics *topics, struct topic *topic)
     link_topic(topics, topic);
     list_append(&topics->all, &topic->link);
     topics->count++;
+    topics->partitions += topic->count;
     return true;
 }
 
@@ -119,6 +120,7 @@ void topics_remove(struct topics *topics, struct topic *topic)
     *at = topic->next_id;
     list_remove(&topic->link);
     topics->count--;
+    topics->partitions -= topic->count;
 }
 
 void topics_free(struct topics *topics)

@@ -48,6 +48,7 @@ struct topic {
 struct topics {
     struct topic **by_name, **by_id;
     size_t buckets, count;
+    int64_t partitions; /* Of all of them. */
     struct list all;
 };
 

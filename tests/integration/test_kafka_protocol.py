@@ -533,6 +533,38 @@ def a_log_that_fails_ends_the_server_and_loses_nothing(nth):
         other.remove()
 
 
+def topics_and_partitions_are_bounded():
+    other = Server("-X", "topics.max=3", "-X", "partitions.max=10")
+
+    def create(client, name, partitions):
+        body = client.ask(frame(19, 2, struct.pack(">i", 1) + string(name)
+                                + struct.pack(">ihii", partitions, 1, 0, 0)
+                                + struct.pack(">ib", 10000, 0)))
+        return struct.unpack_from(">h", body, 4 + 4 + 2 + len(name))[0]
+
+    try:
+        with Client(other) as client:
+            assert create(client, b"a", 11) == 37
+            assert create(client, b"a", 0) == 37
+            assert create(client, b"a", 9) == 0
+            assert create(client, b"b", 2) == 37
+            assert create(client, b"b", 1) == 0
+            client.ask(frame(20, 1, struct.pack(">i", 1) + string(b"a")
+                             + struct.pack(">i", 10000)))
+            assert create(client, b"c", 1) == 0
+            assert create(client, b"d", 1) == 0
+            assert create(client, b"e", 1) == 42
+            assert create(client, b"c", 1) == 36
+            assert create(client, b"no good", 1) == 17
+            assert create(client, b".", 1) == 17
+            assert create(client, b"x" * 250, 1) == 17
+            client.ask(frame(20, 1, struct.pack(">i", 1) + string(b"d")
+                             + struct.pack(">i", 10000)))
+            assert create(client, b"x" * 249, 1) == 0
+    finally:
+        other.remove()
+
+
 def a_server_whose_place_was_taken_ends():
     first = Server()
     second = Server.__new__(Server)
@@ -624,6 +656,7 @@ def main():
                      who_does_not_read_is_closed_and_holds_little,
                      compressed_garbage_is_refused_if_told_to_look,
                      a_deletion_is_complete_after_a_kill,
+                     topics_and_partitions_are_bounded,
                      a_server_whose_place_was_taken_ends,
                      idle_memory_is_small, sigterm_answers_what_is_under_way,
                      bad_options_are_named, help_tells_every_property,
