@@ -87,6 +87,7 @@ static int code_of_errno(int number)
     case ENOMEM:
         return WEIR_ENOMEM;
     case EAGAIN:
+    case EINTR:
     case EMFILE:
     case ENFILE:
         return WEIR_EAGAIN;
