@@ -32,6 +32,7 @@ struct weir__dir {
     char *path;    /* For messages. */
     int root;      /* The directory itself. */
     bool sync;     /* Make everything durable. */
+    int settled;   /* Its own entry is on the disk; atomic. */
     uint64_t next; /* Number for the next temporary name; atomic. */
     uint64_t known[WEIR__DIR_KNOWN]; /* Atomic; 0: free. */
 };

@@ -48,46 +48,29 @@ static void sweep(const struct weir__dir *dir)
     closedir(stream);
 }
 
-/* Make the entry of the directory itself durable. */
-static int sync_parent(const struct weir__dir *dir)
-{
-    int fd = openat(dir->root, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int saved;
-    int rc;
-
-    /* A parent that may be entered but not read was made by others. */
-    if (fd < 0)
-        return errno == EACCES ? 0 : -1;
-    rc = fsync(fd);
-    saved = errno;
-    close(fd);
-    errno = saved;
-    return rc;
-}
-
 int weir__dir_open(struct weir__dir *dir, const struct weir_alloc *alloc,
                    const char *path, struct weir_error *err)
 {
-    bool made = mkdir(path, 0700) == 0;
+    int number = mkdir(path, 0700) == 0 ? 0 : errno;
 
     dir->alloc = alloc;
-    if (!made && errno == ENOENT)
+    if (number == ENOENT)
         return weir__fail(err, WEIR_ENOENT,
                           "create the directory %s: its parent does not exist",
                           path);
     /* If it is there after all, open says so. */
-    if (!made && errno != EEXIST && errno != EROFS && errno != EACCES)
-        return weir__fail_errno(err, errno, "create the directory %s", path);
+    if (number != 0 && number != EEXIST && number != EROFS && number != EACCES)
+        return weir__fail_errno(err, number, "create the directory %s", path);
     dir->path = weir__strdup(alloc, path);
     if (dir->path == NULL)
         return weir__fail(err, WEIR_ENOMEM, "open %s: out of memory", path);
     for (size_t n = strlen(path); n > 1 && dir->path[n - 1] == '/'; n--)
         dir->path[n - 1] = '\0';
     dir->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->root < 0 && errno == ENOENT && number != EEXIST && number != 0)
+        return weir__fail_errno(err, number, "create the directory %s", path);
     if (dir->root < 0)
         return weir__fail_errno(err, errno, "open the directory %s", path);
-    if (made && dir->sync && sync_parent(dir) != 0)
-        return weir__fail_errno(err, errno, "sync the folder of %s", path);
     sweep(dir);
     return 0;
 }
@@ -199,13 +182,12 @@ int weir__dir_head(struct weir__dir *dir, struct weir_store_req *req)
 
 int weir__dir_delete(struct weir__dir *dir, struct weir_store_req *req)
 {
-    if (unlinkat(dir->root, req->key, 0) != 0) {
-        if (is_absence(errno))
-            return 0;
+    /* What is gone may have gone a moment ago, by someone, or by us before an
+     * error, and may come back in a power cut: it is synced as well. */
+    if (unlinkat(dir->root, req->key, 0) != 0 && !is_absence(errno))
         return weir__fail_errno(req->err, errno, "remove %s/%s", dir->path,
                                 req->key);
-    }
-    if (weir__dir_sync_folder(dir, req->key) != 0)
+    if (weir__dir_sync_folder(dir, req->key) != 0 && !is_absence(errno))
         return weir__fail_errno(req->err, errno, "sync the folder of %s/%s",
                                 dir->path, req->key);
     return 0;

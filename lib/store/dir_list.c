@@ -103,18 +103,25 @@ static bool enter(struct walk *walk, const char *name, bool folder)
     return true;
 }
 
-/* File, folder, or neither (a link, a socket). */
-static bool classify(int fd, const struct dirent *entry, bool *folder)
+/* File, folder, or neither (a link, a socket, removed meanwhile): DT_REG,
+ * DT_DIR, or DT_UNKNOWN.  -1 with errno: that cannot be told. */
+static int kind_of(int fd, const struct dirent *entry)
 {
     struct stat st;
 
-    *folder = entry->d_type == DT_DIR;
     if (entry->d_type != DT_UNKNOWN)
-        return entry->d_type == DT_DIR || entry->d_type == DT_REG;
+        return entry->d_type;
     if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return false;
-    *folder = S_ISDIR(st.st_mode);
-    return S_ISDIR(st.st_mode) || S_ISREG(st.st_mode);
+        return errno == ENOENT ? DT_UNKNOWN : -1;
+    if (S_ISDIR(st.st_mode))
+        return DT_DIR;
+    return S_ISREG(st.st_mode) ? DT_REG : DT_UNKNOWN;
+}
+
+static int fail_read(const struct walk *walk)
+{
+    return weir__fail_errno(walk->req->err, errno, "read the folder %s/%s",
+                            walk->dir->path, walk->path);
 }
 
 /* Keep the name if it, or something below it, may be in the answer. */
@@ -123,20 +130,20 @@ static int consider(struct walk *walk, int fd, const struct dirent *entry,
 {
     int rc = 0;
     bool folder;
+    int kind;
 
-    if (entry->d_name[0] == '.' || !weir__store_key_valid(entry->d_name) ||
-        !classify(fd, entry, &folder))
+    if (entry->d_name[0] == '.' || !weir__store_key_valid(entry->d_name))
         return 0;
+    kind = kind_of(fd, entry);
+    if (kind < 0)
+        return fail_read(walk);
+    if (kind != DT_DIR && kind != DT_REG)
+        return 0;
+    folder = kind == DT_DIR;
     if (enter(walk, entry->d_name, folder) && is_wanted(walk, folder))
         rc = names_add(walk->list->alloc, names, entry->d_name, folder);
     walk->path[walk->len] = '\0';
     return rc;
-}
-
-static int fail_read(const struct walk *walk)
-{
-    return weir__fail_errno(walk->req->err, errno, "read the folder %s/%s",
-                            walk->dir->path, walk->path);
 }
 
 /* Names in the folder at `walk->path`, sorted. */

@@ -26,7 +26,8 @@ enum {
 struct temporary {
     char name[NAME_ROOM];
     int fd;
-    bool moved; /* The name is not ours any more. */
+    bool moved;   /* The name is not ours any more. */
+    bool unclear; /* It may have been moved, in spite of an error. */
 };
 
 /* FNV-1a; never 0, which marks a free slot. */
@@ -85,11 +86,27 @@ static int make_folder(struct weir__dir *dir, const char *path, bool again)
     return 0;
 }
 
+/* The entry of the directory itself: an open that failed, or a process that
+ * died, may have made it and not have synced it. */
+static int settle_root(struct weir__dir *dir)
+{
+    if (!dir->sync || __atomic_load_n(&dir->settled, __ATOMIC_ACQUIRE))
+        return 0;
+    /* A parent that may be entered but not read was made by others; and there
+     * are file systems, not ours, whose folders have no sync. */
+    if (sync_path(dir, "..") != 0 && errno != EACCES && errno != EINVAL)
+        return -1;
+    __atomic_store_n(&dir->settled, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
 /* Make the folders above `key`. */
 static int make_folders(struct weir__dir *dir, const char *key, bool again)
 {
     char path[WEIR_STORE_KEY_MAX + 1];
 
+    if (settle_root(dir) != 0)
+        return -1;
     for (const char *p = key; (p = strchr(p, '/')) != NULL; p++) {
         snprintf(path, sizeof(path), "%.*s", (int)(p - key), key);
         if (make_folder(dir, path, again) != 0)
@@ -103,17 +120,19 @@ static int make_folders(struct weir__dir *dir, const char *key, bool again)
 static int create_locked(const struct weir__dir *dir, const char *name)
 {
     struct stat st;
+    int saved = EEXIST;
     int fd = openat(dir->root, name,
                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
     if (fd < 0)
         return -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
-        st.st_nlink > 0)
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0)
+        saved = errno == EWOULDBLOCK ? EEXIST : errno;
+    else if (st.st_nlink > 0)
         return fd;
     unlinkat(dir->root, name, 0);
     close(fd);
-    errno = EEXIST;
+    errno = saved;
     return -1;
 }
 
@@ -199,12 +218,41 @@ static int move_if_absent(const struct weir__dir *dir, const char *from,
     return 0;
 }
 
-static int move(const struct weir__dir *dir, const char *from, const char *to,
-                unsigned flags)
+/* Does the error of a rename say that nothing was done?  After an EIO, or over
+ * a network after a time-out, the name may be there. */
+static bool is_refusal(int number)
 {
-    if ((flags & WEIR_STORE_IF_ABSENT) != 0)
-        return move_if_absent(dir, from, to);
-    return renameat(dir->root, from, dir->root, to);
+    static const int refusals[] = {
+        EEXIST, ENOENT, ENOTDIR, EISDIR, ENOTEMPTY,    EACCES, EPERM, EROFS,
+        ENOSPC, EDQUOT, EMLINK,  EINVAL, ENAMETOOLONG, ELOOP,  EXDEV, EBUSY};
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        if (refusals[i] == number)
+            return true;
+    return false;
+}
+
+static int move(const struct weir__dir *dir, struct temporary *tmp,
+                const struct weir_store_req *req)
+{
+    int rc;
+
+    if ((req->flags & WEIR_STORE_IF_ABSENT) != 0)
+        rc = move_if_absent(dir, tmp->name, req->key);
+    else
+        rc = renameat(dir->root, tmp->name, dir->root, req->key);
+    tmp->moved = rc == 0;
+    tmp->unclear = rc != 0 && !is_refusal(errno);
+    return rc;
+}
+
+static int fail_unknown(const struct weir__dir *dir,
+                        const struct weir_store_req *req, const char *what)
+{
+    weir__fail_errno(req->err, errno, "%s %s/%s", what, dir->path, req->key);
+    if (req->err != NULL)
+        req->err->code = WEIR_EUNKNOWN;
+    return WEIR_EUNKNOWN;
 }
 
 /* The name is there from here on, so a failure leaves the outcome open. */
@@ -212,11 +260,7 @@ static int settle(const struct weir__dir *dir, const struct weir_store_req *req)
 {
     if (weir__dir_sync_folder(dir, req->key) == 0)
         return 0;
-    weir__fail_errno(req->err, errno, "sync the folder of %s/%s", dir->path,
-                     req->key);
-    if (req->err != NULL)
-        req->err->code = WEIR_EUNKNOWN;
-    return WEIR_EUNKNOWN;
+    return fail_unknown(dir, req, "sync the folder of");
 }
 
 static int publish(struct weir__dir *dir, const struct weir_store_req *req,
@@ -225,16 +269,17 @@ static int publish(struct weir__dir *dir, const struct weir_store_req *req,
     int rc = make_folders(dir, req->key, false);
 
     if (rc == 0)
-        rc = move(dir, tmp->name, req->key, req->flags);
+        rc = move(dir, tmp, req);
     if (rc != 0 && errno == ENOENT) {
         /* Someone removed a folder that we know. */
         rc = make_folders(dir, req->key, true);
         if (rc == 0)
-            rc = move(dir, tmp->name, req->key, req->flags);
+            rc = move(dir, tmp, req);
     }
-    tmp->moved = rc == 0;
     if (rc == 0)
         return settle(dir, req);
+    if (tmp->unclear)
+        return fail_unknown(dir, req, "create");
     if (errno != EEXIST || (req->flags & WEIR_STORE_IF_ABSENT) == 0)
         return weir__fail_errno(req->err, errno, "create %s/%s", dir->path,
                                 req->key);
