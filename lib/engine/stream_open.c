@@ -23,11 +23,23 @@ static void open_end(struct weir__call *call, struct weir_stream *s)
     weir__call_end(call, 0);
 }
 
+/* 1 if a commit has found that another node deleted the stream.  The state is
+ * fresh by now: there may be a new one of that name. */
+static int gone(const struct weir__call *call, int status)
+{
+    return status == 0 && call->op.status == WEIR_ENOENT;
+}
+
 static void owned(struct weir__commit *commit, int status)
 {
     struct weir__call *call = commit->ctx;
     struct weir_stream *s;
 
+    if (gone(call, status)) {
+        call->refreshed = 1;
+        open_named(call);
+        return;
+    }
     status = weir__call_status(call, status);
     if (status == WEIR_EBUSY)
         weir__fail(&call->error, status,
@@ -219,12 +231,19 @@ void weir_stream_close(struct weir_stream *s)
     }
 }
 
+static void delete_named(struct weir__call *call);
+
 static void deleted(struct weir__commit *commit, int status)
 {
     struct weir__call *call = commit->ctx;
     struct weir *node = call->node;
     struct weir_stream *s = weir__map_get(&node->streams, call->id);
 
+    if (gone(call, status)) {
+        call->refreshed = 1;
+        delete_named(call);
+        return;
+    }
     status = weir__call_status(call, status);
     if (status == 0 && s != NULL)
         weir__stream_sync(s);
@@ -235,27 +254,48 @@ static void deleted(struct weir__commit *commit, int status)
     weir__call_end(call, status);
 }
 
+static void delete_refreshed(struct weir__refresh *refresh, int status)
+{
+    struct weir__call *call = refresh->ctx;
+
+    if (status != 0) {
+        weir__call_end(call, status);
+        return;
+    }
+    call->refreshed = 1;
+    delete_named(call);
+}
+
+static void delete_named(struct weir__call *call)
+{
+    const char *name =
+        WEIR__CONTAINER(call->req, struct weir_stream_delete, req)->name;
+    struct weir__manifest *manifest = call->node->manifest;
+    const struct weir__mstream *m =
+        weir__state_stream_named(weir__manifest_state(manifest), name);
+
+    if (m != NULL) {
+        call->id = m->id;
+        call->op = (struct weir__op){.kind = WEIR__OP_STREAM_DELETE};
+        call->op.u.stream_delete.id = m->id;
+        weir__call_commit(call, deleted);
+    } else if (!call->refreshed) {
+        call->refresh = (struct weir__refresh){
+            .done = delete_refreshed, .ctx = call, .err = &call->error};
+        weir__manifest_refresh(manifest, &call->refresh);
+    } else {
+        weir__call_end(
+            call, weir__fail(&call->error, WEIR_ENOENT, "no stream %s", name));
+    }
+}
+
 static void delete_run(struct weir_task *task)
 {
     struct weir_req *req = weir__req_of(task);
-    struct weir *node = weir__call_target(req);
-    const char *name =
-        WEIR__CONTAINER(req, struct weir_stream_delete, req)->name;
-    struct weir__call *call = weir__call_new(node, req);
-    const struct weir__mstream *m;
+    struct weir__call *call = weir__call_new(weir__call_target(req), req);
 
-    if (call == NULL)
-        return;
-    m = weir__state_stream_named(weir__manifest_state(node->manifest), name);
-    if (m == NULL) {
-        weir__call_end(
-            call, weir__fail(&call->error, WEIR_ENOENT, "no stream %s", name));
-        return;
-    }
-    call->id = m->id;
-    call->op = (struct weir__op){.kind = WEIR__OP_STREAM_DELETE};
-    call->op.u.stream_delete.id = m->id;
-    weir__call_commit(call, deleted);
+    if (call != NULL)
+        delete_named(call);
 }
 
 int weir_stream_delete(struct weir *node, struct weir_stream_delete *req)

@@ -109,6 +109,39 @@ START_TEST(a_stream_that_comes_back_holds_what_its_other_owner_wrote)
 }
 END_TEST
 
+/* A node that has not heard yet of what another one did to a name. */
+START_TEST(a_stream_made_anew_elsewhere_is_found_by_its_name)
+{
+    struct weir_stream *s;
+
+    open_nodes(0);
+    test_append(test_stream(nodes[0], "s", WEIR_STREAM_CREATE), "old");
+    hear(nodes[1]);
+    ck_assert_int_eq(test_delete(nodes[0], "s"), 0);
+    test_append(test_stream(nodes[0], "s", WEIR_STREAM_CREATE), "new");
+    test_flush(nodes[0]);
+    s = test_stream(nodes[1], "s", 0);
+    test_expect(s, 0, "new", NULL);
+    close_nodes();
+}
+END_TEST
+
+START_TEST(a_stream_made_anew_elsewhere_is_deleted_by_its_name)
+{
+    open_nodes(0);
+    ck_assert_int_eq(test_delete(nodes[1], "s"), WEIR_ENOENT);
+    test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    ck_assert_int_eq(test_delete(nodes[1], "s"), 0);
+    test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    hear(nodes[0]);
+    ck_assert_int_eq(test_delete(nodes[1], "s"), 0);
+    test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    ck_assert_int_eq(test_delete(nodes[0], "s"), 0);
+    ck_assert_int_eq(test_delete(nodes[0], "s"), WEIR_ENOENT);
+    close_nodes();
+}
+END_TEST
+
 START_TEST(a_stream_lost_to_another_node_does_not_hold_the_wal)
 {
     static char data[200000];
@@ -185,6 +218,8 @@ int main(void)
         tc, an_upload_under_way_is_not_taken_under_the_next_owners_epoch);
     tcase_add_test(tc,
                    a_stream_that_comes_back_holds_what_its_other_owner_wrote);
+    tcase_add_test(tc, a_stream_made_anew_elsewhere_is_found_by_its_name);
+    tcase_add_test(tc, a_stream_made_anew_elsewhere_is_deleted_by_its_name);
     tcase_add_test(tc, a_stream_lost_to_another_node_does_not_hold_the_wal);
     tcase_add_test(
         tc, a_writer_that_has_read_of_the_next_owner_acknowledges_nothing);
