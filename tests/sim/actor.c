@@ -132,6 +132,18 @@ static int open_own(struct actor *actor, uint32_t stream)
     return read_all(actor, stream);
 }
 
+/* The same; it may turn out to have moved to the other node. */
+static int open_mine(struct actor *actor, uint32_t stream)
+{
+    struct scenario *sc = actor->scenario;
+    int rc = open_own(actor, stream);
+
+    if (rc != WEIR_EBUSY || sc->actor_count == 1)
+        return rc;
+    sc->model.streams[stream].owner = 1 - actor->number;
+    return 0;
+}
+
 static int configure(struct actor *actor)
 {
     struct scenario *sc = actor->scenario;
@@ -179,7 +191,7 @@ static void open_program(void *ctx)
         sc->result->opens++;
     for (i = 0; i < MODEL_STREAMS && rc == 0; i++)
         if (sc->model.streams[i].owner == actor->number)
-            rc = open_own(actor, i);
+            rc = open_mine(actor, i);
     if (actor->node != NULL && rc != 0)
         expect_status(sc, "read after open", rc, 0, 0, 0);
     actor->failed = rc;
@@ -233,4 +245,48 @@ void actor_open(struct actor *actor)
     actor->verified = 0;
     if (actor_run(actor, open_program, "open") == 0 && !actor->verified)
         actor_close(actor);
+}
+
+/* ---- A stream moves to another node -------------------------------------- */
+
+/* End what is under way, and bring all of it into objects. */
+static void hand_over_program(void *ctx)
+{
+    struct actor *actor = ctx;
+    struct weir_env *env = weir__sim_env(actor->sim);
+    struct weir_flush flush = {.req = {.done = NULL}};
+
+    while (!weir__list_empty(&actor->ops)) {
+        struct weir_event never = {0};
+
+        env->ops->wait(env, &never, (int64_t)MS);
+    }
+    expect_status(actor->scenario, "flush",
+                  weir_flush_sync(actor->node, &flush), 0, 0, 0);
+}
+
+static void take_program(void *ctx)
+{
+    struct actor *actor = ctx;
+    struct model_stream *s = &actor->scenario->model.streams[actor->taking];
+    int rc = open_own(actor, actor->taking);
+
+    weir__sim_trace(actor->scenario->sim, "take %s %s", s->name,
+                    weir_error_name(rc));
+    /* Refused while the other's log may hold a part of it. */
+    expect_status(actor->scenario, "take", rc, 0, WEIR_EBUSY, 0);
+    if (actor->streams[actor->taking] != NULL)
+        s->owner = actor->number;
+}
+
+void actor_hand_over(struct actor *actor)
+{
+    if (actor_run(actor, hand_over_program, "hand over") == 0)
+        actor_close(actor);
+}
+
+void actor_take(struct actor *actor, uint32_t stream)
+{
+    actor->taking = stream;
+    actor_run(actor, take_program, "take");
 }

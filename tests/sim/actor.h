@@ -32,8 +32,9 @@ struct actor {
     struct weir_stream *readers[MODEL_STREAMS]; /* Of others, */
     unsigned lives[MODEL_STREAMS]; /* opened in this life of the stream. */
 
-    int verified; /* 1: the check after opening went to its end. */
-    int failed;   /* Of the program that ran last: a status. */
+    uint32_t taking; /* Stream that a program takes from the other node. */
+    int verified;    /* 1: the check after opening went to its end. */
+    int failed;      /* Of the program that ran last: a status. */
 };
 
 /** A request under way.  In the test's memory. */
@@ -105,6 +106,10 @@ void check_batches(struct scenario *sc, uint32_t stream,
 /* actor.c */
 void actor_open(struct actor *actor);
 void actor_close(struct actor *actor);
+/** Close with everything in objects, so that others may take its streams. */
+void actor_hand_over(struct actor *actor);
+/** Take a stream from the other node, if that lets go of it. */
+void actor_take(struct actor *actor, uint32_t stream);
 /** Crash while what was just asked for is under way. */
 void actor_crash_soon(struct actor *actor);
 void actor_crash_now(struct actor *actor);

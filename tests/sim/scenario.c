@@ -58,6 +58,18 @@ static void read_elsewhere(struct actor *actor)
         request_reader(actor, stream);
 }
 
+/* Streams of a node that is down, or has closed, or does not think of it. */
+static void take_any(struct actor *actor)
+{
+    struct scenario *sc = actor->scenario;
+    uint32_t stream = (uint32_t)scenario_below(sc, MODEL_STREAMS);
+
+    if (actor->node != NULL &&
+        sc->model.streams[stream].owner != actor->number &&
+        sc->model.streams[stream].exists == 1)
+        actor_take(actor, stream);
+}
+
 static void act(struct actor *actor)
 {
     struct scenario *sc = actor->scenario;
@@ -78,6 +90,12 @@ static void act(struct actor *actor)
         request_flush(actor);
     } else if (dice < 92) {
         request_delete(actor, stream);
+    } else if (dice < 93) {
+        actor_hand_over(actor);
+        for (n = 3; n > 0 && sc->actor_count > 1; n--)
+            take_any(&sc->actors[1 - actor->number]);
+    } else if (dice < 95) {
+        take_any(actor);
     } else {
         read_elsewhere(actor);
     }
