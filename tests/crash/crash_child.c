@@ -23,6 +23,7 @@ enum { SLOTS = 32 };
 
 struct slot {
     struct weir_append append;
+    struct weir_error err;
     unsigned char *data;
     uint32_t stream;
     uint64_t expected; /* Base offset that it must get. */
@@ -32,24 +33,32 @@ struct slot {
 static uint32_t run;
 static uint64_t seed;
 static struct weir *node;
-static struct weir_error err;
+static struct weir_error err; /* Of calls that wait. */
 static struct weir_stream *streams[CRASH_STREAMS];
 static uint64_t next[CRASH_STREAMS];          /* Only the main thread. */
 static _Atomic uint64_t acked[CRASH_STREAMS]; /* End of what was. */
 static struct slot slots[SLOTS];
 static sem_t slots_free;
 static struct weir_flush flush;
+static struct weir_error flush_err;
 static atomic_bool flushing;
 static struct weir_trim trim;
+static struct weir_error trim_err;
 static struct crash_message trim_message;
 static atomic_bool trimming;
 static atomic_bool closing; /* A flush or trim may end with WEIR_ECLOSED. */
 
-static _Noreturn void die(const char *what, int status)
+static _Noreturn void die_of(const char *what, int status,
+                             const struct weir_error *why)
 {
     fprintf(stderr, "crash_child run %u: %s: %s: %s\n", run, what,
-            weir_error_name(status), err.text);
+            weir_error_name(status), why->text);
     _exit(1);
+}
+
+static _Noreturn void die(const char *what, int status)
+{
+    die_of(what, status, &err);
 }
 
 static void tell(const struct crash_message *message)
@@ -168,7 +177,7 @@ static void appended(struct weir_req *req, int status)
                                     .run = run};
 
     if (status != 0)
-        die("append", status);
+        die_of("append", status, &slot->err);
     if (slot->append.base_offset != slot->expected)
         die("append got another offset than the next", 0);
     tell(&message);
@@ -181,7 +190,7 @@ static void flushed(struct weir_req *req, int status)
 {
     (void)req;
     if (status != 0 && !(closing && status == WEIR_ECLOSED))
-        die("flush", status);
+        die_of("flush", status, &flush_err);
     flushing = false;
 }
 
@@ -189,7 +198,7 @@ static void trimmed(struct weir_req *req, int status)
 {
     (void)req;
     if (status != 0 && !(closing && status == WEIR_ECLOSED))
-        die("trim", status);
+        die_of("trim", status, &trim_err);
     if (status == 0) {
         trim_message.kind = CRASH_TRIMMED;
         tell(&trim_message);
@@ -222,7 +231,7 @@ static void append_one(void)
     slot->stream = r % 2 == 0 ? 0 : (uint32_t)((r >> 1) % CRASH_STREAMS);
     slot->expected = next[slot->stream];
     slot->append = (struct weir_append){
-        .req = {.done = appended, .ctx = slot, .err = &err},
+        .req = {.done = appended, .ctx = slot, .err = &slot->err},
         .data = slot->data,
         .len = random_len(),
         .count = (uint32_t)(1 + (r >> 8) % 5),
@@ -233,7 +242,7 @@ static void append_one(void)
     next[slot->stream] += slot->append.count;
     rc = weir_append(streams[slot->stream], &slot->append);
     if (rc != 0)
-        die("append refused", rc);
+        die_of("append refused", rc, &slot->err);
 }
 
 static void maybe_flush(void)
@@ -242,10 +251,10 @@ static void maybe_flush(void)
 
     if (crash_random(&seed) % 512 != 0 || atomic_exchange(&flushing, true))
         return;
-    flush = (struct weir_flush){.req.done = flushed, .req.err = &err};
+    flush = (struct weir_flush){.req.done = flushed, .req.err = &flush_err};
     rc = weir_flush(node, &flush);
     if (rc != 0)
-        die("flush refused", rc);
+        die_of("flush refused", rc, &flush_err);
 }
 
 /* Keeps the streams short, so that reading all back stays quick. */
@@ -259,14 +268,14 @@ static void maybe_trim(void)
 
     if ((r >> 32) % 256 != 0 || end <= keep || atomic_exchange(&trimming, true))
         return;
-    trim = (struct weir_trim){.req = {.done = trimmed, .err = &err},
+    trim = (struct weir_trim){.req = {.done = trimmed, .err = &trim_err},
                               .start = end - keep};
     trim_message = (struct crash_message){
         .kind = CRASH_TRIM, .stream = stream, .base = trim.start};
     tell(&trim_message);
     rc = weir_trim(streams[stream], &trim);
     if (rc != 0)
-        die("trim refused", rc);
+        die_of("trim refused", rc, &trim_err);
 }
 
 static bool told_to_stop(void)
