@@ -23,7 +23,9 @@ static bool fails(struct test_alloc *alloc)
     long call = add(&alloc->calls, 1);
     long at = __atomic_load_n(&alloc->fail_at, __ATOMIC_RELAXED);
 
-    return at != 0 && (call == at || (alloc->fail_on && call > at));
+    return at != 0 &&
+           (call == at ||
+            (call > at && (alloc->fail_on == 1 || call - at < alloc->fail_on)));
 }
 
 static void *count_in(struct test_alloc *alloc, void *ptr)

@@ -13,7 +13,8 @@ struct test_alloc {
     struct weir_alloc alloc; /* Give this one to what is tested. */
     long calls;              /* Allocations asked for so far. */
     long fail_at;            /* The allocation of this number fails; 0: none. */
-    int fail_on;             /* 1: and so do all that come after it. */
+    int fail_on;             /* 1: and so do all that come after it; more:
+                                so many fail in a row. */
     long blocks;             /* In use. */
     long bytes;
 };

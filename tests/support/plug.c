@@ -95,6 +95,8 @@ static int get(struct plug_store *s, struct weir_store_req *req)
     if (n > o->len - from)
         n = o->len - from;
     req->body = weir_buf_new(s->host.alloc, (size_t)n + 1, 0);
+    if (req->body == NULL)
+        return WEIR_ENOMEM;
     memcpy(req->body->data, o->data + from, (size_t)n);
     req->body->len = (size_t)n;
     if (strncmp(req->key, "data/", 5) == 0 && s->plug->damage_gets > 0) {
@@ -173,6 +175,8 @@ static void plug_submit(struct weir_store *store, struct weir_store_req *req)
         list(s, req);
     else if (req->verb == WEIR_STORE_PUT && data && plug->put_status != 0)
         answer(s, req, plug->put_status);
+    else if (req->verb == WEIR_STORE_PUT && !data && plug->meta_status != 0)
+        answer(s, req, plug->meta_status);
     else if (req->verb == WEIR_STORE_GET && data && plug->get_status != 0)
         answer(s, req, plug->get_status);
     else if (req->verb == WEIR_STORE_PUT && data && plug->hold) {
@@ -363,21 +367,23 @@ struct plug_wal_opening {
 static void wal_opened(struct weir_wal_open *req, int status)
 {
     struct plug_wal_opening *o = req->ctx;
-    struct plug_wal *w = calloc(1, sizeof(*w));
+    struct plug_wal *w;
 
-    ck_assert_int_eq(status, 0);
-    ck_assert_ptr_nonnull(w);
-    w->base.ops = &plug_wal_ops;
-    w->inner = req->wal;
-    w->host = *req->host;
-    w->plug = req->open_ctx;
-    mirror(w);
-    req->wal = &w->base;
     req->ctx = o->ctx;
     req->uri = o->uri;
     req->done = o->done;
     free(o);
-    req->done(req, 0);
+    if (status == 0) {
+        w = calloc(1, sizeof(*w));
+        ck_assert_ptr_nonnull(w);
+        w->base.ops = &plug_wal_ops;
+        w->inner = req->wal;
+        w->host = *req->host;
+        w->plug = req->open_ctx;
+        mirror(w);
+        req->wal = &w->base;
+    }
+    req->done(req, status);
 }
 
 static void open_wal(struct weir_wal_open *req)

@@ -13,6 +13,7 @@ struct plug_object;
 /** What both share.  Zero it, change it at any time. */
 struct plug {
     int put_status;  /* Not 0: PUTs of data objects end with it. */
+    int meta_status; /* Not 0: PUTs of other objects end with it. */
     int get_status;  /* Not 0: GETs of data objects end with it. */
     int damage_gets; /* So many GETs of data objects get a wrong byte. */
     int hold;        /* 1: PUTs of data objects wait for `plug_release`. */
