@@ -63,6 +63,7 @@ struct scenario {
     struct actor actors[NODES_MAX];
     uint32_t actor_count;
     int corrupt; /* 1: the store corrupts what it returns. */
+    int heavy;   /* 1: many large batches. */
     int starved; /* 1: allocations fail. */
     int calm;    /* 1: nothing fails any more. */
     struct scenario_result *result;

@@ -75,7 +75,7 @@ static void append_done(struct weir_req *req, int status)
 
 static size_t batch_len(struct scenario *sc)
 {
-    switch (scenario_below(sc, 10)) {
+    switch (scenario_below(sc, sc->heavy ? 2 : 10)) {
     case 0:
         return 1 + (size_t)scenario_below(sc, BATCH_MAX);
     case 1:

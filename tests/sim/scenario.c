@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 160, DISK = 5 << 20 };
+/* A node may use what its log cache is allowed, an object of all of that in
+ * the making, and some. */
+enum { STEPS = 160, DISK = 5 << 20, MEMORY_MAX = 12 << 20 };
 
 uint64_t scenario_below(struct scenario *sc, uint64_t n)
 {
@@ -101,6 +103,16 @@ static void act(struct actor *actor)
     }
 }
 
+static void check_memory(struct scenario *sc)
+{
+    uint32_t i;
+
+    for (i = 0; i < sc->actor_count; i++)
+        if (weir__sim_bytes(sc->actors[i].sim) > MEMORY_MAX)
+            model_fail(&sc->model, "node %" PRIu32 " uses %zu bytes", i,
+                       weir__sim_bytes(sc->actors[i].sim));
+}
+
 static void pass_time(struct scenario *sc)
 {
     static const uint64_t spans[] = {0,       100000,     3 * MS,
@@ -120,7 +132,9 @@ static void step(struct scenario *sc)
         act(actor);
     if (actor->node != NULL && scenario_below(sc, 12) == 0)
         actor_crash_soon(actor);
+    check_memory(sc);
     pass_time(sc);
+    check_memory(sc);
 }
 
 /* Objects in the store are those of the manifest, no more and no less. */
@@ -234,6 +248,7 @@ static void choose_faults(struct scenario *sc)
 
 static void choose_sizes(struct scenario *sc)
 {
+    sc->heavy = scenario_below(sc, 6) == 0;
     snprintf(sc->upload_bytes, sizeof(sc->upload_bytes), "%uKiB",
              16u << scenario_below(sc, 7));
     snprintf(sc->stream_object, sizeof(sc->stream_object), "%uKiB",
