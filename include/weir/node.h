@@ -23,7 +23,7 @@ struct weir;
  * A request is the caller's.  Zero it, fill it in, hand it over, and leave
  * it and all it points at alone until `done`; from then on it can be used
  * again.  No request is allocated by the library.  The `_sync` forms do not
- * look at `done` and `ctx`.
+ * look at `done`.
  */
 struct weir_req {
     void (*done)(struct weir_req *req, int status);

@@ -15,8 +15,7 @@ struct append_impl {
     unsigned losses; /* Of the stream, when it got its offset. */
 };
 
-_Static_assert(sizeof(struct append_impl) <=
-                   sizeof(((struct weir_req *)0)->impl),
+_Static_assert(sizeof(struct append_impl) <= WEIR__IMPL_SIZE,
                "append_impl must fit");
 
 static struct append_impl *impl(const struct weir_append *req)

@@ -5,8 +5,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-_Static_assert(sizeof(struct weir__call_impl) <=
-                   sizeof(((struct weir_req *)0)->impl),
+_Static_assert(sizeof(struct weir__call_impl) <= WEIR__IMPL_SIZE,
                "weir__call_impl must fit");
 
 int weir__node_is_open(const struct weir *node)
@@ -78,7 +77,7 @@ struct waiter {
 
 static void waiter_done(struct weir_req *req, int status)
 {
-    struct waiter *waiter = req->ctx;
+    struct waiter *waiter = req->impl[WEIR__IMPL_SIZE / sizeof(void *)];
 
     waiter->status = status;
     waiter->env->ops->signal(waiter->env, &waiter->event);
@@ -90,6 +89,7 @@ int weir__call_sync(struct weir *node, struct weir_req *req,
 {
     struct weir_env *env = node->host.env;
     struct waiter waiter = {{0}, env, 0};
+    void (*done)(struct weir_req * req, int status);
     int rc = weir__node_enter_blocking(node);
 
     if (rc != 0)
@@ -101,14 +101,16 @@ int weir__call_sync(struct weir *node, struct weir_req *req,
                           "a blocking call inside of a callback would wait "
                           "for itself");
     }
+    done = req->done;
     req->done = waiter_done;
-    req->ctx = &waiter;
+    req->impl[WEIR__IMPL_SIZE / sizeof(void *)] = &waiter;
     rc = start(target, req);
     if (rc == 0) {
         rc = env->ops->wait(env, &waiter.event, WEIR_FOREVER);
         if (rc == 0)
             rc = waiter.status;
     }
+    req->done = done;
     weir__node_leave_blocking(node);
     return rc;
 }

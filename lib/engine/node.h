@@ -119,6 +119,10 @@ void weir__node_leave(struct weir *node);
 int weir__node_enter_blocking(struct weir *node);
 void weir__node_leave_blocking(struct weir *node);
 
+/** Bytes of a request's `impl` that its kind may use; what is behind them is
+ * the blocking form's. */
+#define WEIR__IMPL_SIZE (7 * sizeof(void *))
+
 /** Hand a request to the core: `run` gets it there. */
 int weir__node_post(struct weir *node, struct weir_req *req,
                     void (*run)(struct weir_task *task));

@@ -25,8 +25,7 @@ struct flush_impl {
     uintptr_t closing; /* The node's own, at its end. */
 };
 
-_Static_assert(sizeof(struct flush_impl) <=
-                   sizeof(((struct weir_req *)0)->impl),
+_Static_assert(sizeof(struct flush_impl) <= WEIR__IMPL_SIZE,
                "flush_impl must fit");
 
 /** An upload under way: a plan, and the object that is being made. */
