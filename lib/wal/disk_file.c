@@ -30,7 +30,7 @@ struct disk_file {
     const struct weir_host *host;
     char *path;
     struct weir__disk_place place;
-    bool failed; /* A write or sync; the thread's own. */
+    struct weir_error failed; /* First write or sync that did; the thread's. */
     pthread_t thread;
 
     pthread_mutex_t lock; /* Guards the rest. */
@@ -163,21 +163,26 @@ static int sync_all(struct disk_file *d, struct weir__disk_req *req)
 }
 
 /* After a failed write or sync the system may have forgotten what it could
- * not write, and a later sync would say that all is well. */
+ * not write, and a later sync would say that all is well.  So what comes after
+ * fails as that did, and tells its cause. */
 static int carry_out(struct disk_file *d, struct weir__disk_req *req)
 {
     int rc = 0;
 
     if (req->verb == WEIR__DISK_READ)
         return read_all(d, req);
-    if (d->failed)
-        return weir__fail(req->err, WEIR_EIO, "write %s: an earlier one failed",
-                          d->path);
+    if (d->failed.code != 0) {
+        weir__error_copy(req->err, &d->failed);
+        return d->failed.code;
+    }
     if (req->verb == WEIR__DISK_WRITE)
         rc = write_all(d, req);
     if (rc == 0 && (req->verb == WEIR__DISK_SYNC || req->sync))
         rc = sync_all(d, req);
-    d->failed = rc != 0;
+    if (rc != 0)
+        weir__fail(&d->failed, rc, "write %s: an earlier one failed", d->path);
+    if (rc != 0)
+        weir__error_copy(&d->failed, req->err); /* Which may be NULL. */
     return rc;
 }
 

@@ -283,6 +283,8 @@ int weir__disk_enter(struct weir__disk_place *place,
 
     /* Past the page cache where that can be; not all file systems can. */
     flags = fcntl(place->fd, F_GETFL);
+    if (flags < 0)
+        return weir__fail_errno(err, errno, "flags of %s", wish->path);
     if (fcntl(place->fd, F_SETFL, (flags | O_DIRECT) & ~O_NONBLOCK) == 0)
         return 0;
     /* After a sync that failed the cache may show what the disk never got:
