@@ -6,8 +6,10 @@
 #include "engine/group.h"
 #include "engine/upload.h"
 
-/* How long a close waits for its last commit. */
+/* How long a close waits for its last commit, */
 #define PATIENCE_NS 2000000000u
+/* and at least for each commit of a volatile WAL's last upload. */
+#define UPLOAD_PATIENCE_NS 5000000000u
 
 /** Where closing is. */
 enum phase {
@@ -52,10 +54,23 @@ static void fail_waiting(struct weir *node)
     weir__fetch_close(node);
 }
 
+static void start_patience(struct weir__close *c,
+                           void (*fire)(struct weir_timer *timer),
+                           uint64_t wait)
+{
+    struct weir_env *env = c->node->host.env;
+
+    c->patience = (struct weir_timer){.fire = fire};
+    c->patience.deadline = env->ops->now(env) + wait;
+    env->ops->timer_start(env, &c->patience);
+}
+
 static void flushed(struct weir_req *req, int status)
 {
     struct weir__close *c = req->ctx;
+    struct weir_env *env = c->node->host.env;
 
+    env->ops->timer_stop(env, &c->patience);
     if (c->status == 0 && status != WEIR_ECLOSED)
         c->status = status;
     c->phase = PHASE_CLEAN;
@@ -69,8 +84,31 @@ static int must_upload(const struct weir *node)
            !weir__list_empty(&node->uploads.pending);
 }
 
+/* A store gives up by itself; a commit is tried until the manifest closes.
+ * Do not wait for one that is still awaited at the second look. */
+static void look_at_upload(struct weir_timer *timer)
+{
+    struct weir__close *c =
+        WEIR__CONTAINER(timer, struct weir__close, patience);
+    uint64_t awaited = weir__upload_commit(c->node);
+
+    if (awaited == 0 || awaited != c->awaited) {
+        c->awaited = awaited;
+        start_patience(c, look_at_upload, UPLOAD_PATIENCE_NS);
+        return;
+    }
+    weir__upload_give_up(&c->flush);
+    c->status = weir__fail(c->err, WEIR_ETIMEDOUT,
+                           "close: what the volatile write-ahead log holds is "
+                           "not uploaded: the manifest cannot be reached");
+    c->phase = PHASE_CLEAN;
+    post_step(c);
+}
+
 static void upload_start(struct weir *node, struct weir__close *c)
 {
+    c->awaited = 0;
+    start_patience(c, look_at_upload, UPLOAD_PATIENCE_NS);
     c->flush =
         (struct weir_flush){.req = {.done = flushed, .ctx = c, .err = c->err}};
     weir__upload_last(node, &c->flush);
@@ -117,12 +155,8 @@ static int is_clean(const struct weir *node)
 
 static void commit_clean(struct weir *node, struct weir__close *c)
 {
-    struct weir_env *env = node->host.env;
-
     c->cleaning = 1;
-    c->patience = (struct weir_timer){.fire = clean_given_up};
-    c->patience.deadline = env->ops->now(env) + PATIENCE_NS;
-    env->ops->timer_start(env, &c->patience);
+    start_patience(c, clean_given_up, PATIENCE_NS);
     c->op = (struct weir__op){.kind = WEIR__OP_NODE_CLEAN};
     c->commit = (struct weir__commit){
         .ops = &c->op, .count = 1, .done = clean_committed, .ctx = c};

@@ -56,6 +56,8 @@ struct weir__upload_state {
     uint64_t next_id;          /* Reserved object ids: [next, end). */
     uint64_t end_id;
     unsigned failures; /* In a row. */
+    uint64_t commits;  /* Begun so far; */
+    int committing;    /* the last one is awaited. */
 };
 
 /** Removal of dead objects. */
@@ -170,6 +172,7 @@ struct weir__close {
     struct weir__commit commit;
     struct weir__op op;
     struct weir_timer patience;
+    uint64_t awaited; /* Commit of the last upload, at the last look. */
     struct weir *node;
 };
 

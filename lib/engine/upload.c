@@ -107,6 +107,17 @@ static void start_backoff(struct weir *node)
     env->ops->timer_start(env, &up->backoff);
 }
 
+/* Nothing is pending that can be uploaded now: look again in a while.  A node
+ * that closes looks only for a flush. */
+static void look_later(struct weir *node)
+{
+    const struct weir__upload_state *up = &node->uploads;
+
+    if (!weir__list_empty(&up->pending) &&
+        (weir__node_is_open(node) || !weir__list_empty(&up->flushes)))
+        start_backoff(node);
+}
+
 /* Flushes of an upload that failed, for the next one.  The host's do not wait
  * for it if the node closes. */
 static void flushes_requeue(struct weir *node, struct weir__list *list)
@@ -150,8 +161,8 @@ static void job_end(struct weir__upload *job, int status)
     int parts = job->plan.part_count != 0;
 
     node->uploads.job = NULL;
-    if (!parts && !weir__list_empty(&node->uploads.pending))
-        start_backoff(node); /* What is pending cannot be uploaded now. */
+    if (!parts)
+        look_later(node);
     part_free(job);
     weir__plan_free(&job->plan);
     if (status == 0) {
@@ -206,10 +217,27 @@ static void settle(struct weir__upload *job)
     job->node->stats.upload_bytes += job->build.size;
 }
 
+/* Commit `job->op`, and note that it is under way. */
+static void commit_op(struct weir__upload *job,
+                      void (*done)(struct weir__commit *commit, int status))
+{
+    struct weir__upload_state *up = &job->node->uploads;
+
+    up->commits++;
+    up->committing = 1;
+    job->commit.ops = &job->op;
+    job->commit.count = 1;
+    job->commit.done = done;
+    job->commit.ctx = job;
+    job->commit.err = &job->error;
+    weir__manifest_commit(job->node->manifest, &job->commit);
+}
+
 static void commit_done(struct weir__commit *commit, int status)
 {
     struct weir__upload *job = commit->ctx;
 
+    job->node->uploads.committing = 0;
     if (status == 0)
         status = job->op.status;
     if (status != 0) {
@@ -257,12 +285,7 @@ static void commit_start(struct weir__upload *job)
     op->u.object_add.size = job->build.size;
     op->u.object_add.ranges = job->ranges;
     op->u.object_add.range_count = p->count;
-    job->commit.ops = op;
-    job->commit.count = 1;
-    job->commit.done = commit_done;
-    job->commit.ctx = job;
-    job->commit.err = &job->error;
-    weir__manifest_commit(job->node->manifest, &job->commit);
+    commit_op(job, commit_done);
 }
 
 /* The key is ours alone; if it is there, an earlier try has put it, and its
@@ -380,6 +403,7 @@ static void reserve_done(struct weir__commit *commit, int status)
     struct weir__upload *job = commit->ctx;
     struct weir__upload_state *up = &job->node->uploads;
 
+    up->committing = 0;
     if (status == 0)
         status = job->op.status;
     if (status != 0) {
@@ -403,12 +427,7 @@ static void reserve_start(struct weir__upload *job)
         count = RESERVE_MAX;
     job->op = (struct weir__op){.kind = WEIR__OP_OBJECT_RESERVE};
     job->op.u.object_reserve.count = (uint32_t)count;
-    job->commit.ops = &job->op;
-    job->commit.count = 1;
-    job->commit.done = reserve_done;
-    job->commit.ctx = job;
-    job->commit.err = &job->error;
-    weir__manifest_commit(job->node->manifest, &job->commit);
+    commit_op(job, reserve_done);
 }
 
 static void next_part(struct weir__upload *job)
@@ -565,6 +584,18 @@ void weir__upload_last(struct weir *node, struct weir_flush *req)
 {
     flush_impl(req, node)->closing = 1;
     (void)weir__node_post(node, &req->req, flush_run);
+}
+
+uint64_t weir__upload_commit(const struct weir *node)
+{
+    return node->uploads.committing ? node->uploads.commits : 0;
+}
+
+void weir__upload_give_up(struct weir_flush *req)
+{
+    struct flush_impl *flush = (struct flush_impl *)(void *)req->req.impl;
+
+    weir__list_remove(&flush->link);
 }
 
 int weir_flush(struct weir *node, struct weir_flush *req)

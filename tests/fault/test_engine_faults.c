@@ -323,6 +323,18 @@ START_TEST(a_node_closes_while_an_upload_hangs)
 }
 END_TEST
 
+/* What a volatile WAL holds cannot be uploaded: closing says so, and ends. */
+START_TEST(a_node_closes_while_its_manifest_cannot_be_reached)
+{
+    open_node();
+    test_append(stream, "lost with its WAL");
+    plug.meta_status = WEIR_EUNAVAILABLE;
+    ck_assert_int_lt(weir_close(node, &test_error), 0);
+    ck_assert_str_ne(test_error.text, "");
+    close_node();
+}
+END_TEST
+
 START_TEST(a_transfer_that_was_damaged_is_read_again)
 {
     struct weir_fetch f;
@@ -378,6 +390,7 @@ int main(void)
     tcase_add_test(tc, a_flush_tells_why_the_store_refuses);
     tcase_add_test(tc, a_stream_deleted_during_its_upload_leaves_no_object);
     tcase_add_test(tc, a_node_closes_while_an_upload_hangs);
+    tcase_add_test(tc, a_node_closes_while_its_manifest_cannot_be_reached);
     tcase_add_test(tc, a_transfer_that_was_damaged_is_read_again);
     tcase_add_test(tc, a_damaged_object_is_reported_and_other_streams_go_on);
     return test_run();
