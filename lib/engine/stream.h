@@ -53,11 +53,11 @@ struct weir_stream {
     unsigned losses; /* How often another node took it away. */
 
     uint64_t start;
-    uint64_t next;     /* Offset of the next append. */
-    uint64_t durable;  /* End: below it all is acknowledged. */
-    uint64_t uploaded; /* Below it nothing waits for an upload. */
-    uint64_t pending;  /* Payload bytes in [uploaded, next). */
-    uint64_t damaged;  /* First damaged offset, or WEIR_OFFSET_END. */
+    uint64_t next;       /* Offset of the next append. */
+    uint64_t durable;    /* End: below it all is acknowledged. */
+    uint64_t uploaded;   /* Below it nothing waits for an upload. */
+    uint64_t pending;    /* Payload bytes in [uploaded, next). */
+    uint64_t damaged;    /* First damaged offset, or WEIR_OFFSET_END. */
     uint64_t damaged_at; /* In the WAL: the first damage found there. */
     struct weir__entries entries;
 

@@ -72,7 +72,7 @@ static void check_object(const char *key, uint64_t size)
 
     ck_assert_uint_eq(size, SIZE);
     ck_assert_int_eq(store_get(&rig, key, 0, UINT64_MAX, 0, &found, NULL), 0);
-    fill(atoi(strchr(key, '/') + 1));
+    fill((int)strtol(strchr(key, '/') + 1, NULL, 10));
     ck_assert_uint_eq(found->len, SIZE);
     ck_assert_int_eq(memcmp(found->data, body, SIZE), 0);
     weir_buf_unref(found);

@@ -112,7 +112,7 @@ static void drop(uint64_t stream, uint64_t start)
 
 static int name_number(const char *name)
 {
-    return atoi(name + 1);
+    return (int)strtol(name + 1, NULL, 10);
 }
 
 static void model_range(struct weir__range *range, uint64_t object)
