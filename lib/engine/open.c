@@ -133,10 +133,13 @@ void weir__open_recovered(struct weir__open *open, int status)
 static int cache_init(struct weir *node, size_t align)
 {
     const struct weir_config *config = node->config;
+    size_t limit = (size_t)config->number[WEIR__P_LOG_CACHE];
+    size_t segment = (size_t)config->number[WEIR__P_SEGMENT];
 
-    return weir__log_cache_init(&node->cache, node->alloc,
-                                (size_t)config->number[WEIR__P_LOG_CACHE],
-                                (size_t)config->number[WEIR__P_SEGMENT], align);
+    if (segment > limit / 4) /* Some pieces, so that one can go. */
+        segment = limit / 4;
+    return weir__log_cache_init(&node->cache, node->alloc, limit, segment,
+                                align);
 }
 
 /* A log that this node left with acknowledged data in it must not be

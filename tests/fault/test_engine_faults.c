@@ -256,6 +256,18 @@ START_TEST(a_full_wal_pushes_back_until_it_is_trimmed)
 }
 END_TEST
 
+START_TEST(a_piece_of_the_log_cache_is_never_larger_than_the_cache)
+{
+    configure();
+    set("segment", "16MiB");
+    node = test_open(config);
+    stream = test_stream(node, "s", WEIR_STREAM_CREATE);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(test_try_append(stream, "fits", 0), 0);
+    close_node();
+}
+END_TEST
+
 START_TEST(a_flush_tells_why_the_store_refuses)
 {
     struct weir_flush flush = {.req.err = &test_error};
@@ -387,6 +399,7 @@ int main(void)
     tcase_add_test(tc, a_store_that_is_down_pushes_back_and_loses_nothing);
     tcase_add_test(tc, an_append_that_waits_is_placed_when_there_is_room);
     tcase_add_test(tc, a_full_wal_pushes_back_until_it_is_trimmed);
+    tcase_add_test(tc, a_piece_of_the_log_cache_is_never_larger_than_the_cache);
     tcase_add_test(tc, a_flush_tells_why_the_store_refuses);
     tcase_add_test(tc, a_stream_deleted_during_its_upload_leaves_no_object);
     tcase_add_test(tc, a_node_closes_while_an_upload_hangs);
