@@ -33,6 +33,7 @@ struct fetch {
 };
 
 static void step(struct fetch *f);
+static void park(struct fetch *f);
 
 static struct fetch_impl *impl(const struct weir_fetch *req)
 {
@@ -179,6 +180,20 @@ static int take_block(struct fetch *f, struct weir__block *block)
     return rc;
 }
 
+/* 1 if other nodes append to the stream, as far as this node knows. */
+static int is_foreign(const struct weir_stream *s)
+{
+    return s->node->read_only || s->view.owner != s->node->id;
+}
+
+/* The object is gone.  If the stream is another node's, that one may have
+ * trimmed it in the meantime: read the manifest, then look again. */
+static int may_be_trimmed(const struct fetch *f)
+{
+    return is_foreign(f->stream) && !f->refreshed &&
+           weir__node_is_open(f->stream->node);
+}
+
 static void block_done(struct weir__block_get *get, int status)
 {
     struct fetch *f = get->ctx;
@@ -187,6 +202,10 @@ static void block_done(struct weir__block_get *get, int status)
     if (status == 0) {
         status = take_block(f, get->block);
         weir__block_unref(get->block);
+    } else if (status == WEIR_ENOENT && may_be_trimmed(f)) {
+        f->error.code = 0;
+        park(f);
+        return;
     } else if (status == WEIR_ENOENT) {
         status = WEIR_ECORRUPT; /* The manifest says that it is there. */
         f->error.code = status;
@@ -244,12 +263,6 @@ static int read_object(struct fetch *f)
     f->reading = 1;
     weir__block_get(s->node->reader, &f->get);
     return 0;
-}
-
-/* 1 if other nodes append to the stream, as far as this node knows. */
-static int is_foreign(const struct weir_stream *s)
-{
-    return s->node->read_only || s->view.owner != s->node->id;
 }
 
 static void refresh_done(struct weir__refresh *req, int status)

@@ -24,6 +24,7 @@ static void open_nodes(uint64_t capacity)
         set(configs[i], "node_id", i == 0 ? "1" : "2");
         set(configs[i], "segment", "64KiB");
         set(configs[i], "max_batch", "256KiB");
+        set(configs[i], "delete_grace", "0ns");
         nodes[i] = test_open(configs[i]);
     }
 }
@@ -210,6 +211,26 @@ START_TEST(a_writer_that_has_read_of_the_next_owner_acknowledges_nothing)
 }
 END_TEST
 
+/* The reader has not heard of the trim; its object is gone all the same. */
+START_TEST(what_another_node_has_removed_is_not_called_damage)
+{
+    struct weir_stream *s, *reader;
+    struct weir_fetch f;
+
+    open_nodes(0);
+    s = test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    test_append(s, "trimmed");
+    test_flush(nodes[0]);
+    reader = test_stream(nodes[1], "s", WEIR_STREAM_READ);
+    ck_assert_int_eq(test_trim(s, 1), 0);
+    while (plug_data_objects(&plug) != 0)
+        weir_poll(nodes[0], 1000000);
+    ck_assert_int_eq(test_fetch(reader, 0, &f), WEIR_ERANGE);
+    ck_assert_uint_eq(f.start, 1);
+    close_nodes();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("engine owners");
@@ -223,5 +244,6 @@ int main(void)
     tcase_add_test(tc, a_stream_lost_to_another_node_does_not_hold_the_wal);
     tcase_add_test(
         tc, a_writer_that_has_read_of_the_next_owner_acknowledges_nothing);
+    tcase_add_test(tc, what_another_node_has_removed_is_not_called_damage);
     return test_run();
 }
