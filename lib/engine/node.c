@@ -105,23 +105,41 @@ static void drain(struct weir *node, const int *calls)
     }
 }
 
+/* Be the one who closes the node: 0; WEIR_ECLOSED, another one is or was;
+ * WEIR_EBUSY, called in a callback.  Counts as a call meanwhile, for who
+ * closes frees the environment. */
+static int claim_close(struct weir *node)
+{
+    int state = WEIR__NODE_OPEN;
+    struct weir_event probe = {0};
+    int rc = weir__node_enter_blocking(node);
+
+    if (rc != 0)
+        return rc;
+    if (node->host.env->ops->wait(node->host.env, &probe, 0) == WEIR_EBUSY)
+        rc = WEIR_EBUSY;
+    else if (!__atomic_compare_exchange_n(&node->state, &state,
+                                          WEIR__NODE_CLOSING, 0,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        rc = WEIR_ECLOSED;
+    weir__node_leave_blocking(node);
+    return rc;
+}
+
 int weir_close(struct weir *node, struct weir_error *err)
 {
     struct blocking b = {{0}, NULL, 0};
     struct weir__close req = {.done = closed, .ctx = &b, .err = err};
-    int state = WEIR__NODE_OPEN;
-    struct weir_event probe = {0};
+    int rc;
 
     if (node == NULL)
         return weir__fail(err, WEIR_EINVAL, "close: no node");
-    if (__atomic_load_n(&node->state, __ATOMIC_SEQ_CST) != WEIR__NODE_OPEN)
+    rc = claim_close(node);
+    if (rc == WEIR_ECLOSED)
         return 0;
+    if (rc != 0)
+        return weir__fail(err, rc, "close: called in a callback");
     b.env = node->host.env;
-    if (b.env->ops->wait(b.env, &probe, 0) == WEIR_EBUSY)
-        return weir__fail(err, WEIR_EBUSY, "close: called in a callback");
-    if (!__atomic_compare_exchange_n(&node->state, &state, WEIR__NODE_CLOSING,
-                                     0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-        return 0;
     drain(node, &node->users);
     weir__node_close(node, &req);
     b.env->ops->wait(b.env, &b.event, WEIR_FOREVER);
