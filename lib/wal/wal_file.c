@@ -405,6 +405,33 @@ static void start_header(struct weir__wal_file *w)
         weir__wal_head_write(w, true);
 }
 
+static void settled(struct weir__disk_req *req, int status)
+{
+    struct weir__wal_file *w = req->ctx;
+
+    w->inflight--;
+    if (status != 0) {
+        weir__wal_poison(w, status);
+        start_end(w, status);
+        return;
+    }
+    start_header(w);
+}
+
+/* After a write that failed, the newer header block may be one that the disk
+ * has not got yet.  It has to, before the other one is written over. */
+static void settle(struct weir__wal_file *w)
+{
+    struct weir__disk_req *req = &w->head.disk_req[0];
+
+    if (w->head.super.closed || w->head.super.epoch == 0) {
+        start_header(w);
+        return;
+    }
+    req->verb = WEIR__DISK_SYNC;
+    weir__wal_submit(w, req, settled);
+}
+
 static void mended(struct weir__disk_req *req, int status)
 {
     struct weir__wal_file *w = req->ctx;
@@ -437,7 +464,7 @@ static void mend(struct weir__disk_req *req, int status)
     while (i < block && data[i] == 0)
         i++;
     if (i == block) {
-        start_header(w);
+        settle(w);
         return;
     }
     memset(data + keep, 0, block - keep);
@@ -468,7 +495,7 @@ static void wal_start(struct weir_wal *wal, struct weir_wal_req *req)
     }
     if (w->reader.walk.tail % wal->align == 0 ||
         wal->end <= w->head.super.durable_end) {
-        start_header(w);
+        settle(w);
         return;
     }
     read->verb = WEIR__DISK_READ;
