@@ -174,8 +174,12 @@ static struct weir_append *waiting_pop(struct weir_stream *s)
 
 void weir__append_fail_waiting(struct weir_stream *s, int status)
 {
-    while (s->waiting != NULL)
-        weir__append_end(waiting_pop(s), status);
+    while (s->waiting != NULL) {
+        struct weir_append *req = waiting_pop(s);
+
+        explain(s, req, status);
+        weir__append_end(req, status);
+    }
 }
 
 void weir__append_retry(struct weir *node)
@@ -199,8 +203,10 @@ void weir__append_retry(struct weir *node)
             weir__list_push(starved, &s->starved_link);
         if (at == starved)
             at = starved->next; /* Go round while something fits. */
-        if (rc != 0)
+        if (rc != 0) {
+            explain(s, req, rc);
             weir__append_end(req, rc);
+        }
     }
     if (!weir__list_empty(starved)) {
         weir__upload_pressure(node);

@@ -64,6 +64,7 @@ START_TEST(after_an_unknown_write_nothing_is_acknowledged)
     ck_assert_int_eq(test_try_append(stream, "c", 0), WEIR_EPOISONED);
     ck_assert_int_eq(test_try_append(stream, "d", WEIR_APPEND_WAIT),
                      WEIR_EPOISONED);
+    ck_assert_ptr_nonnull(strstr(test_error.text, "append s: "));
     test_expect(stream, 0, "a", NULL); /* Reads go on. */
     test_flush(node);                  /* And so do uploads. */
     test_expect(stream, 0, "a", NULL);
