@@ -277,7 +277,7 @@ static void remove_all(const char *dir)
 static const int rows[] = {1, 5};
 /* A life with a failure takes a while, for the node waits before it tries
  * again: each run tests one in so many, beginning with another one. */
-#define STRIDE 7
+#define STRIDE 29
 
 START_TEST(any_allocation_may_fail)
 {
@@ -289,7 +289,7 @@ START_TEST(any_allocation_may_fail)
             remove_all(dir);
         n += STRIDE;
     }
-    ck_assert_int_gt(n, 100);
+    ck_assert_int_gt(n, 100); /* Some were reached. */
 }
 END_TEST
 
