@@ -138,7 +138,7 @@ PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) $(SIM
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: benches all lib programs tests help deps install uninstall lint test check \
-  test-s3 demo bench check-asan check-tsan fuzz fuzzers sim soak clean format \
+  test-s3 demo bench check-asan check-tsan fuzz fuzzers sim mutants soak clean format \
   map docs dist
 
 all: lib programs ## Build the library and the programs
@@ -293,6 +293,10 @@ sim: ## Run fresh seeds of the simulation for T seconds
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory $(B)/weir-sim
 	$(Q)T=$(T) J=$(J) tests/sim/run $(B)/weir-sim
+
+mutants: ## Plant each known bug and see it caught (SAMPLE=8: eight of them)
+	$(Q).ci/deps build test
+	$(Q)tests/mutants/run --jobs $(J) $(if $(SAMPLE),--sample $(SAMPLE))
 
 fuzz: ## Run each fuzzer for T seconds (15)
 	$(Q).ci/deps build fuzz
