@@ -7,9 +7,9 @@
 #include <inttypes.h>
 #include <stdbool.h>
 
-enum { USE_DISK = 101, DISK_ALIGN = 4096 };
+enum { USE_DISK = 101 };
 
-static struct weir__sim *world(struct sim_disk *disk)
+static struct weir_sim *world(struct sim_disk *disk)
 {
     return disk->node->sim;
 }
@@ -146,7 +146,7 @@ static bool in_range(const struct sim_disk *disk,
 
     if (req->verb == WEIR__DISK_SYNC)
         return true;
-    return req->offset % DISK_ALIGN == 0 && len % DISK_ALIGN == 0 &&
+    return req->offset % SIM_DISK_ALIGN == 0 && len % SIM_DISK_ALIGN == 0 &&
            req->offset <= disk->base.size &&
            len <= disk->base.size - req->offset;
 }
@@ -154,7 +154,7 @@ static bool in_range(const struct sim_disk *disk,
 static void start_first(struct sim_disk *disk)
 {
     struct weir__disk_req *req = disk->first;
-    const struct weir__sim_faults *faults = &world(disk)->faults;
+    const struct weir_sim_faults *faults = &world(disk)->faults;
     uint64_t typical =
         req->verb == WEIR__DISK_SYNC || req->sync ? 200 * SIM_US : 20 * SIM_US;
 
@@ -167,7 +167,7 @@ static void start_first(struct sim_disk *disk)
     }
     disk->timer.deadline =
         world(disk)->now + weir__sim_random_time(&disk->random, typical);
-    weir__sim_at(world(disk), &disk->timer);
+    weir_sim_at(world(disk), &disk->timer);
 }
 
 static void end_read(struct sim_disk *disk, struct weir__disk_req *req)
@@ -188,9 +188,9 @@ static void end_first(struct weir_timer *timer)
         end_read(disk, req);
     if (disk->status == 0 && (req->verb == WEIR__DISK_SYNC || req->sync))
         disk->status = end_sync(disk);
-    weir__sim_trace(world(disk), "disk %" PRIu32 " %s %" PRIu64 "+%zu %s",
-                    disk->node->id, verb_name(req), req->offset, req->len,
-                    weir_error_name(disk->status));
+    weir_sim_trace(world(disk), "disk %" PRIu32 " %s %" PRIu64 "+%zu %s",
+                   disk->node->id, verb_name(req), req->offset, req->len,
+                   weir_error_name(disk->status));
     disk->node->env.ops->post(&disk->node->env, &disk->task);
 }
 
@@ -240,7 +240,7 @@ static const struct weir__disk_ops sim_disk_ops = {
 
 /* ---- Life ---------------------------------------------------------------- */
 
-int weir__sim_disk_init(struct weir__sim_node *node, uint64_t size)
+int weir__sim_disk_init(struct weir_sim_node *node, uint64_t size)
 {
     struct sim_disk *disk = &node->disk;
     const struct weir_alloc *alloc = node->sim->alloc;
@@ -248,7 +248,7 @@ int weir__sim_disk_init(struct weir__sim_node *node, uint64_t size)
     disk->node = node;
     disk->base.ops = &sim_disk_ops;
     disk->base.size = size;
-    disk->base.align = DISK_ALIGN;
+    disk->base.align = SIM_DISK_ALIGN;
     disk->end = &disk->first;
     disk->timer.fire = end_first;
     disk->task.run = tell;
@@ -273,7 +273,7 @@ void weir__sim_disk_free(struct sim_disk *disk)
 
 void weir__sim_disk_crash(struct sim_disk *disk)
 {
-    weir__sim_cancel(world(disk), &disk->timer);
+    weir_sim_cancel(world(disk), &disk->timer);
     disk->first = NULL;
     disk->end = &disk->first;
     disk->open = 0;
@@ -296,7 +296,7 @@ static void read_anew(struct sim_disk *disk)
                disk->pending[i].data, SIM_SECTOR);
 }
 
-int weir__sim_disk_open(struct weir__disk **out, struct weir__sim_node *node,
+int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
                         struct weir_error *err)
 {
     struct sim_disk *disk = &node->disk;
@@ -313,7 +313,7 @@ int weir__sim_disk_open(struct weir__disk **out, struct weir__sim_node *node,
     return 0;
 }
 
-unsigned char *weir__sim_disk_data(struct weir__sim_node *node, size_t *size)
+unsigned char *weir_sim_disk_data(struct weir_sim_node *node, size_t *size)
 {
     *size = (size_t)node->disk.base.size;
     return node->disk.cached;

@@ -8,14 +8,14 @@
 /* Work under way on a "worker". */
 struct sim_work {
     struct weir__list node; /* In `works`. */
-    struct weir__sim_node *owner;
+    struct weir_sim_node *owner;
     struct weir_work *work;
     struct weir_timer timer;
 };
 
-static struct weir__sim_node *node_of(struct weir_env *env)
+static struct weir_sim_node *node_of(struct weir_env *env)
 {
-    return WEIR__CONTAINER(env, struct weir__sim_node, env);
+    return WEIR__CONTAINER(env, struct weir_sim_node, env);
 }
 
 static uint64_t sim_env_now(struct weir_env *env)
@@ -25,7 +25,7 @@ static uint64_t sim_env_now(struct weir_env *env)
 
 static int64_t sim_env_wall(struct weir_env *env)
 {
-    struct weir__sim_node *node = node_of(env);
+    struct weir_sim_node *node = node_of(env);
 
     return EPOCH_MS + node->skew + (int64_t)(node->sim->now / SIM_MS);
 }
@@ -40,7 +40,7 @@ static void sim_env_random(struct weir_env *env, void *data, size_t len)
 
 static void sim_env_post(struct weir_env *env, struct weir_task *task)
 {
-    struct weir__sim_node *node = node_of(env);
+    struct weir_sim_node *node = node_of(env);
 
     if (!node->up)
         return;
@@ -72,7 +72,7 @@ static void work_run(struct weir_timer *timer)
 {
     struct sim_work *job = WEIR__CONTAINER(timer, struct sim_work, timer);
     struct weir_work *work = job->work;
-    struct weir__sim_node *node = job->owner;
+    struct weir_sim_node *node = job->owner;
 
     weir__list_remove(&job->node);
     weir__free(node->sim->alloc, job);
@@ -83,7 +83,7 @@ static void work_run(struct weir_timer *timer)
 
 static void sim_env_work(struct weir_env *env, struct weir_work *work)
 {
-    struct weir__sim_node *node = node_of(env);
+    struct weir_sim_node *node = node_of(env);
     struct sim_work *job;
 
     if (!node->up)
@@ -101,10 +101,10 @@ static void sim_env_work(struct weir_env *env, struct weir_work *work)
     job->timer.deadline =
         node->sim->now + weir__sim_random_time(&node->random, 50 * SIM_US);
     weir__list_push(&node->works, &job->node);
-    weir__sim_at(node->sim, &job->timer);
+    weir_sim_at(node->sim, &job->timer);
 }
 
-void weir__sim_env_crash(struct weir__sim_node *node)
+void weir__sim_env_crash(struct weir_sim_node *node)
 {
     struct weir__list *at;
 
@@ -114,12 +114,12 @@ void weir__sim_env_crash(struct weir__sim_node *node)
     while ((at = weir__list_pop(&node->works)) != NULL) {
         struct sim_work *job = WEIR__CONTAINER(at, struct sim_work, node);
 
-        weir__sim_cancel(node->sim, &job->timer);
+        weir_sim_cancel(node->sim, &job->timer);
         weir__free(node->sim->alloc, job);
     }
 }
 
-static uint64_t deadline_of(const struct weir__sim *sim, int64_t timeout)
+static uint64_t deadline_of(const struct weir_sim *sim, int64_t timeout)
 {
     uint64_t left =
         sim->options.limit > sim->now ? sim->options.limit - sim->now : 0;
@@ -131,7 +131,7 @@ static uint64_t deadline_of(const struct weir__sim *sim, int64_t timeout)
 
 static int sim_env_poll(struct weir_env *env, int64_t timeout)
 {
-    struct weir__sim *sim = node_of(env)->sim;
+    struct weir_sim *sim = node_of(env)->sim;
     uint64_t until = deadline_of(sim, timeout);
     int ran = 0;
 
@@ -153,8 +153,8 @@ static int sim_env_poll_fd(struct weir_env *env)
 static int sim_env_wait(struct weir_env *env, struct weir_event *event,
                         int64_t timeout)
 {
-    struct weir__sim_node *node = node_of(env);
-    struct weir__sim *sim = node->sim;
+    struct weir_sim_node *node = node_of(env);
+    struct weir_sim *sim = node->sim;
     uint64_t until = deadline_of(sim, timeout);
     int hung = 0;
 

@@ -17,7 +17,7 @@ static struct sim_block *block_of(void *ptr)
     return (struct sim_block *)ptr - 1;
 }
 
-static void *take(struct weir__sim_node *node, size_t align, size_t size)
+static void *take(struct weir_sim_node *node, size_t align, size_t size)
 {
     size_t room = sizeof(struct sim_block) + align + ALIGN;
     struct sim_block *block;
@@ -41,7 +41,7 @@ static void *take(struct weir__sim_node *node, size_t align, size_t size)
     return block + 1;
 }
 
-static void give_back(struct weir__sim_node *node, struct sim_block *block)
+static void give_back(struct weir_sim_node *node, struct sim_block *block)
 {
     weir__list_remove(&block->node);
     node->bytes -= block->size;
@@ -78,7 +78,7 @@ static void *sim_realloc(void *ctx, void *ptr, size_t size)
     return moved;
 }
 
-void weir__sim_memory_init(struct weir__sim_node *node)
+void weir__sim_memory_init(struct weir_sim_node *node)
 {
     weir__list_init(&node->blocks);
     node->alloc = (struct weir_alloc){
@@ -91,24 +91,24 @@ void weir__sim_memory_init(struct weir__sim_node *node)
     };
 }
 
-void weir__sim_memory_free(struct weir__sim_node *node)
+void weir__sim_memory_free(struct weir_sim_node *node)
 {
     while (!weir__list_empty(&node->blocks))
         give_back(node,
                   WEIR__CONTAINER(node->blocks.next, struct sim_block, node));
 }
 
-const struct weir_alloc *weir__sim_alloc(struct weir__sim_node *node)
+const struct weir_alloc *weir_sim_alloc(struct weir_sim_node *node)
 {
     return &node->alloc;
 }
 
-size_t weir__sim_bytes(const struct weir__sim_node *node)
+size_t weir_sim_bytes(const struct weir_sim_node *node)
 {
     return node->bytes;
 }
 
-size_t weir__sim_blocks(const struct weir__sim_node *node)
+size_t weir_sim_blocks(const struct weir_sim_node *node)
 {
     return node->block_count;
 }

@@ -9,13 +9,19 @@
 
 enum { USE_NODE = 100, USE_MEMORY = 1000000, SKEW_MS = 60000 };
 
-int weir__sim_node_new(struct weir__sim_node **out, struct weir__sim *sim,
-                       uint32_t node_id, uint64_t disk_size)
+int weir_sim_node_new(struct weir_sim_node **out, struct weir_sim *sim,
+                      uint32_t node_id, uint64_t disk_size)
 {
-    struct weir__sim_node *node = weir__calloc(sim->alloc, 1, sizeof(*node));
-    struct weir__sim_node **end = &sim->nodes;
+    struct weir_sim_node *node;
+    struct weir_sim_node **end = &sim->nodes;
 
     *out = NULL;
+    if (disk_size == 0 || disk_size % SIM_DISK_ALIGN != 0)
+        return WEIR_EINVAL;
+    for (; *end != NULL; end = &(*end)->next)
+        if ((*end)->id == node_id)
+            return WEIR_EEXIST;
+    node = weir__calloc(sim->alloc, 1, sizeof(*node));
     if (node == NULL)
         return WEIR_ENOMEM;
     node->env.ops = &weir__sim_env_ops;
@@ -34,31 +40,29 @@ int weir__sim_node_new(struct weir__sim_node **out, struct weir__sim *sim,
         weir__free(sim->alloc, node);
         return WEIR_ENOMEM;
     }
-    while (*end != NULL)
-        end = &(*end)->next;
     *end = node;
     *out = node;
     return 0;
 }
 
-void weir__sim_node_free(struct weir__sim_node *node)
+void weir__sim_node_free(struct weir_sim_node *node)
 {
     weir__sim_memory_free(node);
     weir__sim_disk_free(&node->disk);
     weir__free(node->sim->alloc, node);
 }
 
-struct weir_env *weir__sim_env(struct weir__sim_node *node)
+struct weir_env *weir_sim_env(struct weir_sim_node *node)
 {
     return &node->env;
 }
 
-int weir__sim_is_up(const struct weir__sim_node *node)
+int weir_sim_is_up(const struct weir_sim_node *node)
 {
     return node->up;
 }
 
-void weir__sim_reap(struct weir__sim_node *node)
+void weir__sim_reap(struct weir_sim_node *node)
 {
     if (!node->condemned || node->sim->running == node ||
         node->sim->caller == node)
@@ -67,11 +71,11 @@ void weir__sim_reap(struct weir__sim_node *node)
     weir__sim_memory_free(node);
 }
 
-void weir__sim_crash(struct weir__sim_node *node)
+void weir_sim_crash(struct weir_sim_node *node)
 {
     if (!node->up)
         return;
-    weir__sim_trace(node->sim, "node %" PRIu32 " crash", node->id);
+    weir_sim_trace(node->sim, "node %" PRIu32 " crash", node->id);
     node->up = 0;
     node->condemned = 1;
     weir__sim_env_crash(node);
@@ -80,17 +84,17 @@ void weir__sim_crash(struct weir__sim_node *node)
     weir__sim_reap(node);
 }
 
-void weir__sim_start(struct weir__sim_node *node)
+void weir_sim_start(struct weir_sim_node *node)
 {
     weir__sim_reap(node);
     if (node->up || node->condemned)
         return;
-    weir__sim_trace(node->sim, "node %" PRIu32 " start", node->id);
+    weir_sim_trace(node->sim, "node %" PRIu32 " start", node->id);
     node->up = 1;
 }
 
 /* In a function of its own, as what a jump leaves in locals is undefined. */
-static int call(struct weir__sim_node *node, void (*fn)(void *ctx), void *ctx)
+static int call(struct weir_sim_node *node, void (*fn)(void *ctx), void *ctx)
 {
     int status = setjmp(node->crashed);
 
@@ -99,10 +103,9 @@ static int call(struct weir__sim_node *node, void (*fn)(void *ctx), void *ctx)
     return status;
 }
 
-int weir__sim_call(struct weir__sim_node *node, void (*fn)(void *ctx),
-                   void *ctx)
+int weir_sim_call(struct weir_sim_node *node, void (*fn)(void *ctx), void *ctx)
 {
-    struct weir__sim *sim = node->sim;
+    struct weir_sim *sim = node->sim;
     int status;
 
     if (sim->running != NULL || sim->in_event || sim->caller != NULL ||
@@ -112,18 +115,18 @@ int weir__sim_call(struct weir__sim_node *node, void (*fn)(void *ctx),
     status = call(node, fn, ctx);
     sim->caller = NULL;
     if (status == WEIR_ETIMEDOUT)
-        weir__sim_crash(node);
+        weir_sim_crash(node);
     weir__sim_reap(node);
     return status;
 }
 
-void weir__sim_leave(struct weir__sim_node *node, int status)
+void weir__sim_leave(struct weir_sim_node *node, int status)
 {
     if (node->sim->caller == node)
         longjmp(node->crashed, status);
 }
 
-int weir__sim_config(struct weir_config **out, struct weir__sim_node *node)
+int weir_sim_config(struct weir_config **out, struct weir_sim_node *node)
 {
     struct weir_config *config;
     char id[16];
@@ -172,7 +175,7 @@ static void refuse(struct weir_task *task)
 
 void weir__sim_wal_open(struct weir_wal_open *req)
 {
-    struct weir__sim_node *node = req->open_ctx;
+    struct weir_sim_node *node = req->open_ctx;
     struct weir__disk *disk;
     struct refusal *refusal;
     int rc = weir__sim_disk_open(&disk, node, req->err);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <weir/error.h>
 
-size_t weir__sim_object_at(const struct weir__sim *sim, const char *key)
+size_t weir__sim_object_at(const struct weir_sim *sim, const char *key)
 {
     size_t low = 0;
     size_t high = sim->object_count;
@@ -21,8 +21,8 @@ size_t weir__sim_object_at(const struct weir__sim *sim, const char *key)
     return low;
 }
 
-struct weir__sim_object *weir__sim_object_find(struct weir__sim *sim,
-                                               const char *key)
+struct weir_sim_object *weir__sim_object_find(struct weir_sim *sim,
+                                              const char *key)
 {
     size_t at = weir__sim_object_at(sim, key);
 
@@ -31,19 +31,17 @@ struct weir__sim_object *weir__sim_object_find(struct weir__sim *sim,
     return NULL;
 }
 
-static void object_free(struct weir__sim *sim, struct weir__sim_object *object)
+static void object_free(struct weir_sim *sim, struct weir_sim_object *object)
 {
     weir__free(sim->alloc, object->key);
     weir__free(sim->alloc, object->data);
     weir__free(sim->alloc, object);
 }
 
-static struct weir__sim_object *object_new(struct weir__sim *sim,
-                                           const char *key,
-                                           const unsigned char *data,
-                                           size_t len)
+static struct weir_sim_object *object_new(struct weir_sim *sim, const char *key,
+                                          const unsigned char *data, size_t len)
 {
-    struct weir__sim_object *object =
+    struct weir_sim_object *object =
         weir__calloc(sim->alloc, 1, sizeof(*object));
 
     if (object == NULL)
@@ -61,15 +59,15 @@ static struct weir__sim_object *object_new(struct weir__sim *sim,
     return object;
 }
 
-static int reserve(struct weir__sim *sim)
+static int reserve(struct weir_sim *sim)
 {
     size_t capacity = sim->object_capacity > 0 ? sim->object_capacity * 2 : 16;
-    struct weir__sim_object **objects;
+    struct weir_sim_object **objects;
 
     if (sim->object_count < sim->object_capacity)
         return 0;
     objects = weir__resize(sim->alloc, sim->objects, capacity,
-                           sizeof(struct weir__sim_object *));
+                           sizeof(struct weir_sim_object *));
     if (objects == NULL)
         return WEIR_ENOMEM;
     sim->objects = objects;
@@ -77,10 +75,10 @@ static int reserve(struct weir__sim *sim)
     return 0;
 }
 
-int weir__sim_object_put(struct weir__sim *sim, const char *key,
+int weir__sim_object_put(struct weir_sim *sim, const char *key,
                          const unsigned char *data, size_t len)
 {
-    struct weir__sim_object *object;
+    struct weir_sim_object *object;
     size_t at = weir__sim_object_at(sim, key);
 
     if (reserve(sim) != 0)
@@ -99,7 +97,7 @@ int weir__sim_object_put(struct weir__sim *sim, const char *key,
     return 0;
 }
 
-void weir__sim_object_delete(struct weir__sim *sim, const char *key)
+void weir__sim_object_delete(struct weir_sim *sim, const char *key)
 {
     size_t at = weir__sim_object_at(sim, key);
 
@@ -111,15 +109,15 @@ void weir__sim_object_delete(struct weir__sim *sim, const char *key)
             (sim->object_count - at) * sizeof(sim->objects[0]));
 }
 
-void weir__sim_objects_free(struct weir__sim *sim)
+void weir__sim_objects_free(struct weir_sim *sim)
 {
     while (sim->object_count > 0)
         object_free(sim, sim->objects[--sim->object_count]);
     weir__free(sim->alloc, sim->objects);
 }
 
-struct weir__sim_object *const *weir__sim_objects(const struct weir__sim *sim,
-                                                  size_t *count)
+struct weir_sim_object *const *weir_sim_objects(const struct weir_sim *sim,
+                                                size_t *count)
 {
     *count = sim->object_count;
     return sim->objects;

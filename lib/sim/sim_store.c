@@ -11,16 +11,16 @@
 /* A node's way to the world's store; in the node's memory. */
 struct sim_door {
     struct weir_store base;
-    struct weir__sim_node *node;
+    struct weir_sim_node *node;
 };
 
 /* One request; in the world's memory, as it outlives a crash of its node. */
 struct sim_request {
     struct weir__list node; /* In the world's `requests`. */
-    struct weir__sim *sim;
-    struct weir__sim_node *owner; /* NULL: nobody waits for the answer. */
-    struct sim_door *door;        /* Through which it came. */
-    struct weir_store_req *req;   /* The node's; only while `owner`. */
+    struct weir_sim *sim;
+    struct weir_sim_node *owner; /* NULL: nobody waits for the answer. */
+    struct sim_door *door;       /* Through which it came. */
+    struct weir_store_req *req;  /* The node's; only while `owner`. */
     enum weir_store_verb verb;
     unsigned flags;
     char *key;
@@ -55,8 +55,8 @@ static void free_entries(struct sim_request *r)
 static void request_free(struct sim_request *r)
 {
     weir__list_remove(&r->node);
-    weir__sim_cancel(r->sim, &r->apply);
-    weir__sim_cancel(r->sim, &r->answer);
+    weir_sim_cancel(r->sim, &r->apply);
+    weir_sim_cancel(r->sim, &r->answer);
     free_entries(r);
     weir__free(r->sim->alloc, r->key);
     weir__free(r->sim->alloc, r->body);
@@ -81,7 +81,7 @@ static int apply_put(struct sim_request *r)
 
 static int apply_get(struct sim_request *r)
 {
-    const struct weir__sim_object *object =
+    const struct weir_sim_object *object =
         weir__sim_object_find(r->sim, r->key);
     uint64_t offset = r->req->offset;
     uint64_t length = r->req->length;
@@ -109,7 +109,7 @@ static int apply_get(struct sim_request *r)
 
 static int apply_head(struct sim_request *r)
 {
-    const struct weir__sim_object *object =
+    const struct weir_sim_object *object =
         weir__sim_object_find(r->sim, r->key);
 
     if (object == NULL)
@@ -120,7 +120,7 @@ static int apply_head(struct sim_request *r)
 
 static int apply_list(struct sim_request *r)
 {
-    struct weir__sim *sim = r->sim;
+    struct weir_sim *sim = r->sim;
     const char *after = r->req->after;
     size_t at = weir__sim_object_at(sim, r->key);
 
@@ -130,7 +130,7 @@ static int apply_list(struct sim_request *r)
     if (r->entries == NULL)
         return WEIR_ENOMEM;
     for (; at < sim->object_count; at++) {
-        const struct weir__sim_object *object = sim->objects[at];
+        const struct weir_sim_object *object = sim->objects[at];
         struct weir_store_entry *entry = &r->entries[r->entry_count];
 
         if (strncmp(object->key, r->key, strlen(r->key)) != 0)
@@ -185,16 +185,16 @@ static void apply_now(struct weir_timer *timer)
 
     r->status = apply(r);
     r->applies--;
-    weir__sim_trace(r->sim, "store %s %s%s %zu %s", verb_name(r->verb), r->key,
-                    r->answered ? " (late)" : "", r->len,
-                    weir_error_name(r->status));
+    weir_sim_trace(r->sim, "store %s %s%s %zu %s", verb_name(r->verb), r->key,
+                   r->answered ? " (late)" : "", r->len,
+                   weir_error_name(r->status));
     if (r->applies > 0 && r->answer.deadline <= r->sim->now)
         r->applies = 0;
     if (r->applies > 0) {
         /* The second time, before the answer. */
         r->apply.deadline =
             r->sim->now + (r->answer.deadline - r->sim->now) / 2;
-        weir__sim_at(r->sim, &r->apply);
+        weir_sim_at(r->sim, &r->apply);
     }
     free_if_over(r);
 }
@@ -245,14 +245,14 @@ static void answer_now(struct weir_timer *timer)
     struct sim_request *r = WEIR__CONTAINER(timer, struct sim_request, answer);
 
     if (r->refusal != 0)
-        weir__sim_trace(r->sim, "store %s %s answers %s", verb_name(r->verb),
-                        r->key, weir_error_name(r->refusal));
+        weir_sim_trace(r->sim, "store %s %s answers %s", verb_name(r->verb),
+                       r->key, weir_error_name(r->refusal));
     r->owner->env.ops->post(&r->owner->env, &r->task);
 }
 
 /* ---- What will happen to a request --------------------------------------- */
 
-static uint64_t latency(struct weir__sim *sim, const struct sim_request *r)
+static uint64_t latency(struct weir_sim *sim, const struct sim_request *r)
 {
     uint64_t typical = r->verb == WEIR_STORE_PUT ? 8 * SIM_MS : 3 * SIM_MS;
 
@@ -261,14 +261,14 @@ static uint64_t latency(struct weir__sim *sim, const struct sim_request *r)
     return weir__sim_random_time(&sim->store_random, typical);
 }
 
-static bool chance(struct weir__sim *sim, uint32_t millionths)
+static bool chance(struct weir_sim *sim, uint32_t millionths)
 {
     return weir__sim_random_chance(&sim->store_random, millionths) != 0;
 }
 
-static void plan_faults(struct weir__sim *sim, struct sim_request *r)
+static void plan_faults(struct weir_sim *sim, struct sim_request *r)
 {
-    const struct weir__sim_faults *faults = &sim->faults;
+    const struct weir_sim_faults *faults = &sim->faults;
     /* Reads change nothing: their outcome is known whatever happens. */
     int unknown = changes(r) ? WEIR_EUNKNOWN : WEIR_ETIMEDOUT;
 
@@ -293,7 +293,7 @@ static void plan_faults(struct weir__sim *sim, struct sim_request *r)
     }
 }
 
-static void plan(struct weir__sim *sim, struct sim_request *r)
+static void plan(struct weir_sim *sim, struct sim_request *r)
 {
     uint64_t takes = latency(sim, r);
     uint64_t deadline = r->req->deadline;
@@ -310,8 +310,8 @@ static void plan(struct weir__sim *sim, struct sim_request *r)
     if (!changes(r) && r->apply.deadline >= r->answer.deadline)
         r->applies = 0;
     if (r->applies > 0)
-        weir__sim_at(sim, &r->apply);
-    weir__sim_at(sim, &r->answer);
+        weir_sim_at(sim, &r->apply);
+    weir_sim_at(sim, &r->answer);
 }
 
 /* ---- The port ------------------------------------------------------------ */
@@ -336,7 +336,7 @@ static int copy_body(struct sim_request *r, const struct weir_store_req *req)
 static struct sim_request *request_new(struct sim_door *door,
                                        struct weir_store_req *req)
 {
-    struct weir__sim *sim = door->node->sim;
+    struct weir_sim *sim = door->node->sim;
     struct sim_request *r = weir__calloc(sim->alloc, 1, sizeof(*r));
 
     if (r == NULL)
@@ -378,7 +378,7 @@ static void sim_store_submit(struct weir_store *base,
                              struct weir_store_req *req)
 {
     struct sim_door *door = WEIR__CONTAINER(base, struct sim_door, base);
-    struct weir__sim_node *node = door->node;
+    struct weir_sim_node *node = door->node;
     struct sim_request *r;
     struct starved *starved;
 
@@ -403,7 +403,7 @@ static void sim_store_submit(struct weir_store *base,
 static void sim_store_close(struct weir_store *base, struct weir_task *closed)
 {
     struct sim_door *door = WEIR__CONTAINER(base, struct sim_door, base);
-    struct weir__sim_node *node = door->node;
+    struct weir_sim_node *node = door->node;
     struct weir__list *at;
 
     if (!node->up)
@@ -415,11 +415,11 @@ static void sim_store_close(struct weir_store *base, struct weir_task *closed)
         /* One whose answer is on its way keeps it. */
         if (r->owner != node || r->door != door || r->answer.slot == 0)
             continue;
-        weir__sim_cancel(node->sim, &r->answer);
+        weir_sim_cancel(node->sim, &r->answer);
         r->answer.deadline = node->sim->now;
         r->refusal = WEIR_ECANCELED;
         if (!changes(r)) {
-            weir__sim_cancel(node->sim, &r->apply);
+            weir_sim_cancel(node->sim, &r->apply);
             r->applies = 0;
         }
         node->env.ops->post(&node->env, &r->task);
@@ -438,7 +438,7 @@ static const struct weir_store_ops sim_store_ops = {
 int weir__sim_store_open(struct weir_store **out, const struct weir_host *host,
                          const char *uri, void *ctx, struct weir_error *err)
 {
-    struct weir__sim_node *node = ctx;
+    struct weir_sim_node *node = ctx;
     struct sim_door *door;
 
     (void)host;
@@ -454,7 +454,7 @@ int weir__sim_store_open(struct weir_store **out, const struct weir_host *host,
 
 /* ---- A node crashes, the world ends -------------------------------------- */
 
-void weir__sim_store_crash(struct weir__sim_node *node)
+void weir__sim_store_crash(struct weir_sim_node *node)
 {
     struct weir__list *at = node->sim->requests.next;
 
@@ -465,18 +465,18 @@ void weir__sim_store_crash(struct weir__sim_node *node)
         if (r->owner != node)
             continue;
         /* It is on the wire: what changes something may still arrive. */
-        weir__sim_cancel(node->sim, &r->answer);
+        weir_sim_cancel(node->sim, &r->answer);
         r->owner = NULL;
         r->answered = true;
         if (!changes(r) || chance(node->sim, 500000)) {
-            weir__sim_cancel(node->sim, &r->apply);
+            weir_sim_cancel(node->sim, &r->apply);
             r->applies = 0;
         }
         free_if_over(r);
     }
 }
 
-void weir__sim_store_free(struct weir__sim *sim)
+void weir__sim_store_free(struct weir_sim *sim)
 {
     while (!weir__list_empty(&sim->requests))
         request_free(

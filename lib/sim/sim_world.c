@@ -14,13 +14,16 @@ enum { USE_ORDER = 1, USE_STORE, USE_TEST };
 /* What a task takes, at most: enough for I/O to end between two tasks. */
 enum { TASK_NS = 2000 };
 
-int weir__sim_new(struct weir__sim **out,
-                  const struct weir__sim_options *options)
+int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
 {
-    const struct weir_alloc *alloc =
-        options->alloc != NULL ? options->alloc : weir_alloc_default();
-    struct weir__sim *sim = weir__calloc(alloc, 1, sizeof(*sim));
+    const struct weir_alloc *alloc;
+    struct weir_sim *sim;
 
+    *out = NULL;
+    if (options->size != sizeof(*options) || options->limit == 0)
+        return WEIR_EINVAL;
+    alloc = options->alloc != NULL ? options->alloc : weir_alloc_default();
+    sim = weir__calloc(alloc, 1, sizeof(*sim));
     *out = sim;
     if (sim == NULL)
         return WEIR_ENOMEM;
@@ -35,14 +38,14 @@ int weir__sim_new(struct weir__sim **out,
     return 0;
 }
 
-void weir__sim_free(struct weir__sim *sim)
+void weir_sim_free(struct weir_sim *sim)
 {
-    struct weir__sim_node *node;
+    struct weir_sim_node *node;
 
     if (sim == NULL)
         return;
     for (node = sim->nodes; node != NULL; node = node->next)
-        weir__sim_crash(node);
+        weir_sim_crash(node);
     while ((node = sim->nodes) != NULL) {
         sim->nodes = node->next;
         weir__sim_node_free(node);
@@ -52,22 +55,22 @@ void weir__sim_free(struct weir__sim *sim)
     weir__free(sim->alloc, sim);
 }
 
-struct weir__sim_faults *weir__sim_faults(struct weir__sim *sim)
+struct weir_sim_faults *weir_sim_faults(struct weir_sim *sim)
 {
     return &sim->faults;
 }
 
-uint64_t weir__sim_now(const struct weir__sim *sim)
+uint64_t weir_sim_now(const struct weir_sim *sim)
 {
     return sim->now;
 }
 
-uint64_t weir__sim_below(struct weir__sim *sim, uint64_t n)
+uint64_t weir_sim_below(struct weir_sim *sim, uint64_t n)
 {
     return weir__sim_random_below(&sim->random, n);
 }
 
-void weir__sim_trace(struct weir__sim *sim, const char *format, ...)
+void weir_sim_trace(struct weir_sim *sim, const char *format, ...)
 {
     char line[512];
     int len;
@@ -82,30 +85,29 @@ void weir__sim_trace(struct weir__sim *sim, const char *format, ...)
     sim->options.trace(sim->options.trace_ctx, line);
 }
 
-void weir__sim_at(struct weir__sim *sim, struct weir_timer *timer)
+void weir_sim_at(struct weir_sim *sim, struct weir_timer *timer)
 {
     weir__timers_start(&sim->events, timer);
 }
 
-void weir__sim_cancel(struct weir__sim *sim, struct weir_timer *timer)
+void weir_sim_cancel(struct weir_sim *sim, struct weir_timer *timer)
 {
     weir__timers_stop(&sim->events, timer);
 }
 
 /* ---- What happens next --------------------------------------------------- */
 
-static int is_due(const struct weir__sim *sim,
-                  const struct weir__timers *timers)
+static int is_due(const struct weir_sim *sim, const struct weir__timers *timers)
 {
     return timers->first != NULL && timers->first->deadline <= sim->now;
 }
 
 /* Things that could happen now: the next task of each node, its next timer,
  * and the next event of the world. */
-static uint64_t count_due(const struct weir__sim *sim)
+static uint64_t count_due(const struct weir_sim *sim)
 {
     uint64_t count = (uint64_t)is_due(sim, &sim->events);
-    const struct weir__sim_node *node;
+    const struct weir_sim_node *node;
 
     for (node = sim->nodes; node != NULL; node = node->next)
         count += (uint64_t)(node->tasks != NULL) +
@@ -113,23 +115,23 @@ static uint64_t count_due(const struct weir__sim *sim)
     return count;
 }
 
-static void fire(struct weir__sim *sim, struct weir__timers *timers)
+static void fire(struct weir_sim *sim, struct weir__timers *timers)
 {
     struct weir_timer *timer = weir__timers_due(timers, sim->now, UINT64_MAX);
 
     timer->fire(timer);
 }
 
-static void run_event(struct weir__sim *sim)
+static void run_event(struct weir_sim *sim)
 {
     sim->in_event = 1;
     fire(sim, &sim->events);
     sim->in_event = 0;
 }
 
-static void run_in_core(struct weir__sim_node *node, int timer)
+static void run_in_core(struct weir_sim_node *node, int timer)
 {
-    struct weir__sim *sim = node->sim;
+    struct weir_sim *sim = node->sim;
     struct weir_task *task = node->tasks;
 
     sim->running = node;
@@ -147,9 +149,9 @@ static void run_in_core(struct weir__sim_node *node, int timer)
 }
 
 /* Let the thing of that number happen. */
-static void run_due(struct weir__sim *sim, uint64_t number)
+static void run_due(struct weir_sim *sim, uint64_t number)
 {
-    struct weir__sim_node *node;
+    struct weir_sim_node *node;
 
     if (is_due(sim, &sim->events) && number-- == 0) {
         run_event(sim);
@@ -174,11 +176,11 @@ static uint64_t earlier(uint64_t time, const struct weir__timers *timers)
     return time;
 }
 
-enum sim_step weir__sim_step(struct weir__sim *sim, uint64_t until)
+enum sim_step weir__sim_step(struct weir_sim *sim, uint64_t until)
 {
     uint64_t count = count_due(sim);
     uint64_t next = UINT64_MAX;
-    struct weir__sim_node *node;
+    struct weir_sim_node *node;
 
     if (count == 0) {
         next = earlier(next, &sim->events);
@@ -196,7 +198,7 @@ enum sim_step weir__sim_step(struct weir__sim *sim, uint64_t until)
     return SIM_RAN;
 }
 
-int weir__sim_run(struct weir__sim *sim, uint64_t ns)
+int weir_sim_run(struct weir_sim *sim, uint64_t ns)
 {
     uint64_t until = sim->now + ns;
 

@@ -11,16 +11,16 @@
 
 #include "base/list.h"
 #include "base/timers.h"
-#include "sim/sim.h"
 #include "wal/disk.h"
 
 #include <setjmp.h>
+#include <weir/sim.h>
 
 #define SIM_US ((uint64_t)1000)
 #define SIM_MS ((uint64_t)1000000)
 #define SIM_SECOND ((uint64_t)1000000000)
 
-enum { SIM_SECTOR = 512 };
+enum { SIM_SECTOR = 512, SIM_DISK_ALIGN = 4096 };
 
 /** A generator of its own for each use, so that one more draw in one place
  * leaves the others as they were. */
@@ -37,7 +37,7 @@ struct sim_sector {
 /** A medium and the one opening of it. */
 struct sim_disk {
     struct weir__disk base;
-    struct weir__sim_node *node;
+    struct weir_sim_node *node;
     struct sim_random random;
     unsigned char *stable;      /* What a crash leaves. */
     unsigned char *cached;      /* What reads give. */
@@ -53,11 +53,11 @@ struct sim_disk {
     int status;
 };
 
-struct weir__sim_node {
+struct weir_sim_node {
     struct weir_env env;
     struct weir_alloc alloc;
-    struct weir__sim *sim;
-    struct weir__sim_node *next;
+    struct weir_sim *sim;
+    struct weir_sim_node *next;
     uint32_t id;
     int up;
     int condemned; /* Crashed, and its memory is still in use on the stack. */
@@ -77,22 +77,22 @@ struct weir__sim_node {
     jmp_buf crashed; /* Where a call goes on when the node crashes. */
 };
 
-struct weir__sim {
+struct weir_sim {
     const struct weir_alloc *alloc;
-    struct weir__sim_options options;
-    struct weir__sim_faults faults;
+    struct weir_sim_options options;
+    struct weir_sim_faults faults;
     uint64_t now;
     struct sim_random order; /* What happens next. */
     struct sim_random store_random;
     struct sim_random random; /* The test's own. */
     struct weir__timers events;
-    struct weir__sim_node *nodes;
-    struct weir__sim_node *running; /* In whose core we are. */
-    struct weir__sim_node *caller;  /* Whose program we are in. */
-    int in_event;                   /* 1: a timer of the world fires. */
+    struct weir_sim_node *nodes;
+    struct weir_sim_node *running; /* In whose core we are. */
+    struct weir_sim_node *caller;  /* Whose program we are in. */
+    int in_event;                  /* 1: a timer of the world fires. */
 
-    struct weir__list requests;        /* Of struct sim_request. */
-    struct weir__sim_object **objects; /* Sorted. */
+    struct weir__list requests;       /* Of struct sim_request. */
+    struct weir_sim_object **objects; /* Sorted. */
     size_t object_count;
     size_t object_capacity;
 };
@@ -110,44 +110,48 @@ uint64_t weir__sim_random_time(struct sim_random *random, uint64_t typical);
 /* sim_world.c */
 enum sim_step { SIM_RAN, SIM_REACHED, SIM_IDLE };
 /** Let the next thing happen, unless it would be after `until`. */
-enum sim_step weir__sim_step(struct weir__sim *sim, uint64_t until);
+enum sim_step weir__sim_step(struct weir_sim *sim, uint64_t until);
 
 /* sim_env.c */
 extern const struct weir_env_ops weir__sim_env_ops;
 /** Drop tasks, timers and work. */
-void weir__sim_env_crash(struct weir__sim_node *node);
+void weir__sim_env_crash(struct weir_sim_node *node);
 
 /* sim_node.c */
 /** Take the memory of a crashed node, if nothing on the stack needs it. */
-void weir__sim_reap(struct weir__sim_node *node);
+void weir__sim_reap(struct weir_sim_node *node);
 /** End the call that the node is in, as if it crashed there. */
-void weir__sim_leave(struct weir__sim_node *node, int status);
-void weir__sim_node_free(struct weir__sim_node *node);
+void weir__sim_leave(struct weir_sim_node *node, int status);
+void weir__sim_node_free(struct weir_sim_node *node);
+
+/** What to register for the scheme "sim", with the node as `ctx`. */
+weir_wal_open_fn weir__sim_wal_open;
 
 /* sim_memory.c */
-void weir__sim_memory_init(struct weir__sim_node *node);
-void weir__sim_memory_free(struct weir__sim_node *node);
+void weir__sim_memory_init(struct weir_sim_node *node);
+void weir__sim_memory_free(struct weir_sim_node *node);
 
 /* sim_disk.c */
-int weir__sim_disk_init(struct weir__sim_node *node, uint64_t size);
+int weir__sim_disk_init(struct weir_sim_node *node, uint64_t size);
 void weir__sim_disk_crash(struct sim_disk *disk);
 void weir__sim_disk_free(struct sim_disk *disk);
-int weir__sim_disk_open(struct weir__disk **out, struct weir__sim_node *node,
+int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
                         struct weir_error *err);
 
 /* sim_store.c */
-void weir__sim_store_crash(struct weir__sim_node *node);
-void weir__sim_store_free(struct weir__sim *sim);
+weir_store_open_fn weir__sim_store_open;
+void weir__sim_store_crash(struct weir_sim_node *node);
+void weir__sim_store_free(struct weir_sim *sim);
 
 /* sim_objects.c */
-struct weir__sim_object *weir__sim_object_find(struct weir__sim *sim,
-                                               const char *key);
+struct weir_sim_object *weir__sim_object_find(struct weir_sim *sim,
+                                              const char *key);
 /** Number of the first object whose key is not below `key`. */
-size_t weir__sim_object_at(const struct weir__sim *sim, const char *key);
+size_t weir__sim_object_at(const struct weir_sim *sim, const char *key);
 /** Copies `data`; replaces what is there. */
-int weir__sim_object_put(struct weir__sim *sim, const char *key,
+int weir__sim_object_put(struct weir_sim *sim, const char *key,
                          const unsigned char *data, size_t len);
-void weir__sim_object_delete(struct weir__sim *sim, const char *key);
-void weir__sim_objects_free(struct weir__sim *sim);
+void weir__sim_object_delete(struct weir_sim *sim, const char *key);
+void weir__sim_objects_free(struct weir_sim *sim);
 
 #endif

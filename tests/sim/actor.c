@@ -21,9 +21,9 @@ static void forget(struct actor *actor)
 
 void actor_crash_now(struct actor *actor)
 {
-    if (!weir__sim_is_up(actor->sim))
+    if (!weir_sim_is_up(actor->sim))
         return;
-    weir__sim_crash(actor->sim);
+    weir_sim_crash(actor->sim);
     actor->scenario->result->crashes++;
     forget(actor);
 }
@@ -42,10 +42,10 @@ static void plan_crash(struct actor *actor)
     if (sc->calm)
         return;
     actor->crash.fire = crash_due;
-    actor->crash.deadline = weir__sim_now(sc->sim) +
+    actor->crash.deadline = weir_sim_now(sc->sim) +
                             scenario_below(sc, spans[scenario_below(sc, 4)]) +
                             1;
-    weir__sim_at(sc->sim, &actor->crash);
+    weir_sim_at(sc->sim, &actor->crash);
 }
 
 /* While what was just asked for is under way. */
@@ -54,7 +54,7 @@ void actor_crash_soon(struct actor *actor)
     struct scenario *sc = actor->scenario;
 
     scenario_pass(sc, scenario_below(sc, 500000));
-    weir__sim_cancel(sc->sim, &actor->crash);
+    weir_sim_cancel(sc->sim, &actor->crash);
     actor_crash_now(actor);
 }
 
@@ -147,7 +147,7 @@ static int open_mine(struct actor *actor, uint32_t stream)
 static int configure(struct actor *actor)
 {
     struct scenario *sc = actor->scenario;
-    int rc = weir__sim_config(&actor->config, actor->sim);
+    int rc = weir_sim_config(&actor->config, actor->sim);
     const char *const pairs[][2] = {
         {"log_cache", "4MiB"},
         {"segment", "256KiB"},
@@ -181,8 +181,8 @@ static void open_program(void *ctx)
 
     if (rc == 0)
         rc = weir_open(&actor->node, actor->config, &err);
-    weir__sim_trace(sc->sim, "open %" PRIu32 " %s", actor->number,
-                    weir_error_name(rc));
+    weir_sim_trace(sc->sim, "open %" PRIu32 " %s", actor->number,
+                   weir_error_name(rc));
     /* A read of the disk that fails is reported as it is; and the commit of
      * an opening that crashed may come in between. */
     if (rc != 0 && rc != WEIR_EIO && rc != WEIR_EFENCED)
@@ -209,20 +209,20 @@ static void close_program(void *ctx)
     actor->config = NULL;
     memset(actor->streams, 0, sizeof(actor->streams));
     memset(actor->readers, 0, sizeof(actor->readers));
-    weir__sim_trace(sc->sim, "closed %" PRIu32, actor->number);
+    weir_sim_trace(sc->sim, "closed %" PRIu32, actor->number);
     if (!weir__list_empty(&actor->ops))
         model_fail(&sc->model, "a request (%s) did not end with its node",
                    WEIR__CONTAINER(actor->ops.next, struct op, link)->what);
-    if (weir__sim_blocks(actor->sim) != 0)
+    if (weir_sim_blocks(actor->sim) != 0)
         model_fail(&sc->model, "a closed node keeps %zu blocks of memory",
-                   weir__sim_blocks(actor->sim));
+                   weir_sim_blocks(actor->sim));
 }
 
 /* Run a program of the node: 0, or it has crashed. */
 int actor_run(struct actor *actor, void (*program)(void *ctx), const char *what)
 {
     struct scenario *sc = actor->scenario;
-    int rc = weir__sim_call(actor->sim, program, actor);
+    int rc = weir_sim_call(actor->sim, program, actor);
 
     if (rc == WEIR_ETIMEDOUT)
         model_fail(&sc->model, "%s never ends", what);
@@ -234,13 +234,13 @@ int actor_run(struct actor *actor, void (*program)(void *ctx), const char *what)
 void actor_close(struct actor *actor)
 {
     if (actor_run(actor, close_program, "close") == 0)
-        weir__sim_cancel(actor->scenario->sim, &actor->crash);
+        weir_sim_cancel(actor->scenario->sim, &actor->crash);
 }
 
 void actor_open(struct actor *actor)
 {
-    weir__sim_start(actor->sim);
-    weir__sim_cancel(actor->scenario->sim, &actor->crash);
+    weir_sim_start(actor->sim);
+    weir_sim_cancel(actor->scenario->sim, &actor->crash);
     plan_crash(actor);
     actor->verified = 0;
     if (actor_run(actor, open_program, "open") == 0 && !actor->verified)
@@ -253,7 +253,7 @@ void actor_open(struct actor *actor)
 static void hand_over_program(void *ctx)
 {
     struct actor *actor = ctx;
-    struct weir_env *env = weir__sim_env(actor->sim);
+    struct weir_env *env = weir_sim_env(actor->sim);
     struct weir_flush flush = {.req = {.done = NULL}};
 
     while (!weir__list_empty(&actor->ops)) {
@@ -271,8 +271,8 @@ static void take_program(void *ctx)
     struct model_stream *s = &actor->scenario->model.streams[actor->taking];
     int rc = open_own(actor, actor->taking);
 
-    weir__sim_trace(actor->scenario->sim, "take %s %s", s->name,
-                    weir_error_name(rc));
+    weir_sim_trace(actor->scenario->sim, "take %s %s", s->name,
+                   weir_error_name(rc));
     /* Refused while the other's log may hold a part of it. */
     expect_status(actor->scenario, "take", rc, 0, WEIR_EBUSY, 0);
     if (actor->streams[actor->taking] != NULL)

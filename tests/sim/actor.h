@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "sim/model.h"
 #include "sim/scenario.h"
-#include "sim/sim.h"
+#include <weir/sim.h>
 
 enum { NODES_MAX = 2 };
 #define MS ((uint64_t)1000000)
@@ -21,7 +21,7 @@ struct scenario;
 struct actor {
     struct scenario *scenario;
     uint32_t number;
-    struct weir__sim_node *sim;
+    struct weir_sim_node *sim;
     struct weir_timer crash; /* When it will. */
     struct weir__list ops;   /* Under way. */
 
@@ -58,7 +58,7 @@ struct op {
 };
 
 struct scenario {
-    struct weir__sim *sim;
+    struct weir_sim *sim;
     struct model model;
     struct actor actors[NODES_MAX];
     uint32_t actor_count;

@@ -62,9 +62,9 @@ static void append_done(struct weir_req *req, int status)
     struct op *op = req->ctx;
     struct scenario *sc = op->actor->scenario;
 
-    weir__sim_trace(
-        sc->sim, "append %s %zu %" PRIu64 " %s", stream_of(op)->name, op->batch,
-        status == 0 ? op->u.append.base_offset : 0, weir_error_name(status));
+    weir_sim_trace(sc->sim, "append %s %zu %" PRIu64 " %s", stream_of(op)->name,
+                   op->batch, status == 0 ? op->u.append.base_offset : 0,
+                   weir_error_name(status));
     expect_status(sc, "append", status, 0, WEIR_EPOISONED,
                   stream_of(op)->exists == 1 ? 0 : WEIR_ENOENT);
     sc->result->acked += status == 0;
@@ -150,9 +150,9 @@ static void fetch_done(struct weir_req *req, int status)
     struct scenario *sc = op->actor->scenario;
     struct weir_fetch *fetch = &op->u.fetch;
 
-    weir__sim_trace(sc->sim, "fetch %s %" PRIu64 " %zu %s", stream_of(op)->name,
-                    fetch->offset, status == 0 ? fetch->count : 0,
-                    weir_error_name(status));
+    weir_sim_trace(sc->sim, "fetch %s %" PRIu64 " %zu %s", stream_of(op)->name,
+                   fetch->offset, status == 0 ? fetch->count : 0,
+                   weir_error_name(status));
     expect_status(sc, "fetch", status, 0, WEIR_ERANGE,
                   may_be_gone(op) ? WEIR_ENOENT : 0);
     /* What was deleted meanwhile may come or not. */
@@ -194,8 +194,8 @@ static void trim_done(struct weir_req *req, int status)
     struct scenario *sc = op->actor->scenario;
     struct model_stream *s = stream_of(op);
 
-    weir__sim_trace(sc->sim, "trim %s %" PRIu64 " %s", s->name,
-                    op->u.trim.start, weir_error_name(status));
+    weir_sim_trace(sc->sim, "trim %s %" PRIu64 " %s", s->name, op->u.trim.start,
+                   weir_error_name(status));
     expect_status(sc, "trim", status, 0, 0, s->exists == 1 ? 0 : WEIR_ENOENT);
     if (status == 0 && s->exists == 1 && op->u.trim.start > s->start)
         s->start = op->u.trim.start;
@@ -226,7 +226,7 @@ static void flush_done(struct weir_req *req, int status)
     struct op *op = req->ctx;
     struct scenario *sc = op->actor->scenario;
 
-    weir__sim_trace(sc->sim, "flush %s", weir_error_name(status));
+    weir_sim_trace(sc->sim, "flush %s", weir_error_name(status));
     expect_status(sc, "flush", status, 0, 0, 0);
     op_free(op);
 }
@@ -247,8 +247,8 @@ static void delete_done(struct weir_req *req, int status)
     struct op *op = req->ctx;
     struct scenario *sc = op->actor->scenario;
 
-    weir__sim_trace(sc->sim, "delete %s %s", stream_of(op)->name,
-                    weir_error_name(status));
+    weir_sim_trace(sc->sim, "delete %s %s", stream_of(op)->name,
+                   weir_error_name(status));
     /* Gone already if an earlier try was done after all. */
     expect_status(sc, "delete", status, 0, WEIR_ENOENT, 0);
     if (status == 0)

@@ -12,7 +12,7 @@ enum { STEPS = 160, DISK = 5 << 20, MEMORY_MAX = 12 << 20 };
 
 uint64_t scenario_below(struct scenario *sc, uint64_t n)
 {
-    return weir__sim_below(sc->sim, n);
+    return weir_sim_below(sc->sim, n);
 }
 
 int scenario_broken(const struct scenario *sc)
@@ -22,7 +22,7 @@ int scenario_broken(const struct scenario *sc)
 
 void scenario_pass(struct scenario *sc, uint64_t ns)
 {
-    if (weir__sim_run(sc->sim, ns) != 0)
+    if (weir_sim_run(sc->sim, ns) != 0)
         model_fail(&sc->model, "the run takes longer than its limit");
 }
 
@@ -108,9 +108,9 @@ static void check_memory(struct scenario *sc)
     uint32_t i;
 
     for (i = 0; i < sc->actor_count; i++)
-        if (weir__sim_bytes(sc->actors[i].sim) > MEMORY_MAX)
+        if (weir_sim_bytes(sc->actors[i].sim) > MEMORY_MAX)
             model_fail(&sc->model, "node %" PRIu32 " uses %zu bytes", i,
-                       weir__sim_bytes(sc->actors[i].sim));
+                       weir_sim_bytes(sc->actors[i].sim));
 }
 
 static void pass_time(struct scenario *sc)
@@ -141,7 +141,7 @@ static void step(struct scenario *sc)
 static void check_objects(struct scenario *sc, struct weir *node)
 {
     struct weir_node_stat stat;
-    struct weir__sim_object *const *objects;
+    struct weir_sim_object *const *objects;
     size_t count;
     size_t i;
     uint64_t found = 0;
@@ -152,7 +152,7 @@ static void check_objects(struct scenario *sc, struct weir *node)
         model_fail(&sc->model, "node stat: %s", weir_error_name(rc));
         return;
     }
-    objects = weir__sim_objects(sc->sim, &count);
+    objects = weir_sim_objects(sc->sim, &count);
     for (i = 0; i < count; i++) {
         if (strncmp(objects[i]->key, "data/", 5) != 0)
             continue;
@@ -193,9 +193,9 @@ static void finish(struct scenario *sc)
 {
     uint32_t i;
 
-    *weir__sim_faults(sc->sim) = (struct weir__sim_faults){0};
+    *weir_sim_faults(sc->sim) = (struct weir_sim_faults){0};
     for (i = 0; i < sc->actor_count; i++) {
-        weir__sim_cancel(sc->sim, &sc->actors[i].crash);
+        weir_sim_cancel(sc->sim, &sc->actors[i].crash);
         if (sc->actors[i].node != NULL)
             actor_close(&sc->actors[i]);
     }
@@ -220,7 +220,7 @@ static void finish(struct scenario *sc)
 /* Not every fault in every run: some show only where others are absent. */
 static void choose_faults(struct scenario *sc)
 {
-    struct weir__sim_faults *faults = weir__sim_faults(sc->sim);
+    struct weir_sim_faults *faults = weir_sim_faults(sc->sim);
     uint32_t *const store[] = {
         &faults->store_down,    &faults->store_throttle, &faults->store_lost,
         &faults->store_unheard, &faults->store_late,     &faults->store_repeat,
@@ -278,7 +278,7 @@ static void log_line(void *ctx, enum weir_log_level level, const char *text)
 {
     struct scenario *sc = ctx;
 
-    weir__sim_trace(sc->sim, "log %d: %s", (int)level, text);
+    weir_sim_trace(sc->sim, "log %d: %s", (int)level, text);
 }
 
 static void open_actors(struct scenario *sc)
@@ -290,7 +290,7 @@ static void open_actors(struct scenario *sc)
         sc->actors[i].scenario = sc;
         sc->actors[i].number = i;
         weir__list_init(&sc->actors[i].ops);
-        if (weir__sim_node_new(&sc->actors[i].sim, sc->sim, i + 1, DISK) != 0)
+        if (weir_sim_node_new(&sc->actors[i].sim, sc->sim, i + 1, DISK) != 0)
             abort();
     }
     for (i = 0; i < MODEL_STREAMS; i++) {
@@ -304,7 +304,8 @@ int scenario_run(uint64_t seed, void (*trace)(void *ctx, const char *line),
                  void *ctx, struct scenario_result *result)
 {
     struct scenario sc = {.result = result, .trace = trace, .trace_ctx = ctx};
-    struct weir__sim_options options = {
+    struct weir_sim_options options = {
+        .size = sizeof(struct weir_sim_options),
         .seed = seed,
         .limit = 24 * 3600 * SECOND,
         .trace = hash_line,
@@ -314,7 +315,7 @@ int scenario_run(uint64_t seed, void (*trace)(void *ctx, const char *line),
 
     sc.log = (struct weir_log){sizeof(struct weir_log), log_line, &sc};
     *result = (struct scenario_result){.trace_hash = 0xcbf29ce484222325u};
-    if (weir__sim_new(&sc.sim, &options) != 0)
+    if (weir_sim_new(&sc.sim, &options) != 0)
         abort();
     open_actors(&sc);
     choose_sizes(&sc);
@@ -323,12 +324,12 @@ int scenario_run(uint64_t seed, void (*trace)(void *ctx, const char *line),
         step(&sc);
     if (!scenario_broken(&sc))
         finish(&sc);
-    result->seconds = weir__sim_now(sc.sim) / SECOND;
+    result->seconds = weir_sim_now(sc.sim) / SECOND;
     snprintf(result->failure, sizeof(result->failure), "%s", sc.model.failure);
     for (uint32_t i = 0; i < sc.actor_count; i++)
-        if (weir__sim_is_up(sc.actors[i].sim))
+        if (weir_sim_is_up(sc.actors[i].sim))
             actor_crash_now(&sc.actors[i]);
-    weir__sim_free(sc.sim);
+    weir_sim_free(sc.sim);
     model_free(&sc.model);
     return result->failure[0] != '\0';
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/list.h"
-#include "sim/sim.h"
 #include "sim/world.h"
 #include "support/host.h"
 #include "support/test.h"
+#include <weir/sim.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@ enum { DISK = 64 * 4096, TRACE_ROOM = 1 << 20 };
 #define MINUTE ((int64_t)60 * 1000000000)
 
 static struct test_alloc alloc;
-static struct weir__sim *sim;
-static struct weir__sim_node *node;
+static struct weir_sim *sim;
+static struct weir_sim_node *node;
 static struct weir_env *env;
 
 /* ---- A world ------------------------------------------------------------- */
@@ -37,7 +37,8 @@ static int which;
 
 static void open_world(uint64_t seed)
 {
-    struct weir__sim_options options = {
+    struct weir_sim_options options = {
+        .size = sizeof(struct weir_sim_options),
         .seed = seed,
         .limit = (uint64_t)3600 * 1000000000,
         .alloc = &alloc.alloc,
@@ -46,20 +47,20 @@ static void open_world(uint64_t seed)
     };
 
     test_alloc_init(&alloc);
-    ck_assert_int_eq(weir__sim_new(&sim, &options), 0);
-    ck_assert_int_eq(weir__sim_node_new(&node, sim, 1, DISK), 0);
-    env = weir__sim_env(node);
+    ck_assert_int_eq(weir_sim_new(&sim, &options), 0);
+    ck_assert_int_eq(weir_sim_node_new(&node, sim, 1, DISK), 0);
+    env = weir_sim_env(node);
 }
 
 static void close_world(void)
 {
-    weir__sim_free(sim);
+    weir_sim_free(sim);
     test_alloc_check(&alloc);
 }
 
 static void run(uint64_t ns)
 {
-    ck_assert_int_eq(weir__sim_run(sim, ns), 0);
+    ck_assert_int_eq(weir_sim_run(sim, ns), 0);
 }
 
 /* ---- Clock, tasks, timers, work ------------------------------------------ */
@@ -104,13 +105,13 @@ START_TEST(tasks_of_two_nodes_run_in_an_order_of_the_seed)
     int i;
 
     for (seed = 0; seed < 20; seed++) {
-        struct weir__sim_node *other;
+        struct weir_sim_node *other;
 
         open_world(seed);
-        ck_assert_int_eq(weir__sim_node_new(&other, sim, 2, DISK), 0);
+        ck_assert_int_eq(weir_sim_node_new(&other, sim, 2, DISK), 0);
         ran_count = 0;
         for (i = 0; i < 8; i++) {
-            struct weir_env *e = weir__sim_env(i % 2 != 0 ? other : node);
+            struct weir_env *e = weir_sim_env(i % 2 != 0 ? other : node);
 
             notes[i] = (struct note){{note_run, NULL}, i};
             e->ops->post(e, &notes[i].task);
@@ -131,7 +132,7 @@ static uint64_t fired_at;
 static void fire(struct weir_timer *timer)
 {
     (void)timer;
-    fired_at = weir__sim_now(sim);
+    fired_at = weir_sim_now(sim);
 }
 
 START_TEST(the_clock_jumps_to_the_next_timer)
@@ -170,7 +171,7 @@ static void call_inside(struct weir_task *task)
     (void)task;
     inside[0] = env->ops->wait(env, &event, 1);
     inside[1] = env->ops->poll(env, 0);
-    inside[2] = weir__sim_run(sim, 1);
+    inside[2] = weir_sim_run(sim, 1);
 }
 
 START_TEST(a_wait_ends_with_its_event_and_is_refused_in_the_core)
@@ -192,7 +193,7 @@ END_TEST
 START_TEST(the_limit_ends_a_run)
 {
     open_world(test_seed());
-    ck_assert_int_eq(weir__sim_run(sim, 7200 * SIM_SECOND), WEIR_ETIMEDOUT);
+    ck_assert_int_eq(weir_sim_run(sim, 7200 * SIM_SECOND), WEIR_ETIMEDOUT);
     ck_assert_int_eq(env->ops->wait(env, &done, WEIR_FOREVER), WEIR_ETIMEDOUT);
     close_world();
 }
@@ -232,7 +233,7 @@ static void wait_for_nothing(void *ctx)
 {
     struct weir_event never = {0};
     char *memory =
-        weir__sim_alloc(node)->malloc(weir__sim_alloc(node)->ctx, 1000);
+        weir_sim_alloc(node)->malloc(weir_sim_alloc(node)->ctx, 1000);
 
     memset(memory, 1, 1000); /* Lost, and found by the leak check if not. */
     *(int *)ctx = 1;
@@ -243,7 +244,7 @@ static void wait_for_nothing(void *ctx)
 static void crash_it(struct weir_timer *timer)
 {
     (void)timer;
-    weir__sim_crash(node);
+    weir_sim_crash(node);
 }
 
 START_TEST(a_crash_ends_a_blocking_call_and_takes_the_memory)
@@ -254,21 +255,21 @@ START_TEST(a_crash_ends_a_blocking_call_and_takes_the_memory)
     volatile int reached = 0;
 
     open_world(test_seed());
-    timer.deadline = weir__sim_now(sim) + SIM_SECOND;
-    weir__sim_at(sim, &timer);
+    timer.deadline = weir_sim_now(sim) + SIM_SECOND;
+    weir_sim_at(sim, &timer);
     ck_assert_int_eq(
-        weir__sim_call(node, wait_for_nothing, (void *)(uintptr_t)&reached),
+        weir_sim_call(node, wait_for_nothing, (void *)(uintptr_t)&reached),
         WEIR_ECANCELED);
     ck_assert_int_eq(reached, 1);
-    ck_assert_int_eq(weir__sim_is_up(node), 0);
-    ck_assert_uint_eq(weir__sim_bytes(node), 0);
-    ck_assert_int_eq(weir__sim_call(node, wait_for_nothing, NULL), WEIR_EBUSY);
+    ck_assert_int_eq(weir_sim_is_up(node), 0);
+    ck_assert_uint_eq(weir_sim_bytes(node), 0);
+    ck_assert_int_eq(weir_sim_call(node, wait_for_nothing, NULL), WEIR_EBUSY);
 
     /* What is down does nothing. */
-    late.deadline = weir__sim_now(sim) + 1;
+    late.deadline = weir_sim_now(sim) + 1;
     env->ops->timer_start(env, &late);
     env->ops->post(env, &note.task);
-    weir__sim_start(node);
+    weir_sim_start(node);
     run(SIM_SECOND);
     ck_assert_int_eq(ran_count, 0);
     ck_assert_uint_eq(fired_at, 0);
@@ -281,22 +282,21 @@ START_TEST(a_call_that_can_never_end_is_ended)
     int reached = 0;
 
     open_world(test_seed());
-    ck_assert_int_eq(weir__sim_call(node, wait_for_nothing, &reached),
+    ck_assert_int_eq(weir_sim_call(node, wait_for_nothing, &reached),
                      WEIR_ETIMEDOUT);
-    ck_assert_int_eq(weir__sim_is_up(node), 0);
+    ck_assert_int_eq(weir_sim_is_up(node), 0);
     close_world();
 }
 END_TEST
 
 static void crash_task(struct weir_task *task)
 {
-    char *memory =
-        weir__sim_alloc(node)->malloc(weir__sim_alloc(node)->ctx, 100);
+    char *memory = weir_sim_alloc(node)->malloc(weir_sim_alloc(node)->ctx, 100);
 
     (void)task;
-    weir__sim_crash(node);
+    weir_sim_crash(node);
     memset(memory, 1, 100); /* Still there until the task returns. */
-    ck_assert_uint_eq(weir__sim_bytes(node), 100);
+    ck_assert_uint_eq(weir_sim_bytes(node), 100);
 }
 
 START_TEST(a_task_may_crash_its_own_node)
@@ -308,8 +308,8 @@ START_TEST(a_task_may_crash_its_own_node)
     env->ops->post(env, &task);
     env->ops->post(env, &note.task);
     run(SIM_MS);
-    ck_assert_uint_eq(weir__sim_bytes(node), 0);
-    ck_assert_uint_eq(weir__sim_blocks(node), 0);
+    ck_assert_uint_eq(weir_sim_bytes(node), 0);
+    ck_assert_uint_eq(weir_sim_blocks(node), 0);
     ck_assert_int_eq(ran_count, 0);
     close_world();
 }
@@ -394,8 +394,8 @@ static int sectors_with(size_t offset, size_t len, int byte)
 
 static void crash_disk(void)
 {
-    weir__sim_crash(node);
-    weir__sim_start(node);
+    weir_sim_crash(node);
+    weir_sim_start(node);
     open_disk();
     ck_assert_int_eq(read_disk(), 0);
 }
@@ -426,7 +426,7 @@ START_TEST(sectors_that_no_sync_has_covered_survive_or_not)
 
     for (seed = 0; seed < 50; seed++) {
         open_world(seed);
-        weir__sim_faults(sim)->disk_garble = 50000;
+        weir_sim_faults(sim)->disk_garble = 50000;
         open_disk();
         ck_assert_int_eq(write_disk(0, 16384, 'o', 1), 0);
         ck_assert_int_eq(write_disk(0, 8192, 'n', 0), 0);
@@ -463,9 +463,9 @@ START_TEST(after_a_failed_sync_reads_show_what_a_new_opening_may_not)
         open_disk();
         ck_assert_int_eq(write_disk(0, 4096, 'o', 1), 0);
         ck_assert_int_eq(write_disk(0, 4096, 'n', 0), 0);
-        weir__sim_faults(sim)->disk_sync = 1000000;
+        weir_sim_faults(sim)->disk_sync = 1000000;
         ck_assert_int_eq(sync_disk(), WEIR_EIO);
-        weir__sim_faults(sim)->disk_sync = 0;
+        weir_sim_faults(sim)->disk_sync = 0;
         /* The system forgets that it ever was to be written. */
         ck_assert_int_eq(sync_disk(), 0);
         ck_assert_int_eq(read_disk(), 0);
@@ -505,10 +505,10 @@ START_TEST(disk_faults_are_reported)
     open_disk();
     ck_assert_int_eq(weir__sim_disk_open(&second, node, &err), WEIR_EBUSY);
     ck_assert_int_eq(write_disk(DISK, 4096, 'a', 0), WEIR_EIO);
-    weir__sim_faults(sim)->disk_write = 1000000;
+    weir_sim_faults(sim)->disk_write = 1000000;
     ck_assert_int_eq(write_disk(0, 4096, 'a', 0), WEIR_EIO);
-    weir__sim_faults(sim)->disk_write = 0;
-    weir__sim_faults(sim)->disk_read = 1000000;
+    weir_sim_faults(sim)->disk_write = 0;
+    weir_sim_faults(sim)->disk_read = 1000000;
     ck_assert_int_eq(read_disk(), WEIR_EIO);
     close_world();
 }
@@ -526,7 +526,7 @@ static void wal_opened(struct weir_wal_open *r, int result)
 /* Open the log on the disk and crash; its id. */
 static uint64_t open_log_and_crash(uint64_t epoch)
 {
-    struct weir_host host = {weir__sim_alloc(node), NULL, env};
+    struct weir_host host = {weir_sim_alloc(node), NULL, env};
     uint64_t id;
 
     wal_req = (struct weir_wal_open){
@@ -538,8 +538,8 @@ static uint64_t open_log_and_crash(uint64_t epoch)
     ck_assert_int_eq(env->ops->wait(env, &done, MINUTE), 0);
     ck_assert_int_eq(status, 0);
     id = wal_req.wal->id;
-    weir__sim_crash(node);
-    weir__sim_start(node);
+    weir_sim_crash(node);
+    weir_sim_start(node);
     return id;
 }
 
@@ -577,7 +577,7 @@ static void store_done(struct weir_store_req *r, int result)
 
 static void open_store(void)
 {
-    struct weir_host host = {weir__sim_alloc(node), NULL, env};
+    struct weir_host host = {weir_sim_alloc(node), NULL, env};
 
     ck_assert_int_eq(weir__sim_store_open(&store, &host, "sim:", node, NULL),
                      0);
@@ -628,7 +628,7 @@ static const char *get(const char *key, uint64_t offset, uint64_t length,
 static const char *look(const char *key)
 {
     size_t count;
-    struct weir__sim_object *const *objects = weir__sim_objects(sim, &count);
+    struct weir_sim_object *const *objects = weir_sim_objects(sim, &count);
     static char text[64];
 
     while (count-- > 0) {
@@ -644,10 +644,10 @@ static const char *look(const char *key)
 START_TEST(the_store_is_one_map_for_all_nodes)
 {
     struct weir_host host;
-    struct weir__sim_node *other;
+    struct weir_sim_node *other;
 
     open_world(test_seed());
-    ck_assert_int_eq(weir__sim_node_new(&other, sim, 2, DISK), 0);
+    ck_assert_int_eq(weir_sim_node_new(&other, sim, 2, DISK), 0);
     open_store();
     ck_assert_int_eq(put("a/1", "hello", 0), 0);
     ck_assert_int_eq(put("a/2", "world", WEIR_STORE_IF_ABSENT), 0);
@@ -655,8 +655,8 @@ START_TEST(the_store_is_one_map_for_all_nodes)
     ck_assert_int_eq(put("b", "", 0), 0);
 
     node = other;
-    env = weir__sim_env(node);
-    host = (struct weir_host){weir__sim_alloc(node), NULL, env};
+    env = weir_sim_env(node);
+    host = (struct weir_host){weir_sim_alloc(node), NULL, env};
     ck_assert_int_eq(weir__sim_store_open(&store, &host, "sim:", node, NULL),
                      0);
     ck_assert_str_eq(get("a/1", 0, UINT64_MAX, 0), "hello");
@@ -691,13 +691,13 @@ START_TEST(a_refused_put_is_not_done)
 {
     open_world(test_seed());
     open_store();
-    weir__sim_faults(sim)->store_down = 1000000;
+    weir_sim_faults(sim)->store_down = 1000000;
     ck_assert_int_eq(put("k", "v", 0), WEIR_EUNAVAILABLE);
-    weir__sim_faults(sim)->store_down = 0;
-    weir__sim_faults(sim)->store_throttle = 1000000;
+    weir_sim_faults(sim)->store_down = 0;
+    weir_sim_faults(sim)->store_throttle = 1000000;
     ck_assert_int_eq(put("k", "v", 0), WEIR_ETHROTTLED);
-    weir__sim_faults(sim)->store_throttle = 0;
-    weir__sim_faults(sim)->store_lost = 1000000;
+    weir_sim_faults(sim)->store_throttle = 0;
+    weir_sim_faults(sim)->store_lost = 1000000;
     ck_assert_int_eq(put("k", "v", 0), WEIR_EUNKNOWN);
     run(1200 * SIM_SECOND);
     ck_assert_ptr_null(look("k"));
@@ -709,18 +709,18 @@ START_TEST(a_put_with_an_unknown_outcome_may_be_done_or_be_done_later)
 {
     open_world(test_seed());
     open_store();
-    weir__sim_faults(sim)->store_unheard = 1000000;
+    weir_sim_faults(sim)->store_unheard = 1000000;
     ck_assert_int_eq(put("heard", "v", 0), WEIR_EUNKNOWN);
     ck_assert_str_eq(look("heard"), "v");
-    weir__sim_faults(sim)->store_unheard = 0;
-    weir__sim_faults(sim)->store_late = 1000000;
+    weir_sim_faults(sim)->store_unheard = 0;
+    weir_sim_faults(sim)->store_late = 1000000;
     ck_assert_int_eq(put("late", "v", 0), WEIR_EUNKNOWN);
     run(601 * SIM_SECOND);
     ck_assert_str_eq(look("late"), "v");
-    weir__sim_faults(sim)->store_late = 0;
+    weir_sim_faults(sim)->store_late = 0;
 
     /* The second time finds what the first one made. */
-    weir__sim_faults(sim)->store_repeat = 1000000;
+    weir_sim_faults(sim)->store_repeat = 1000000;
     ck_assert_int_eq(put("twice", "v", WEIR_STORE_IF_ABSENT), WEIR_ECONFLICT);
     ck_assert_str_eq(look("twice"), "v");
     close_world();
@@ -733,10 +733,10 @@ START_TEST(a_put_past_its_deadline_has_an_unknown_outcome)
     open_store();
     body = (struct weir_iov){"v", 1};
     req = (struct weir_store_req){
-        .iov = &body, .iov_count = 1, .deadline = weir__sim_now(sim) + 1000};
+        .iov = &body, .iov_count = 1, .deadline = weir_sim_now(sim) + 1000};
     ck_assert_int_eq(ask(WEIR_STORE_PUT, "k"), WEIR_EUNKNOWN);
     req = (struct weir_store_req){.length = 1,
-                                  .deadline = weir__sim_now(sim) + 1000};
+                                  .deadline = weir_sim_now(sim) + 1000};
     ck_assert_int_eq(ask(WEIR_STORE_GET, "k"), WEIR_ETIMEDOUT);
     run(60 * SIM_SECOND);
     ck_assert_str_eq(look("k"), "v");
@@ -749,9 +749,9 @@ START_TEST(a_corrupted_get_differs_in_one_byte)
     open_world(test_seed());
     open_store();
     ck_assert_int_eq(put("k", "aaaa", 0), 0);
-    weir__sim_faults(sim)->store_corrupt = 1000000;
+    weir_sim_faults(sim)->store_corrupt = 1000000;
     ck_assert_str_ne(get("k", 0, UINT64_MAX, 0), "aaaa");
-    weir__sim_faults(sim)->store_corrupt = 0;
+    weir_sim_faults(sim)->store_corrupt = 0;
     ck_assert_str_eq(get("k", 0, UINT64_MAX, 0), "aaaa");
     close_world();
 }
@@ -769,7 +769,7 @@ START_TEST(a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told)
         req = (struct weir_store_req){.iov = &body, .iov_count = 1};
         told = 0;
         submit(WEIR_STORE_PUT, "k");
-        weir__sim_crash(node);
+        weir_sim_crash(node);
         run(600 * SIM_SECOND);
         ck_assert_int_eq(told, 0);
         found += look("k") != NULL;
@@ -798,7 +798,7 @@ START_TEST(closing_a_store_cancels_what_is_in_flight)
     run(SIM_SECOND);
     ck_assert_int_eq(ran_count, 1);
     ck_assert_int_eq(status, WEIR_ECANCELED);
-    ck_assert_uint_eq(weir__sim_bytes(node), 0);
+    ck_assert_uint_eq(weir_sim_bytes(node), 0);
     close_world();
 }
 END_TEST
@@ -810,7 +810,7 @@ static void some_life(uint64_t seed)
     int i;
 
     open_world(seed);
-    *weir__sim_faults(sim) = (struct weir__sim_faults){
+    *weir_sim_faults(sim) = (struct weir_sim_faults){
         .store_down = 100000,
         .store_unheard = 100000,
         .store_late = 100000,
@@ -823,18 +823,18 @@ static void some_life(uint64_t seed)
     for (i = 0; i < 100; i++) {
         char key[16];
 
-        snprintf(key, sizeof(key), "k%d", (int)weir__sim_below(sim, 20));
-        weir__sim_trace(sim, "put %d",
-                        put(key, "v", i % 2 != 0 ? WEIR_STORE_IF_ABSENT : 0));
-        weir__sim_trace(sim, "write %d", write_disk(0, 8192, i, i % 3 == 0));
-        if (weir__sim_below(sim, 10) == 0) {
+        snprintf(key, sizeof(key), "k%d", (int)weir_sim_below(sim, 20));
+        weir_sim_trace(sim, "put %d",
+                       put(key, "v", i % 2 != 0 ? WEIR_STORE_IF_ABSENT : 0));
+        weir_sim_trace(sim, "write %d", write_disk(0, 8192, i, i % 3 == 0));
+        if (weir_sim_below(sim, 10) == 0) {
             crash_disk();
             open_store();
         }
     }
     read_disk();
     for (i = 0; i < 16; i++)
-        weir__sim_trace(sim, "sector %d", back[i * SIM_SECTOR]);
+        weir_sim_trace(sim, "sector %d", back[i * SIM_SECTOR]);
     close_world();
 }
 
