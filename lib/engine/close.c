@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "engine/fetch.h"
+#include "engine/flush.h"
 #include "engine/group.h"
 #include "engine/upload.h"
 
@@ -48,7 +49,7 @@ static void fail_waiting(struct weir *node)
     env->ops->timer_stop(env, &node->commits.retry);
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         weir__append_fail_waiting(s, WEIR_ECLOSED);
-    weir__upload_fail_flushes(node, WEIR_ECLOSED);
+    weir__flushes_end(&node->uploads.flushes, WEIR_ECLOSED, NULL);
     weir__upload_close(node);
     weir__sweep_close(node);
     weir__fetch_close(node);
@@ -97,7 +98,7 @@ static void look_at_upload(struct weir_timer *timer)
         start_patience(c, look_at_upload, UPLOAD_PATIENCE_NS);
         return;
     }
-    weir__upload_give_up(&c->flush);
+    weir__flush_give_up(&c->flush);
     c->status = weir__fail(c->err, WEIR_ETIMEDOUT,
                            "close: what the volatile write-ahead log holds is "
                            "not uploaded: the manifest cannot be reached");
@@ -111,7 +112,7 @@ static void upload_start(struct weir *node, struct weir__close *c)
     start_patience(c, look_at_upload, UPLOAD_PATIENCE_NS);
     c->flush =
         (struct weir_flush){.req = {.done = flushed, .ctx = c, .err = c->err}};
-    weir__upload_last(node, &c->flush);
+    weir__flush_last(node, &c->flush);
 }
 
 static void clean_over(struct weir__close *c)

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/flush.h"
 #include "engine/group.h"
 #include "engine/upload_plan.h"
 #include "format/object_name.h"
@@ -16,17 +17,6 @@
 #define BACKOFF_MAX_NS 10000000000u
 /* Ids registered by one commit, at most. */
 #define RESERVE_MAX 64
-
-/** What a flush needs while it waits: its `impl`. */
-struct flush_impl {
-    struct weir_task task;
-    struct weir *node;
-    struct weir__list link;
-    uintptr_t closing; /* The node's own, at its end. */
-};
-
-_Static_assert(sizeof(struct flush_impl) <= WEIR__IMPL_SIZE,
-               "flush_impl must fit");
 
 /** An upload under way: a plan, and the object that is being made. */
 struct weir__upload {
@@ -48,34 +38,6 @@ struct weir__upload {
 
 static void next_part(struct weir__upload *job);
 static void put_start(struct weir__upload *job);
-
-static struct flush_impl *flush_of(struct weir__list *link)
-{
-    return WEIR__CONTAINER(link, struct flush_impl, link);
-}
-
-static void flush_end(struct weir__list *link, int status,
-                      const struct weir_error *error)
-{
-    struct weir_req *req = weir__req_of(&flush_of(link)->task);
-
-    weir__error_copy(req->err, error);
-    weir__req_end(req, status);
-}
-
-static void flushes_end(struct weir__list *list, int status,
-                        const struct weir_error *error)
-{
-    struct weir__list *at;
-
-    while ((at = weir__list_pop(list)) != NULL)
-        flush_end(at, status, error);
-}
-
-void weir__upload_fail_flushes(struct weir *node, int status)
-{
-    flushes_end(&node->uploads.flushes, status, NULL);
-}
 
 static struct weir__plan_part *part(struct weir__upload *job)
 {
@@ -118,20 +80,6 @@ static void look_later(struct weir *node)
         start_backoff(node);
 }
 
-/* Flushes of an upload that failed, for the next one.  The host's do not wait
- * for it if the node closes. */
-static void flushes_requeue(struct weir *node, struct weir__list *list)
-{
-    struct weir__list *at;
-
-    while ((at = weir__list_pop(list)) != NULL) {
-        if (weir__node_is_open(node) || flush_of(at)->closing)
-            weir__list_push(&node->uploads.flushes, at);
-        else
-            flush_end(at, WEIR_ECLOSED, NULL);
-    }
-}
-
 /* The upload has failed: what it was to end waits on, or is told. */
 static void job_failed(struct weir__upload *job, int status)
 {
@@ -147,9 +95,9 @@ static void job_failed(struct weir__upload *job, int status)
               "node %u: upload failed and will be tried again: %s", node->id,
               job->error.text);
     if (passing && up->failures < FLUSH_TRIES)
-        flushes_requeue(node, &job->flushes);
+        weir__flushes_requeue(node, &job->flushes);
     else
-        flushes_end(&job->flushes, status, &job->error);
+        weir__flushes_end(&job->flushes, status, &job->error);
     if (weir__node_is_open(node) || !weir__list_empty(&up->flushes))
         start_backoff(node);
 }
@@ -170,9 +118,9 @@ static void job_end(struct weir__upload *job, int status)
         if (left_out != 0)
             weir__fail(&job->error, left_out,
                        "flush: damaged batches were left in the WAL");
-        flushes_end(&job->flushes, left_out, &job->error);
+        weir__flushes_end(&job->flushes, left_out, &job->error);
     } else if (status == WEIR_ECLOSED) {
-        flushes_end(&job->flushes, status, NULL);
+        weir__flushes_end(&job->flushes, status, NULL);
     } else {
         job_failed(job, status);
     }
@@ -188,14 +136,8 @@ static void job_end(struct weir__upload *job, int status)
  * manifest may be gone. */
 static int abandoned(const struct weir__upload *job)
 {
-    struct weir__list *at;
-
-    if (weir__node_is_open(job->node))
-        return 0;
-    for (at = job->flushes.next; at != &job->flushes; at = at->next)
-        if (flush_of(at)->closing)
-            return 0;
-    return 1;
+    return !weir__node_is_open(job->node) &&
+           !weir__flushes_have_last(&job->flushes);
 }
 
 /* The manifest has the object: what it covers is uploaded. */
@@ -551,80 +493,7 @@ void weir__upload_close(struct weir *node)
     env->ops->timer_stop(env, &node->uploads.backoff);
 }
 
-/* What was acknowledged before may still be in a group's callbacks; by now it
- * is pending. */
-static void flush_run(struct weir_task *task)
-{
-    struct flush_impl *flush = WEIR__CONTAINER(task, struct flush_impl, task);
-    struct weir *node = flush->node;
-
-    if (!weir__node_is_open(node) && !flush->closing) {
-        weir__req_end(weir__req_of(task), WEIR_ECLOSED);
-        return;
-    }
-    weir__list_push(&node->uploads.flushes, &flush->link);
-    if (node->uploads.job == NULL) {
-        node->host.env->ops->timer_stop(node->host.env, &node->uploads.backoff);
-        node->uploads.failures = 0;
-    }
-    weir__upload_look(node);
-}
-
-static struct flush_impl *flush_impl(struct weir_flush *req, struct weir *node)
-{
-    struct flush_impl *flush = (struct flush_impl *)(void *)req->req.impl;
-
-    flush->node = node;
-    flush->closing = 0;
-    weir__list_init(&flush->link);
-    return flush;
-}
-
-void weir__upload_last(struct weir *node, struct weir_flush *req)
-{
-    flush_impl(req, node)->closing = 1;
-    (void)weir__node_post(node, &req->req, flush_run);
-}
-
 uint64_t weir__upload_commit(const struct weir *node)
 {
     return node->uploads.committing ? node->uploads.commits : 0;
-}
-
-void weir__upload_give_up(struct weir_flush *req)
-{
-    struct flush_impl *flush = (struct flush_impl *)(void *)req->req.impl;
-
-    weir__list_remove(&flush->link);
-}
-
-int weir_flush(struct weir *node, struct weir_flush *req)
-{
-    int rc;
-
-    if (node == NULL || req == NULL || req->req.done == NULL)
-        return WEIR_EINVAL;
-    rc = weir__node_enter(node);
-    if (rc != 0)
-        return weir__fail_status(req->req.err, rc);
-    (void)flush_impl(req, node);
-    if (node->read_only)
-        rc = weir__fail(req->req.err, WEIR_EREADONLY,
-                        "flush: the node is read-only");
-    else
-        rc = weir__node_post(node, &req->req, flush_run);
-    weir__node_leave(node);
-    return rc;
-}
-
-static int flush_start(void *node, struct weir_req *req)
-{
-    return weir_flush(node, WEIR__CONTAINER(req, struct weir_flush, req));
-}
-
-int weir_flush_sync(struct weir *node, struct weir_flush *req)
-{
-    if (node == NULL || req == NULL)
-        return WEIR_EINVAL;
-    return weir__call_sync(node, &req->req, flush_start, node);
 }

@@ -13,12 +13,6 @@ void weir__upload_init(struct weir *node);
 void weir__upload_look(struct weir *node);
 /** Appends want room: upload now. */
 void weir__upload_pressure(struct weir *node);
-/** End the flush requests that wait. */
-void weir__upload_fail_flushes(struct weir *node, int status);
-/** A flush while the node closes. */
-void weir__upload_last(struct weir *node, struct weir_flush *req);
-/** Do not wait for that flush any more; its `done` will not run. */
-void weir__upload_give_up(struct weir_flush *req);
 /** Number of the upload's commit that is awaited; 0: none is. */
 uint64_t weir__upload_commit(const struct weir *node);
 /** Stop the timers; a job under way ends by itself. */
