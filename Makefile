@@ -291,10 +291,12 @@ bench: ## Print figures of this machine
 	$(Q)BUILD=$(B) tests/bench/run
 benches: $(BENCHES)
 
-soak: ## Kill -9 loops for T seconds (T=28800: a night)
+soak: ## Crash, fault and power-cut loops, T seconds each (T=9600: a night)
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all tests
 	WEIR_CRASH_SECONDS=$(T) $(B)/tests/crash/test_crash
+	BUILD=$(B) SOAK=$(T) tests/integration/test_strace.py
+	BUILD=$(B) SOAK=$(T) tests/integration/test_power_cut.py
 
 sim: ## Run fresh seeds of the simulation for T seconds
 	$(Q).ci/deps build test
