@@ -26,7 +26,11 @@
  * each request takes effect at one moment.  A request may fail before it
  * took effect, or after it; take effect twice; or take effect minutes after
  * its caller was told that the outcome is unknown, and after the caller
- * crashed.
+ * crashed.  A node that is cut from it does not reach it at all.
+ *
+ * What the simulated network between nodes promises: a message that comes is
+ * as it was sent.  It may come late, after others that were sent later,
+ * twice, or never.
  *
  * Threads: a world and all that is in it belong to one thread.  "Outside"
  * below means: in none of its nodes and in no timer of the world.
@@ -70,6 +74,9 @@ struct weir_sim_faults {
     uint32_t disk_sync;      /* WEIR_EIO; what was pending is undefined. */
     uint32_t disk_garble;    /* Per sector that was pending in a crash. */
     uint32_t memory;         /* Allocations of the nodes: NULL. */
+    uint32_t message_lost;   /* Never comes. */
+    uint32_t message_twice;  /* Comes twice, each in its own time. */
+    uint32_t message_late;   /* Comes after seconds. */
 };
 
 /** What a world is made from.  Zero it, set `size`, fill in the rest. */
@@ -171,6 +178,48 @@ WEIR_API void weir_sim_cancel(struct weir_sim *sim, struct weir_timer *timer);
  */
 WEIR_API int weir_sim_run(struct weir_sim *sim, uint64_t ns);
 
+/**
+ * Let virtual time go by until nothing is under way any more.
+ *
+ * Timers count, also those of an open node of the library, but the next of
+ * these may be far ahead; `quiet` tells how far is far.
+ *
+ * Threads: only outside.
+ *
+ * @param sim    World.
+ * @param quiet  Nanoseconds: the world is idle when nothing can happen for as
+ *               long.  UINT64_MAX: when nothing can ever happen.
+ * @param ns     Virtual nanoseconds to wait for that at most.
+ * @param err    What went wrong; may be NULL.
+ * @return 0; WEIR_ETIMEDOUT (it was not idle within `ns`, or the limit of the
+ *         world was reached), WEIR_EBUSY (called from inside of a node).
+ */
+WEIR_API int weir_sim_run_idle(struct weir_sim *sim, uint64_t quiet,
+                               uint64_t ns, struct weir_error *err);
+
+/** Looks at the world, without changing it: 1 if it is as wished, or 0. */
+typedef int weir_sim_predicate_fn(void *ctx);
+
+/**
+ * Let virtual time go by until a predicate holds.
+ *
+ * It is asked before, and after each thing that happens.
+ *
+ * Threads: only outside.
+ *
+ * @param sim    World.
+ * @param holds  Predicate.
+ * @param ctx    Passed to it.
+ * @param ns     Virtual nanoseconds to wait for it at most.
+ * @param err    What went wrong: for how long it did not hold; may be NULL.
+ * @return 0; WEIR_ETIMEDOUT (it did not hold within `ns`, or before the limit
+ *         of the world, or nothing can happen any more that would change it),
+ *         WEIR_EBUSY (called from inside of a node).
+ */
+WEIR_API int weir_sim_run_until(struct weir_sim *sim,
+                                weir_sim_predicate_fn *holds, void *ctx,
+                                uint64_t ns, struct weir_error *err);
+
 /* ---- Nodes --------------------------------------------------------------- */
 
 /**
@@ -251,7 +300,8 @@ WEIR_API int weir_sim_config(struct weir_config **out,
  * @return 0 when `fn` has returned; WEIR_ECANCELED (the node crashed),
  *         WEIR_ETIMEDOUT (nothing can happen any more that it waits for, or
  *         the limit of the world was reached: the node was crashed),
- *         WEIR_EBUSY (called from inside of a node, or it is down).
+ *         WEIR_EBUSY (called from inside of a node or of another call, or it is
+ *         down or paused).
  */
 WEIR_API int weir_sim_call(struct weir_sim_node *node, void (*fn)(void *ctx),
                            void *ctx);
@@ -285,6 +335,99 @@ WEIR_API void weir_sim_start(struct weir_sim_node *node);
  * @return 1 unless it has crashed.
  */
 WEIR_API int weir_sim_is_up(const struct weir_sim_node *node);
+
+/**
+ * Stop a node where it is: a process that is not scheduled, or a machine that
+ * is moved.
+ *
+ * Its tasks, timers and completions wait, and so does a call that blocks in
+ * it, while the world's clock runs; what it has asked the disk and the store
+ * for goes on.  Resumed, it finds all of it due at once, and does not know
+ * how long it was away.  Does nothing when it is down.
+ *
+ * At any time; a task that pauses its own node runs to its end.
+ *
+ * @param node  Node.
+ */
+WEIR_API void weir_sim_pause(struct weir_sim_node *node);
+
+/**
+ * Let a paused node go on.  A crash ends a pause as well.
+ *
+ * @param node  Node.
+ */
+WEIR_API void weir_sim_resume(struct weir_sim_node *node);
+
+/** What a node that is cut from the store sees of it. */
+enum weir_sim_cut_kind {
+    WEIR_SIM_CUT_REFUSES = 1, /* Requests fail soon: WEIR_EUNAVAILABLE. */
+    WEIR_SIM_CUT_HANGS        /* Nothing, until their deadline. */
+};
+
+/**
+ * Cut a node from the store, until `weir_sim_heal`, also across a crash.
+ *
+ * Requests from now on do not reach the store.  Those under way take effect
+ * or not, as they were to, and nobody hears of it: WEIR_EUNKNOWN for what
+ * changes something, WEIR_ETIMEDOUT for reads.
+ *
+ * With WEIR_SIM_CUT_HANGS a request ends at its deadline in that way; one
+ * that has none waits until the cut has healed, and is carried out then if it
+ * had not reached the store before.
+ *
+ * @param node  Node.
+ * @param kind  What it sees; cutting it again changes that.
+ */
+WEIR_API void weir_sim_cut(struct weir_sim_node *node,
+                           enum weir_sim_cut_kind kind);
+
+/**
+ * Connect a node with the store again; harmless if it is.
+ *
+ * @param node  Node.
+ */
+WEIR_API void weir_sim_heal(struct weir_sim_node *node);
+
+/* ---- Messages between nodes ---------------------------------------------- */
+
+/**
+ * What a node does with a message; in its core, like a task.
+ *
+ * `from` is the number of the sender; `data` is valid until it returns, and
+ * aligned for any type.
+ */
+typedef void weir_sim_receive_fn(void *ctx, uint32_t from, const void *data,
+                                 size_t len);
+
+/**
+ * Have a node receive messages.  A crash forgets it.
+ *
+ * @param node  Node that is up.
+ * @param fn    Called for each message; NULL: they are lost.
+ * @param ctx   Passed to it.
+ */
+WEIR_API void weir_sim_receive(struct weir_sim_node *node,
+                               weir_sim_receive_fn *fn, void *ctx);
+
+/**
+ * Send a message from a node to a node, which may be the same.
+ *
+ * It takes a time of its own, so that a later one may come before it.  It is
+ * lost if the target is down, or receives none, when it comes; and as often
+ * as the world's faults have it.  Nobody is told.  A paused target gets it
+ * when it is resumed.
+ *
+ * At any time, in a node or outside.
+ *
+ * @param from  Sender.
+ * @param to    Target, of the same world.
+ * @param data  Bytes; copied.
+ * @param len   Number of them; may be 0.
+ * @return 0 (it is on its way, or lost), WEIR_EINVAL (another world, or no
+ *         data), WEIR_ECANCELED (the sender is down), WEIR_ENOMEM.
+ */
+WEIR_API int weir_sim_send(struct weir_sim_node *from, struct weir_sim_node *to,
+                           const void *data, size_t len);
 
 /* ---- What is stored ------------------------------------------------------ */
 

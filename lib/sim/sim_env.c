@@ -129,18 +129,34 @@ static uint64_t deadline_of(const struct weir_sim *sim, int64_t timeout)
     return sim->now + ((uint64_t)timeout < left ? (uint64_t)timeout : left);
 }
 
+/* Whoever drives in a paused node waits: 0 if it is never resumed. */
+static int resumed(struct weir_sim_node *node)
+{
+    struct weir_sim *sim = node->sim;
+
+    while (node->paused && sim->now < sim->options.limit &&
+           weir__sim_step(sim, sim->options.limit) != SIM_IDLE)
+        ;
+    return !node->paused;
+}
+
 static int sim_env_poll(struct weir_env *env, int64_t timeout)
 {
-    struct weir_sim *sim = node_of(env)->sim;
+    struct weir_sim_node *node = node_of(env);
+    struct weir_sim *sim = node->sim;
     uint64_t until = deadline_of(sim, timeout);
     int ran = 0;
 
     if (sim->running != NULL || sim->in_event)
         return WEIR_EBUSY;
     /* Whatever is due; if nothing was, the first thing to come. */
-    while (ran < 1000 &&
+    while (ran < 1000 && node->up && !node->paused &&
            weir__sim_step(sim, ran > 0 ? sim->now : until) == SIM_RAN)
         ran++;
+    if (!resumed(node))
+        weir__sim_leave(node, WEIR_ETIMEDOUT);
+    else if (!node->up)
+        weir__sim_leave(node, WEIR_ECANCELED);
     return ran;
 }
 
@@ -160,15 +176,16 @@ static int sim_env_wait(struct weir_env *env, struct weir_event *event,
 
     if (sim->running != NULL || sim->in_event)
         return WEIR_EBUSY;
-    while (!event->set && node->up && sim->now < until && !hung)
+    while (resumed(node) && !event->set && node->up && sim->now < until &&
+           !hung)
         hung =
             weir__sim_step(sim, until) == SIM_IDLE && timeout == WEIR_FOREVER;
     if (!node->up)
         weir__sim_leave(node, WEIR_ECANCELED);
-    else if (event->set)
+    else if (event->set && !node->paused)
         return 0;
     /* For ever is not to be waited for. */
-    else if (hung || sim->now >= sim->options.limit)
+    else if (hung || node->paused || sim->now >= sim->options.limit)
         weir__sim_leave(node, WEIR_ETIMEDOUT);
     return WEIR_ETIMEDOUT;
 }

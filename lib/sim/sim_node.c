@@ -77,7 +77,10 @@ void weir_sim_crash(struct weir_sim_node *node)
         return;
     weir_sim_trace(node->sim, "node %" PRIu32 " crash", node->id);
     node->up = 0;
+    node->paused = 0;
+    node->receive = NULL;
     node->condemned = 1;
+    weir__sim_messages_crash(node);
     weir__sim_env_crash(node);
     weir__sim_store_crash(node);
     weir__sim_disk_crash(&node->disk);
@@ -91,6 +94,22 @@ void weir_sim_start(struct weir_sim_node *node)
         return;
     weir_sim_trace(node->sim, "node %" PRIu32 " start", node->id);
     node->up = 1;
+}
+
+void weir_sim_pause(struct weir_sim_node *node)
+{
+    if (!node->up || node->paused)
+        return;
+    weir_sim_trace(node->sim, "node %" PRIu32 " pause", node->id);
+    node->paused = 1;
+}
+
+void weir_sim_resume(struct weir_sim_node *node)
+{
+    if (!node->paused)
+        return;
+    weir_sim_trace(node->sim, "node %" PRIu32 " resume", node->id);
+    node->paused = 0;
 }
 
 /* In a function of its own, as what a jump leaves in locals is undefined. */
@@ -109,7 +128,7 @@ int weir_sim_call(struct weir_sim_node *node, void (*fn)(void *ctx), void *ctx)
     int status;
 
     if (sim->running != NULL || sim->in_event || sim->caller != NULL ||
-        !node->up)
+        !node->up || node->paused)
         return WEIR_EBUSY;
     sim->caller = node;
     status = call(node, fn, ctx);

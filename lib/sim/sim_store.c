@@ -33,6 +33,8 @@ struct sim_request {
 
     int applies; /* How often it has yet to take effect. */
     bool answered;
+    bool sent;   /* Past where a cut could hold it. */
+    bool held;   /* The answer waits for the cut to heal. */
     int refusal; /* Answer whatever happens, or 0. */
     int status;  /* Answer of the last time it did. */
     struct weir_timer apply;
@@ -244,6 +246,7 @@ static void answer_now(struct weir_timer *timer)
 {
     struct sim_request *r = WEIR__CONTAINER(timer, struct sim_request, answer);
 
+    r->held = false;
     if (r->refusal != 0)
         weir_sim_trace(r->sim, "store %s %s answers %s", verb_name(r->verb),
                        r->key, weir_error_name(r->refusal));
@@ -266,11 +269,16 @@ static bool chance(struct weir_sim *sim, uint32_t millionths)
     return weir__sim_random_chance(&sim->store_random, millionths) != 0;
 }
 
+/* Reads change nothing: their outcome is known whatever happens. */
+static int unknown_outcome(const struct sim_request *r)
+{
+    return changes(r) ? WEIR_EUNKNOWN : WEIR_ETIMEDOUT;
+}
+
 static void plan_faults(struct weir_sim *sim, struct sim_request *r)
 {
     const struct weir_sim_faults *faults = &sim->faults;
-    /* Reads change nothing: their outcome is known whatever happens. */
-    int unknown = changes(r) ? WEIR_EUNKNOWN : WEIR_ETIMEDOUT;
+    int unknown = unknown_outcome(r);
 
     r->applies = 1;
     if (chance(sim, faults->store_down)) {
@@ -298,13 +306,14 @@ static void plan(struct weir_sim *sim, struct sim_request *r)
     uint64_t takes = latency(sim, r);
     uint64_t deadline = r->req->deadline;
 
+    r->sent = true;
     r->answer.deadline = sim->now + takes;
     r->apply.deadline =
         sim->now + weir__sim_random_below(&sim->store_random, takes);
     plan_faults(sim, r);
     if (deadline != 0 && r->answer.deadline > deadline) {
         r->answer.deadline = deadline > sim->now ? deadline : sim->now;
-        r->refusal = changes(r) ? WEIR_EUNKNOWN : WEIR_ETIMEDOUT;
+        r->refusal = unknown_outcome(r);
     }
     /* Only what changes something can come after its answer. */
     if (!changes(r) && r->apply.deadline >= r->answer.deadline)
@@ -312,6 +321,94 @@ static void plan(struct weir_sim *sim, struct sim_request *r)
     if (r->applies > 0)
         weir_sim_at(sim, &r->apply);
     weir_sim_at(sim, &r->answer);
+}
+
+/* ---- A node cut from the store ------------------------------------------- */
+
+static void answer_soon(struct sim_request *r, int refusal)
+{
+    r->held = false;
+    r->refusal = refusal;
+    r->answer.deadline =
+        r->sim->now + weir__sim_random_time(&r->sim->store_random, SIM_MS);
+    weir_sim_at(r->sim, &r->answer);
+}
+
+/* Nothing is heard until the deadline, if it has one. */
+static void hold(struct sim_request *r)
+{
+    uint64_t deadline = r->req->deadline;
+
+    r->held = true;
+    r->refusal = unknown_outcome(r);
+    weir_sim_cancel(r->sim, &r->answer);
+    if (deadline == 0)
+        return;
+    r->answer.deadline = deadline > r->sim->now ? deadline : r->sim->now;
+    weir_sim_at(r->sim, &r->answer);
+}
+
+static void send_request(struct sim_request *r)
+{
+    if (r->owner->cut == 0)
+        plan(r->sim, r);
+    else if (r->owner->cut == WEIR_SIM_CUT_HANGS)
+        hold(r);
+    else
+        answer_soon(r, WEIR_EUNAVAILABLE);
+}
+
+/* What has been sent takes effect or not, as it was to; whoever waits does
+ * not get to know. */
+static void cut_one(struct sim_request *r)
+{
+    if (r->owner->cut == WEIR_SIM_CUT_HANGS)
+        hold(r);
+    else
+        answer_soon(r, r->sent ? unknown_outcome(r) : WEIR_EUNAVAILABLE);
+}
+
+static void heal_one(struct sim_request *r)
+{
+    if (r->sent) {
+        answer_soon(r, unknown_outcome(r));
+        return;
+    }
+    r->held = false;
+    r->refusal = 0;
+    plan(r->sim, r);
+}
+
+static void for_each(struct weir_sim_node *node, bool held_only,
+                     void (*fn)(struct sim_request *r))
+{
+    struct weir__list *at;
+
+    for (at = node->sim->requests.next; at != &node->sim->requests;
+         at = at->next) {
+        struct sim_request *r = WEIR__CONTAINER(at, struct sim_request, node);
+        bool waits = r->held || (!held_only && r->answer.slot != 0);
+
+        if (r->owner == node && waits)
+            fn(r);
+    }
+}
+
+void weir_sim_cut(struct weir_sim_node *node, enum weir_sim_cut_kind kind)
+{
+    weir_sim_trace(node->sim, "node %" PRIu32 " cut, the store %s", node->id,
+                   kind == WEIR_SIM_CUT_HANGS ? "hangs" : "refuses");
+    node->cut = (int)kind;
+    for_each(node, false, cut_one);
+}
+
+void weir_sim_heal(struct weir_sim_node *node)
+{
+    if (node->cut == 0)
+        return;
+    weir_sim_trace(node->sim, "node %" PRIu32 " heal", node->id);
+    node->cut = 0;
+    for_each(node, true, heal_one);
 }
 
 /* ---- The port ------------------------------------------------------------ */
@@ -391,7 +488,7 @@ static void sim_store_submit(struct weir_store *base,
     req->size = 0;
     r = request_new(door, req);
     if (r != NULL) {
-        plan(node->sim, r);
+        send_request(r);
         return;
     }
     starved = (struct starved *)(void *)req->impl;
@@ -413,8 +510,10 @@ static void sim_store_close(struct weir_store *base, struct weir_task *closed)
         struct sim_request *r = WEIR__CONTAINER(at, struct sim_request, node);
 
         /* One whose answer is on its way keeps it. */
-        if (r->owner != node || r->door != door || r->answer.slot == 0)
+        if (r->owner != node || r->door != door ||
+            (r->answer.slot == 0 && !r->held))
             continue;
+        r->held = false;
         weir_sim_cancel(node->sim, &r->answer);
         r->answer.deadline = node->sim->now;
         r->refusal = WEIR_ECANCELED;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/alloc.h"
+#include "base/error.h"
 #include "sim/world.h"
 
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 #include <weir/error.h>
 
 /* Uses of random numbers; nodes and disks come after these. */
-enum { USE_ORDER = 1, USE_STORE, USE_TEST };
+enum { USE_ORDER = 1, USE_STORE, USE_TEST, USE_MESSAGE };
 
 /* What a task takes, at most: enough for I/O to end between two tasks. */
 enum { TASK_NS = 2000 };
@@ -34,6 +35,8 @@ int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
     weir__sim_random_init(&sim->order, options->seed, USE_ORDER);
     weir__sim_random_init(&sim->store_random, options->seed, USE_STORE);
     weir__sim_random_init(&sim->random, options->seed, USE_TEST);
+    weir__sim_random_init(&sim->message_random, options->seed, USE_MESSAGE);
+    weir__list_init(&sim->messages);
     weir__list_init(&sim->requests);
     return 0;
 }
@@ -46,6 +49,7 @@ void weir_sim_free(struct weir_sim *sim)
         return;
     for (node = sim->nodes; node != NULL; node = node->next)
         weir_sim_crash(node);
+    weir__sim_messages_free(sim);
     while ((node = sim->nodes) != NULL) {
         sim->nodes = node->next;
         weir__sim_node_free(node);
@@ -110,8 +114,9 @@ static uint64_t count_due(const struct weir_sim *sim)
     const struct weir_sim_node *node;
 
     for (node = sim->nodes; node != NULL; node = node->next)
-        count += (uint64_t)(node->tasks != NULL) +
-                 (uint64_t)is_due(sim, &node->timers);
+        if (!node->paused)
+            count += (uint64_t)(node->tasks != NULL) +
+                     (uint64_t)is_due(sim, &node->timers);
     return count;
 }
 
@@ -158,6 +163,8 @@ static void run_due(struct weir_sim *sim, uint64_t number)
         return;
     }
     for (node = sim->nodes; node != NULL; node = node->next) {
+        if (node->paused)
+            continue;
         if (node->tasks != NULL && number-- == 0) {
             run_in_core(node, 0);
             return;
@@ -176,16 +183,25 @@ static uint64_t earlier(uint64_t time, const struct weir__timers *timers)
     return time;
 }
 
+/* When the next thing can happen; UINT64_MAX: never. */
+static uint64_t next_time(const struct weir_sim *sim)
+{
+    uint64_t next = earlier(UINT64_MAX, &sim->events);
+    const struct weir_sim_node *node;
+
+    for (node = sim->nodes; node != NULL; node = node->next)
+        if (!node->paused)
+            next = earlier(next, &node->timers);
+    return next;
+}
+
 enum sim_step weir__sim_step(struct weir_sim *sim, uint64_t until)
 {
     uint64_t count = count_due(sim);
-    uint64_t next = UINT64_MAX;
-    struct weir_sim_node *node;
 
     if (count == 0) {
-        next = earlier(next, &sim->events);
-        for (node = sim->nodes; node != NULL; node = node->next)
-            next = earlier(next, &node->timers);
+        uint64_t next = next_time(sim);
+
         if (next > until || next == UINT64_MAX) {
             if (until != UINT64_MAX && until > sim->now)
                 sim->now = until;
@@ -198,14 +214,84 @@ enum sim_step weir__sim_step(struct weir_sim *sim, uint64_t until)
     return SIM_RAN;
 }
 
+/* ---- Runs ---------------------------------------------------------------- */
+
+/* The end of a run of `ns`, within the limit of the world. */
+static uint64_t end_of(const struct weir_sim *sim, uint64_t ns)
+{
+    uint64_t limit = sim->options.limit;
+
+    if (sim->now >= limit || ns >= limit - sim->now)
+        return limit;
+    return sim->now + ns;
+}
+
+static int is_inside(const struct weir_sim *sim)
+{
+    return sim->running != NULL || sim->in_event;
+}
+
 int weir_sim_run(struct weir_sim *sim, uint64_t ns)
 {
-    uint64_t until = sim->now + ns;
+    uint64_t until = end_of(sim, ns);
 
-    if (sim->running != NULL || sim->in_event)
+    if (is_inside(sim))
         return WEIR_EBUSY;
-    while (sim->now < until && sim->now < sim->options.limit)
-        weir__sim_step(sim,
-                       until < sim->options.limit ? until : sim->options.limit);
+    while (sim->now < until)
+        weir__sim_step(sim, until);
     return sim->now < sim->options.limit ? 0 : WEIR_ETIMEDOUT;
+}
+
+/* A run that ends without what it was to reach. */
+static int out_of_time(const struct weir_sim *sim, uint64_t start,
+                       const char *what, int idle, struct weir_error *err)
+{
+    uint64_t ns = sim->now - start;
+    const char *why = "";
+
+    if (idle)
+        why = ": nothing can happen any more";
+    else if (sim->now >= sim->options.limit)
+        why = ": the limit of the world is reached";
+    return weir__fail(
+        err, WEIR_ETIMEDOUT, "%s after %" PRIu64 ".%03u s of virtual time%s",
+        what, ns / SIM_SECOND, (unsigned)(ns % SIM_SECOND / SIM_MS), why);
+}
+
+int weir_sim_run_until(struct weir_sim *sim, weir_sim_predicate_fn *holds,
+                       void *ctx, uint64_t ns, struct weir_error *err)
+{
+    uint64_t start = sim->now;
+    uint64_t until = end_of(sim, ns);
+    int idle = 0;
+
+    if (is_inside(sim))
+        return weir__fail(err, WEIR_EBUSY, "run: called inside of the world");
+    while (!holds(ctx)) {
+        if (idle || sim->now >= until)
+            return out_of_time(sim, start, "the predicate does not hold", idle,
+                               err);
+        idle = weir__sim_step(sim, until) == SIM_IDLE;
+    }
+    return 0;
+}
+
+int weir_sim_run_idle(struct weir_sim *sim, uint64_t quiet, uint64_t ns,
+                      struct weir_error *err)
+{
+    uint64_t start = sim->now;
+    uint64_t until = end_of(sim, ns);
+
+    if (is_inside(sim))
+        return weir__fail(err, WEIR_EBUSY, "run: called inside of the world");
+    for (;;) {
+        uint64_t next = next_time(sim);
+
+        if (count_due(sim) == 0 &&
+            (next == UINT64_MAX || next - sim->now > quiet))
+            return 0;
+        if (sim->now >= until)
+            return out_of_time(sim, start, "the world is not idle", 0, err);
+        weir__sim_step(sim, until);
+    }
 }

@@ -60,6 +60,8 @@ struct weir_sim_node {
     struct weir_sim_node *next;
     uint32_t id;
     int up;
+    int paused;    /* Tasks and timers wait. */
+    int cut;       /* From the store: enum weir_sim_cut_kind, or 0. */
     int condemned; /* Crashed, and its memory is still in use on the stack. */
     struct sim_random random;
     int64_t skew; /* Of the wall clock, milliseconds. */
@@ -74,6 +76,8 @@ struct weir_sim_node {
     size_t bytes;
     size_t block_count;
     struct sim_disk disk;
+    weir_sim_receive_fn *receive;
+    void *receive_ctx;
     jmp_buf crashed; /* Where a call goes on when the node crashes. */
 };
 
@@ -84,6 +88,7 @@ struct weir_sim {
     uint64_t now;
     struct sim_random order; /* What happens next. */
     struct sim_random store_random;
+    struct sim_random message_random;
     struct sim_random random; /* The test's own. */
     struct weir__timers events;
     struct weir_sim_node *nodes;
@@ -91,6 +96,7 @@ struct weir_sim {
     struct weir_sim_node *caller;  /* Whose program we are in. */
     int in_event;                  /* 1: a timer of the world fires. */
 
+    struct weir__list messages;       /* Of struct sim_message. */
     struct weir__list requests;       /* Of struct sim_request. */
     struct weir_sim_object **objects; /* Sorted. */
     size_t object_count;
@@ -142,6 +148,11 @@ int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
 weir_store_open_fn weir__sim_store_open;
 void weir__sim_store_crash(struct weir_sim_node *node);
 void weir__sim_store_free(struct weir_sim *sim);
+
+/* sim_message.c */
+/** Drop what the node was to be told. */
+void weir__sim_messages_crash(struct weir_sim_node *node);
+void weir__sim_messages_free(struct weir_sim *sim);
 
 /* sim_objects.c */
 struct weir_sim_object *weir__sim_object_find(struct weir_sim *sim,
