@@ -292,15 +292,16 @@ int cli_open(struct cli *cli)
     if (rc != 0)
         return rc;
 
-    if ((cli->command->flags & COMMAND_STOPS) != 0 && cli->signal_fd < 0 &&
-        catch_signals(cli) != 0)
-        return cli_error(cli, ": signalfd: %s", strerror(errno));
     cli->log = (struct weir_log){sizeof(cli->log), log_write, cli};
     weir_config_set_log(cli->config, &cli->log);
 
     rc = weir_open(&cli->node, cli->config, &cli->err);
     if (rc != 0)
         return fail_store(cli, rc, "open");
+    /* Not before: while it opens, a signal simply ends the program. */
+    if ((cli->command->flags & COMMAND_STOPS) != 0 && cli->signal_fd < 0 &&
+        catch_signals(cli) != 0)
+        return cli_error(cli, ": signalfd: %s", strerror(errno));
     return 0;
 }
 

@@ -16,6 +16,8 @@
 
 /* What the WAL is told that one write may have, unless a batch needs more. */
 #define MAX_GROUP (4u << 20)
+/* How long an opening waits for its commit. */
+#define PATIENCE_NS 30000000000u
 /* Alignment of the log cache where there is no WAL. */
 #define PAGE 4096
 
@@ -24,6 +26,12 @@ static void open_free(struct weir__open *open, int status)
     struct weir__open_req *req = open->req;
     struct weir *node = open->node;
 
+    if (open->gave_up) {
+        struct weir_error last = open->error;
+
+        weir__fail(&open->error, status, "the manifest takes no commit: %.180s",
+                   last.code != 0 ? last.text : "no answer");
+    }
     if (status != 0) {
         weir__fail_status(&open->error, status);
         weir__error_copy(req->err, &open->error);
@@ -94,6 +102,9 @@ static void epoch_granted(struct weir__commit *commit, int status)
     struct weir__open *open = commit->ctx;
     struct weir *node = open->node;
 
+    node->host.env->ops->timer_stop(node->host.env, &open->patience);
+    if (open->gave_up)
+        return; /* The manifest closes, and has ended what waited. */
     if (status == 0)
         status = open->op.status;
     if (status == 0 && open->op.u.node_open.epoch != node->epoch)
@@ -109,6 +120,25 @@ static void epoch_granted(struct weir__commit *commit, int status)
     open->start = (struct weir_wal_req){
         .done = wal_started, .ctx = open, .err = &open->error};
     node->wal->ops->start(node->wal, &open->start);
+}
+
+/* What fails and may pass is tried again for ever; an opening is not. */
+static void give_up(struct weir_timer *timer)
+{
+    struct weir__open *open =
+        WEIR__CONTAINER(timer, struct weir__open, patience);
+
+    open->gave_up = 1;
+    open_fail(open, WEIR_ETIMEDOUT);
+}
+
+static void start_patience(struct weir__open *open)
+{
+    struct weir_env *env = open->node->host.env;
+
+    open->patience.fire = give_up;
+    open->patience.deadline = env->ops->now(env) + PATIENCE_NS;
+    env->ops->timer_start(env, &open->patience);
 }
 
 /* Only now, with the WAL in our hands and readable, may a former process be
@@ -127,6 +157,7 @@ void weir__open_recovered(struct weir__open *open, int status)
                                          .done = epoch_granted,
                                          .ctx = open,
                                          .err = &open->error};
+    start_patience(open);
     weir__manifest_commit(open->node->manifest, &open->commit);
 }
 
