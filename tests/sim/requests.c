@@ -207,7 +207,9 @@ void request_trim(struct actor *actor, uint32_t stream)
     struct scenario *sc = actor->scenario;
     struct model_stream *s = &sc->model.streams[stream];
     struct op *op = op_new(actor, stream, "trim");
-    uint64_t start = s->start + scenario_below(sc, s->end - s->start + 1);
+    uint64_t start = scenario_below(sc, 4) == 0
+                         ? s->end
+                         : s->start + scenario_below(sc, s->end - s->start + 1);
 
     op->u.trim = (struct weir_trim){
         .req = {.done = trim_done, .ctx = op},

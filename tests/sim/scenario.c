@@ -8,7 +8,7 @@
 
 /* A node may use what its log cache is allowed, an object of all of that in
  * the making, and some. */
-enum { STEPS = 160, DISK = 5 << 20, MEMORY_MAX = 12 << 20 };
+enum { STEPS = 160, DISK_MIN = 1 << 20, MEMORY_MAX = 12 << 20 };
 
 uint64_t scenario_below(struct scenario *sc, uint64_t n)
 {
@@ -283,6 +283,8 @@ static void log_line(void *ctx, enum weir_log_level level, const char *text)
 
 static void open_actors(struct scenario *sc)
 {
+    /* A small log goes round its ring, and is full before the memory is. */
+    uint64_t disk = DISK_MIN * (1 + scenario_below(sc, 5));
     uint32_t i;
 
     sc->actor_count = scenario_below(sc, 2) == 0 ? 1 : NODES_MAX;
@@ -290,7 +292,7 @@ static void open_actors(struct scenario *sc)
         sc->actors[i].scenario = sc;
         sc->actors[i].number = i;
         weir__list_init(&sc->actors[i].ops);
-        if (weir_sim_node_new(&sc->actors[i].sim, sc->sim, i + 1, DISK) != 0)
+        if (weir_sim_node_new(&sc->actors[i].sim, sc->sim, i + 1, disk) != 0)
             abort();
     }
     for (i = 0; i < MODEL_STREAMS; i++) {
