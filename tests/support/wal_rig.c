@@ -225,7 +225,7 @@ static void write_done(struct weir_wal_write *req, int status)
     rig->done = 1;
     if (status == 0) {
         rig->acked = rig->written.count;
-    } else if (status == WEIR_EAGAIN) {
+    } else if (status == WEIR_EAGAIN || status == WEIR_ETOOBIG) {
         rig->written.count = rig->acked; /* Certainly not there. */
         rig->seq = rig->acked;
         rig->tail = 0;
