@@ -31,12 +31,14 @@ struct disk_file {
     char *path;
     struct weir__disk_place place;
     struct weir_error failed; /* First write or sync that did; the thread's. */
+    struct weir_error error;  /* Of the request under way; the thread's. */
     pthread_t thread;
 
     pthread_mutex_t lock; /* Guards the rest. */
     pthread_cond_t wake;
     struct queue todo;
     struct queue done;
+    struct weir_error report; /* First failure among `done`. */
     bool asleep;
     bool posted;
     bool stop;
@@ -180,9 +182,7 @@ static int carry_out(struct disk_file *d, struct weir__disk_req *req)
     if (rc == 0 && (req->verb == WEIR__DISK_SYNC || req->sync))
         rc = sync_all(d, req);
     if (rc != 0)
-        weir__fail(&d->failed, rc, "write %s: an earlier one failed", d->path);
-    if (rc != 0)
-        weir__error_copy(&d->failed, req->err); /* Which may be NULL. */
+        d->failed = d->error;
     return rc;
 }
 
@@ -206,6 +206,8 @@ static void complete(struct disk_file *d, struct weir__disk_req *req, int rc)
 
     req->impl[1] = (void *)(intptr_t)rc;
     pthread_mutex_lock(&d->lock);
+    if (rc != 0 && d->report.code == 0)
+        d->report = d->error;
     push(&d->done, req);
     post = !d->posted;
     d->posted = true;
@@ -219,8 +221,16 @@ static void *serve(void *arg)
     struct disk_file *d = arg;
     struct weir__disk_req *req;
 
-    while ((req = next_request(d)) != NULL)
-        complete(d, req, carry_out(d, req));
+    while ((req = next_request(d)) != NULL) {
+        /* The caller's may be looked at in the core: it is filled there. */
+        struct weir_error *err = req->err;
+        int rc;
+
+        req->err = &d->error;
+        rc = carry_out(d, req);
+        req->err = err;
+        complete(d, req, rc);
+    }
     weir__disk_leave(&d->place);
     d->host->env->ops->post(d->host->env, &d->task);
     return NULL;
@@ -232,16 +242,26 @@ static void deliver(struct weir_task *task)
 {
     struct disk_file *d = WEIR__CONTAINER(task, struct disk_file, task);
     struct weir__disk_req *req;
+    struct weir_error report;
     struct queue done;
 
     pthread_mutex_lock(&d->lock);
+    report = d->report;
+    d->report.code = 0;
     done = d->done;
     d->done.first = NULL;
     d->done.last = NULL;
     d->posted = false;
     pthread_mutex_unlock(&d->lock);
-    while ((req = pop(&done)) != NULL)
-        req->done(req, (int)(intptr_t)req->impl[1]);
+    while ((req = pop(&done)) != NULL) {
+        int rc = (int)(intptr_t)req->impl[1];
+
+        if (rc != 0) {
+            weir__error_copy(req->err, &report);
+            weir__fail_status(req->err, rc);
+        }
+        req->done(req, rc);
+    }
 }
 
 static void disk_submit(struct weir__disk *disk, struct weir__disk_req *req)
