@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a node in virtual time, on a store that takes no commit. */
+#include <string.h>
+
+#include "engine/node.h"
+#include "support/node.h"
+#include "support/plug.h"
+#include "support/test.h"
+#include "support/virtual_env.h"
+
+static struct virtual_env env;
+static struct plug plug;
+static struct weir_config *config;
+static int ended;
+static int end_status;
+
+static void setup(void)
+{
+    virtual_env_init(&env, 1);
+    plug = (struct plug){0};
+    ck_assert_int_eq(weir_config_new(&config, &env.alloc.alloc), 0);
+    plug_register(config, &plug);
+    weir_config_set_env(config, &env.base);
+}
+
+static void teardown(void)
+{
+    weir_config_free(config);
+    virtual_env_close(&env);
+    plug_free(&plug);
+}
+
+static void opened(struct weir__open_req *req, int status)
+{
+    (void)req;
+    ended = 1;
+    end_status = status;
+}
+
+static void closed(struct weir__close *req, int status)
+{
+    (void)req;
+    ended = 1;
+    end_status = status;
+}
+
+/* Open a node, and give it back; the status. */
+static int open_node(struct weir **node)
+{
+    struct weir__open_req req = {
+        .config = config, .done = opened, .err = &test_error};
+
+    ended = 0;
+    test_error = (struct weir_error){0};
+    ck_assert_int_eq(weir__node_open(&req), 0);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    *node = req.node;
+    return end_status;
+}
+
+static void close_node(struct weir *node)
+{
+    struct weir__close req = {.done = closed};
+
+    ended = 0;
+    weir__node_close(node, &req);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    weir__node_release(node);
+}
+
+START_TEST(an_opening_does_not_try_its_commit_for_ever)
+{
+    struct weir *node;
+    uint64_t began;
+
+    setup();
+    ck_assert_int_eq(open_node(&node), 0);
+    close_node(node);
+    plug.meta_status = WEIR_EUNAVAILABLE;
+    began = env.now;
+    ck_assert_int_eq(open_node(&node), WEIR_ETIMEDOUT);
+    ck_assert_ptr_nonnull(strstr(test_error.text, "manifest"));
+    ck_assert_uint_lt(env.now - began, 120000000000u); /* Virtual. */
+    weir__node_release(node);
+    plug.meta_status = 0;
+    ck_assert_int_eq(open_node(&node), 0);
+    close_node(node);
+    teardown();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("open");
+
+    tcase_add_test(tc, an_opening_does_not_try_its_commit_for_ever);
+    return test_run();
+}
