@@ -3,7 +3,8 @@
  * Weir: streams (append-only logs) in shared object storage.
  *
  * This header brings in the whole public interface.  Each part stands alone:
- * include `weir/stream.h` only, for instance, if that is all you need.
+ * include `weir/stream.h` only, for instance, if that is all you need.  Not
+ * in it is `weir/sim.h`, a simulated world for tests.
  */
 #ifndef WEIR_H
 #define WEIR_H
