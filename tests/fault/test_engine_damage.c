@@ -10,12 +10,13 @@
 #include "support/test.h"
 
 static const char *dir;
+static char image[256 * 1024];
 static struct weir_config *config;
 static struct weir *node;
 static struct weir_stream *hit, *whole;
 
 /* Two streams, a record of each in a group of its own, in turn. */
-static void write_log(void)
+static void append_in_turn(void)
 {
     dir = test_dir();
     config = test_config(1, dir, NULL);
@@ -27,21 +28,47 @@ static void write_log(void)
     test_append(hit, "hit number two");
     test_append(whole, "whole number two");
     test_append(hit, "hit number three");
+}
+
+static void write_log(void)
+{
+    append_in_turn();
     weir_free(node);
 }
 
-/* Change a byte of the log, `at` bytes from the first place of `text`. */
-static void damage(const char *text, off_t at)
+static int open_log(void)
 {
-    static char image[256 * 1024];
     char path[400];
-    ssize_t n;
-    char *found;
     int fd;
 
     snprintf(path, sizeof(path), "%s/wal", dir);
     fd = open(path, O_RDWR);
     ck_assert_int_ge(fd, 0);
+    return fd;
+}
+
+/* The same log, as a crash after the last append leaves it. */
+static void write_log_and_crash(void)
+{
+    ssize_t n;
+    int fd;
+
+    append_in_turn();
+    fd = open_log();
+    n = pread(fd, image, sizeof(image), 0);
+    ck_assert_int_gt(n, 0);
+    weir_free(node);
+    ck_assert_int_eq(pwrite(fd, image, (size_t)n, 0), n);
+    close(fd);
+}
+
+/* Change a byte of the log, `at` bytes from the first place of `text`. */
+static void damage(const char *text, off_t at)
+{
+    int fd = open_log();
+    ssize_t n;
+    char *found;
+
     n = pread(fd, image, sizeof(image), 0);
     ck_assert_int_gt(n, 0);
     found = memmem(image, (size_t)n, text, strlen(text));
@@ -101,6 +128,36 @@ START_TEST(a_damaged_payload_harms_its_own_batch_alone)
 }
 END_TEST
 
+/* The damaged record is all that is left in the log: it is the only trace of
+ * what was acknowledged there, and must not be trimmed away. */
+START_TEST(damage_at_the_end_is_not_forgotten_with_the_log)
+{
+    struct weir_flush flush = {.req.err = &test_error};
+    struct weir_fetch f;
+
+    write_log();
+    damage("hit number three", 3);
+    reopen();
+    ck_assert_int_eq(weir_flush_sync(node, &flush), WEIR_ECORRUPT);
+    weir_free(node);
+    reopen();
+    ck_assert_int_eq(test_fetch(hit, 2, &f), WEIR_ECORRUPT);
+    ck_assert_int_eq(test_try_append(hit, "x", 0), WEIR_ECORRUPT);
+    end();
+}
+END_TEST
+
+/* No header block vouches for the log's end; records that were written later
+ * tell that this one was acknowledged. */
+START_TEST(damage_in_a_log_that_was_not_closed_is_no_torn_end)
+{
+    write_log_and_crash();
+    damage("hit number two", -90);
+    ck_assert_int_eq(weir_open(&node, config, &test_error), WEIR_ECORRUPT);
+    weir_config_free(config);
+}
+END_TEST
+
 START_TEST(a_trim_past_the_damage_heals_the_stream)
 {
     write_log();
@@ -145,6 +202,8 @@ int main(void)
     TCase *tc = test_case("engine damage");
 
     tcase_add_test(tc, a_damaged_payload_harms_its_own_batch_alone);
+    tcase_add_test(tc, damage_at_the_end_is_not_forgotten_with_the_log);
+    tcase_add_test(tc, damage_in_a_log_that_was_not_closed_is_no_torn_end);
     tcase_add_test(tc, a_trim_past_the_damage_heals_the_stream);
     tcase_add_test(
         tc, a_damaged_header_stops_the_opening_unless_it_is_to_be_salvaged);
