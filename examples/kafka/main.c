@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir-kafka: the Kafka protocol on streams.  Opens the node, loads the
  * topics, serves, and leaves everything tidy at the end. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker.h"
 #include "log.h"
@@ -90,12 +92,22 @@ static int run(struct broker *broker, struct options *options)
     return code;
 }
 
+/* What is closed of 0, 1 and 2 must not become a log or a socket that a
+ * message is then printed into: it fails as a closed one does. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     struct broker *broker;
     int code;
 
+    hold_standard_descriptors();
     memset(&options, 0, sizeof(options));
     switch (options_read(&options, argc, argv)) {
     case OPTIONS_RUN:

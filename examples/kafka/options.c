@@ -76,7 +76,8 @@ static void print_help(void)
            "\n"
            "For an s3: store, keys are taken from AWS_ACCESS_KEY_ID, "
            "AWS_SECRET_ACCESS_KEY\n"
-           "and AWS_SESSION_TOKEN, the region from AWS_REGION.\n"
+           "and AWS_SESSION_TOKEN, the region from AWS_REGION or\n"
+           "AWS_DEFAULT_REGION.\n"
            "\n"
            "Properties of the broker:\n");
     settings_print();
@@ -208,6 +209,8 @@ static int add_region(struct options *o, const char *store)
     char uri[URI_MAX];
     int len;
 
+    if (region == NULL || region[0] == 0)
+        region = getenv("AWS_DEFAULT_REGION");
     if (region == NULL || region[0] == 0 || strstr(store, "?region=") != NULL ||
         strstr(store, "&region=") != NULL)
         return 0;

@@ -176,6 +176,8 @@ static void append_input(struct appender *a)
         bool wants_input = submit_records(a) && !a->in.eof;
         short ready;
 
+        if (a->stop && a->under_way == 0)
+            return; /* Nothing will wake the wait below. */
         if (a->in.eof && a->under_way == 0 && !wants_input && has_room(a) &&
             a->in.begin == a->in.end)
             return;

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,11 +32,21 @@ static int run(struct cli *cli)
     return code;
 }
 
+/* What is closed of 0, 1 and 2 must not become a log or a socket that a
+ * message is then printed into: it fails as a closed one does. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {.signal_fd = -1};
     int code;
 
+    hold_standard_descriptors();
     /* A closed pipe is found out by the write that fails: the node gets its
      * orderly end before the process gets the usual one. */
     signal(SIGPIPE, SIG_IGN);

@@ -3,6 +3,7 @@
 #include "store/dir.h"
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "store/store_request.h"
 
 #include <errno.h>
@@ -121,8 +122,9 @@ static int create_locked(const struct weir__dir *dir, const char *name)
 {
     struct stat st;
     int saved = EEXIST;
-    int fd = openat(dir->root, name,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = weir__fd_above_standard(
+        openat(dir->root, name,
+               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 
     if (fd < 0)
         return -1;

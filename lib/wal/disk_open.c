@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -67,7 +68,8 @@ static int open_draft(struct weir__disk_place *place,
     }
     host->env->ops->random(host->env, &salt, sizeof(salt));
     snprintf(place->draft, room, "%s.%016llx", path, (unsigned long long)salt);
-    return open(place->draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+    return weir__fd_above_standard(
+        open(place->draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE));
 }
 
 static int open_new(struct weir__disk_place *place,
@@ -81,7 +83,8 @@ static int open_new(struct weir__disk_place *place,
         return weir__fail(err, WEIR_ENOMEM, "open %s", wish->path);
     errno = EOPNOTSUPP;
     if (access(SELF_FD, X_OK) == 0)
-        place->fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, MODE);
+        place->fd = weir__fd_above_standard(
+            open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, MODE));
     weir__free(place->alloc, folder);
     if (place->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
         place->fd = open_draft(place, host, wish->path);
@@ -240,7 +243,7 @@ static int open_old(struct weir__disk_place *place, bool device,
     flags |= wish->read_only ? O_RDONLY : O_RDWR;
     if (device && !wish->read_only)
         flags |= O_EXCL; /* Not while it is mounted, or another's. */
-    place->fd = open(wish->path, flags);
+    place->fd = weir__fd_above_standard(open(wish->path, flags));
     if (place->fd < 0 || fstat(place->fd, &st) != 0)
         return open_errno(err, errno, wish->path);
     rc = take_lock(place, wish, err);

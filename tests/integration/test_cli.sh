@@ -400,6 +400,25 @@ benchmarks() {
         eval '! weir ls | grep -q weir-bench'
 }
 
+# What closed descriptors and a record that is too long do: nothing hangs.
+ends() {
+    check "a record longer than max_batch ends an append" \
+        status 1 "record 1 is longer than max_batch" \
+        timeout 60 bash -c 'head -c 17000000 /dev/zero | weir append long'
+    check "a record longer than max_batch comes after what is before it" \
+        status 1 "record 3 is longer than max_batch" timeout 60 bash -c \
+        '(printf "a\nb\n"; head -c 17000000 /dev/zero) | weir append long'
+    check "what was before it is there" same 'a\nb\n' weir cat long
+    check "a closed stdin is an error" status 1 "Bad file descriptor" \
+        timeout 60 bash -c 'weir append long <&-'
+    check "a closed stdout is an error" status 1 "Bad file descriptor" \
+        timeout 60 bash -c 'weir cat long >&-'
+    check "a closed stderr harms nothing" \
+        timeout 60 bash -c 'echo c | weir append long 2>&-'
+    check "all of it is there" same 'a\nb\nc\n' weir cat long
+    check "and goes again" weir rm long
+}
+
 export WEIR_STORE=
 usage
 export WEIR_STORE=dir:$dir/store
@@ -411,6 +430,7 @@ nodes
 processes
 kills
 benchmarks
+ends
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
