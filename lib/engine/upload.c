@@ -148,12 +148,14 @@ static void settle(struct weir__upload *job)
     for (size_t i = 0; i < p->count; i++) {
         struct weir_stream *s = job->plan.items[p->first + i].stream;
 
-        if (job->ranges[i].status != 0 && s->failed == 0)
-            weir__log(job->node->host.log, WEIR_LOG_WARN,
-                      "stream %s: upload not taken: %s", s->name,
-                      weir_error_name(job->ranges[i].status));
         if (s->failed != WEIR_ENOENT)
             weir__stream_sync(s);
+        /* A stream that was opened meanwhile has a later epoch: the next
+         * upload takes what this one has left. */
+        if (job->ranges[i].status != 0)
+            weir__log(job->node->host.log, WEIR_LOG_DEBUG,
+                      "stream %s: upload not taken: %s", s->name,
+                      weir_error_name(job->ranges[i].status));
     }
     job->node->stats.uploads++;
     job->node->stats.upload_bytes += job->build.size;
