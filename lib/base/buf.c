@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 
+#include <sys/mman.h>
+
 /* The bytes follow the struct in the same allocation, unless they need more
  * alignment than malloc gives. */
 static unsigned char *inline_data(struct weir_buf *buf)
@@ -10,12 +12,18 @@ static unsigned char *inline_data(struct weir_buf *buf)
     return (unsigned char *)(buf + 1);
 }
 
+/* Buffers of this size are asked for in huge pages: a log is recovered into
+ * them, and most of that time went into faulting in small ones. */
+#define HUGE_PAGE ((size_t)2 << 20)
+
 struct weir_buf *weir_buf_new(const struct weir_alloc *alloc, size_t capacity,
                               size_t align)
 {
     int apart = align > _Alignof(struct weir_buf);
     struct weir_buf *buf;
 
+    if (apart && capacity >= HUGE_PAGE && align < HUGE_PAGE)
+        align = HUGE_PAGE;
     if (!apart && capacity > SIZE_MAX - sizeof(*buf))
         return NULL;
     buf = weir__malloc(alloc, sizeof(*buf) + (apart ? 0 : capacity));
@@ -28,6 +36,11 @@ struct weir_buf *weir_buf_new(const struct weir_alloc *alloc, size_t capacity,
         weir__free(alloc, buf);
         return NULL;
     }
+#ifdef MADV_HUGEPAGE
+    if (apart && align >= HUGE_PAGE) /* A wish: it may go unheard. */
+        (void)madvise(buf->data, capacity / HUGE_PAGE * HUGE_PAGE,
+                      MADV_HUGEPAGE);
+#endif
     return buf;
 }
 

@@ -16,7 +16,7 @@
 
 /* Bytes of one read of recovery; and room before it, for the end of the
  * chunk before. */
-#define WEIR__WAL_CHUNK ((size_t)1 << 20)
+#define WEIR__WAL_CHUNK ((size_t)1 << 21)
 #define WEIR__WAL_CHUNK_HEAD ((size_t)1 << 16)
 /* Zeros of one write ahead of the end, and pieces that they come in. */
 #define WEIR__WAL_SLICE ((size_t)1 << 20)
