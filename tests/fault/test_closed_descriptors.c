@@ -1,50 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A host that has closed stdin, stdout or stderr, and may still print there:
- * none of the files that hold data takes their place. */
+ * no file that holds data takes their place. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/node.h"
+#include "base/fd.h"
+#include "support/host.h"
 #include "support/test.h"
+#include "wal/disk.h"
 
-/* 1 if the descriptor is a regular file below `dir`. */
-static int is_ours(int fd, const char *dir)
+static int saved;
+
+static void close_standard(int fd)
 {
-    char link[64], path[512];
-    ssize_t n;
-
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    n = readlink(link, path, sizeof(path) - 1);
-    if (n < 0)
-        return 0;
-    path[n] = '\0';
-    return strncmp(path, dir, strlen(dir)) == 0 && strstr(path, "wal") != NULL;
+    saved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    ck_assert_int_ge(saved, 10);
+    close(fd);
 }
 
-START_TEST(the_log_is_not_where_a_host_may_print)
+static void restore_standard(int fd)
 {
-    const char *dir = test_dir();
-    struct weir_config *config = test_config(1, dir, NULL);
-    struct weir *node;
-    struct weir_stream *s;
-    int saved = fcntl(_i, F_DUPFD_CLOEXEC, 10);
-
-    close(_i);
-    node = test_open(config);
-    s = test_stream(node, "orders", WEIR_STREAM_CREATE);
-    test_append(s, "one");
-    test_flush(node);
-    ck_assert(!is_ours(_i, dir));
-    weir_free(node);
-    node = test_open(config); /* One that is there already, too. */
-    ck_assert(!is_ours(_i, dir));
-    test_expect(test_stream(node, "orders", 0), 0, "one", NULL);
-    weir_free(node);
-    weir_config_free(config);
-    dup2(saved, _i);
+    dup2(saved, fd);
     close(saved);
+}
+
+START_TEST(a_descriptor_moves_above_the_standard_ones)
+{
+    char path[512];
+    struct stat before, after;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/file", test_dir());
+    close_standard(_i);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_eq(fd, _i);
+    ck_assert_int_eq(fstat(fd, &before), 0);
+    fd = weir__fd_above_standard(fd);
+    ck_assert_int_gt(fd, 2);
+    ck_assert_int_lt(fcntl(_i, F_GETFD), 0);
+    ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    ck_assert_int_eq(fstat(fd, &after), 0);
+    ck_assert_uint_eq(before.st_ino, after.st_ino);
+    ck_assert_int_eq(weir__fd_above_standard(fd), fd);
+    close(fd);
+    restore_standard(_i);
+}
+END_TEST
+
+static struct weir_task closed;
+static int is_closed;
+
+static void closed_run(struct weir_task *task)
+{
+    (void)task;
+    is_closed = 1;
+}
+
+static void close_disk(struct test_host *host, struct weir__disk *disk)
+{
+    closed.run = closed_run;
+    is_closed = 0;
+    disk->ops->close(disk, &closed);
+    test_host_run(host, &is_closed);
+}
+
+/* The environment has its descriptors already, so that the disk's own is the
+ * first that would get the free number. */
+START_TEST(a_log_is_not_where_a_host_may_print)
+{
+    struct weir_error err = {0};
+    struct weir__disk *disk;
+    struct test_host host;
+    char path[512];
+    int there = _i / 3;
+    int fd = _i % 3;
+
+    snprintf(path, sizeof(path), "%s/wal", test_dir());
+    if (there) {
+        int made = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        ck_assert_int_eq(ftruncate(made, 1 << 20), 0);
+        close(made);
+    }
+    test_host_init(&host);
+    close_standard(fd);
+    ck_assert_int_eq(weir__disk_open(&disk, &host.host, path, 1 << 20, &err),
+                     0);
+    ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
+    close_disk(&host, disk);
+    restore_standard(fd);
+    test_host_close(&host);
 }
 END_TEST
 
@@ -52,6 +100,7 @@ int main(void)
 {
     TCase *tc = test_case("closed descriptors");
 
-    tcase_add_loop_test(tc, the_log_is_not_where_a_host_may_print, 0, 3);
+    tcase_add_loop_test(tc, a_descriptor_moves_above_the_standard_ones, 0, 3);
+    tcase_add_loop_test(tc, a_log_is_not_where_a_host_may_print, 0, 6);
     return test_run();
 }
