@@ -170,16 +170,21 @@ static bool submit_records(struct appender *a)
     return got == 0 && !a->stop;
 }
 
+/* Nothing is under way and nothing will come: a wait would have no end. */
+static bool is_over(const struct appender *a)
+{
+    if (a->under_way > 0)
+        return false;
+    return a->stop || (a->in.eof && has_room(a) && a->in.begin == a->in.end);
+}
+
 static void append_input(struct appender *a)
 {
     while (!a->stop || a->under_way > 0) {
         bool wants_input = submit_records(a) && !a->in.eof;
         short ready;
 
-        if (a->stop && a->under_way == 0)
-            return; /* Nothing will wake the wait below. */
-        if (a->in.eof && a->under_way == 0 && !wants_input && has_room(a) &&
-            a->in.begin == a->in.end)
+        if (is_over(a))
             return;
         ready = cli_drive(a->cli, wants_input ? a->in.fd : -1, POLLIN);
         if (a->ack)
