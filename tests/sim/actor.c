@@ -129,6 +129,7 @@ static int open_own(struct actor *actor, uint32_t stream)
     if (rc != 0)
         return rc;
     s->exists = 1;
+    s->id = id_of(actor->streams[stream]);
     return read_all(actor, stream);
 }
 

@@ -29,8 +29,7 @@ struct actor {
     struct weir_config *config;
     struct weir *node;
     struct weir_stream *streams[MODEL_STREAMS]; /* Its own, to append. */
-    struct weir_stream *readers[MODEL_STREAMS]; /* Of others, */
-    unsigned lives[MODEL_STREAMS]; /* opened in this life of the stream. */
+    struct weir_stream *readers[MODEL_STREAMS]; /* Of others. */
 
     uint32_t taking; /* Stream that a program takes from the other node. */
     int verified;    /* 1: the check after opening went to its end. */
@@ -44,8 +43,7 @@ struct op {
     const char *what;
     uint32_t stream;
     size_t batch;
-    unsigned life; /* Of the stream, when a fetch began. */
-    int reader;    /* A fetch from another node's stream. */
+    uint64_t id; /* Of the stream that a fetch reads. */
     unsigned char *data;
     union {
         struct weir_append append;
@@ -88,13 +86,15 @@ void scenario_pass(struct scenario *sc, uint64_t ns);
 /* requests.c: each starts one, whose end the model is told. */
 void request_append(struct actor *actor, uint32_t stream);
 void request_fetch(struct actor *actor, uint32_t stream,
-                   struct weir_stream *handle, int reader);
+                   struct weir_stream *handle);
 void request_trim(struct actor *actor, uint32_t stream);
 void request_flush(struct actor *actor);
 void request_delete(struct actor *actor, uint32_t stream);
 void request_reader(struct actor *actor, uint32_t stream);
 /** The node's memory is gone: nobody will end what was under way. */
 void requests_forget(struct actor *actor);
+/** Id of the stream behind a handle, or 0 if it was deleted. */
+uint64_t id_of(struct weir_stream *handle);
 /** Breach unless `status` is passing, damage that the store does, or one of
  * the three others. */
 void expect_status(struct scenario *sc, const char *what, int status, int a,

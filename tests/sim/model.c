@@ -186,7 +186,7 @@ void model_deleted(struct model *model, uint32_t stream)
         if (model->batches[i].stream == stream)
             model->batches[i].fate = BATCH_GONE;
     s->exists = 0;
-    s->life++;
+    s->id = 0;
     s->start = s->start_max = s->end = 0;
 }
 

@@ -35,7 +35,7 @@ struct model_stream {
     char name[32];
     uint32_t owner;     /* Number of its node in the scenario. */
     int exists;         /* 1: yes.  0: no.  -1: not known. */
-    unsigned life;      /* How often it was deleted. */
+    uint64_t id;        /* Of this life of the name; 0: none. */
     uint64_t start;     /* Acknowledged. */
     uint64_t start_max; /* Farthest that a trim may have moved it. */
     uint64_t end;       /* Behind the last acknowledged batch. */

@@ -140,8 +140,7 @@ static int may_be_gone(struct op *op)
 {
     const struct model_stream *s = stream_of(op);
 
-    return s->exists != 1 || s->life != op->life ||
-           (op->reader && s->life != op->actor->lives[op->stream]);
+    return s->exists != 1 || s->id != op->id;
 }
 
 static void fetch_done(struct weir_req *req, int status)
@@ -155,16 +154,24 @@ static void fetch_done(struct weir_req *req, int status)
                    weir_error_name(status));
     expect_status(sc, "fetch", status, 0, WEIR_ERANGE,
                   may_be_gone(op) ? WEIR_ENOENT : 0);
-    /* What was deleted meanwhile may come or not. */
-    if (status == 0 && op->life == stream_of(op)->life)
+    /* What was deleted meanwhile may come or not; a reader on another node
+     * may open it still. */
+    if (status == 0 && op->id == stream_of(op)->id)
         check_batches(sc, op->stream, fetch);
     if (status == 0)
         weir_fetch_release(fetch);
     op_free(op);
 }
 
+uint64_t id_of(struct weir_stream *handle)
+{
+    struct weir_stream_stat stat;
+
+    return weir_stream_stat(handle, &stat) == 0 ? stat.id : 0;
+}
+
 void request_fetch(struct actor *actor, uint32_t stream,
-                   struct weir_stream *handle, int reader)
+                   struct weir_stream *handle)
 {
     struct scenario *sc = actor->scenario;
     const struct model_stream *s = &sc->model.streams[stream];
@@ -172,8 +179,7 @@ void request_fetch(struct actor *actor, uint32_t stream,
     int waits = scenario_below(sc, 3) == 0;
     int rc;
 
-    op->reader = reader;
-    op->life = s->life;
+    op->id = id_of(handle);
     op->u.fetch = (struct weir_fetch){
         .req = {.done = fetch_done, .ctx = op},
         .offset = s->start + scenario_below(sc, s->end - s->start + 1),
@@ -288,7 +294,6 @@ static void reader_done(struct weir_req *req, int status)
         if (actor->readers[op->stream] != NULL)
             weir_stream_close(actor->readers[op->stream]);
         actor->readers[op->stream] = op->u.open.stream;
-        actor->lives[op->stream] = op->life;
     }
     op_free(op);
 }
@@ -297,7 +302,6 @@ void request_reader(struct actor *actor, uint32_t stream)
 {
     struct op *op = op_new(actor, stream, "open");
 
-    op->life = actor->scenario->model.streams[stream].life;
     op->u.open = (struct weir_stream_open){
         .req = {.done = reader_done, .ctx = op},
         .name = actor->scenario->model.streams[stream].name,

@@ -55,7 +55,7 @@ static void read_elsewhere(struct actor *actor)
     struct weir_stream *reader = any_reader(actor, &stream);
 
     if (reader != NULL)
-        request_fetch(actor, stream, reader, 1);
+        request_fetch(actor, stream, reader);
     else if (sc->model.streams[stream].owner != actor->number)
         request_reader(actor, stream);
 }
@@ -85,7 +85,7 @@ static void act(struct actor *actor)
         for (n = 1 + scenario_below(sc, 12); n > 0; n--)
             request_append(actor, stream);
     } else if (dice < 80) {
-        request_fetch(actor, stream, actor->streams[stream], 0);
+        request_fetch(actor, stream, actor->streams[stream]);
     } else if (dice < 85) {
         request_trim(actor, stream);
     } else if (dice < 90) {
