@@ -126,6 +126,10 @@ static int give_op(struct weir__inspect *in, const struct weir__op *op)
         return give_kv_put(in, op);
     case WEIR__OP_NODE_CLEAN:
         return weir__inspect_item(in, "node_clean", 0, NULL);
+    case WEIR__OP_STREAM_HAND:
+        weir__inspect_uint(in, "node_id", op->u.stream_hand.node_id);
+        weir__inspect_uint(in, "streams", op->u.stream_hand.count);
+        return weir__inspect_item(in, "stream_hand", 0, NULL);
     }
     return weir__inspect_item(in, "unknown", WEIR_EVERSION, NULL);
 }

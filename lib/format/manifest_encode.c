@@ -73,6 +73,10 @@ static int check_op(const struct weir__op *op, struct weir_error *err)
                               "commit: value of %zu bytes, at most %d",
                               op->u.kv_put.len, WEIR_KV_VALUE_MAX);
         return check_name("key", op->u.kv_put.key, WEIR_KV_KEY_MAX, err);
+    case WEIR__OP_STREAM_HAND:
+        if (op->u.stream_hand.count > WEIR__RECORD_MAX / 24)
+            return weir__fail(err, WEIR_ETOOBIG, "commit: too many streams");
+        return 0;
     case WEIR__OP_CLUSTER:
     case WEIR__OP_NODE_OPEN:
     case WEIR__OP_STREAM_DELETE:
@@ -117,6 +121,19 @@ static void write_kv_put(struct weir__writer *w, const struct weir__op *op)
         weir__write_bytes(w, op->u.kv_put.value, len);
 }
 
+static void write_stream_hand(struct weir__writer *w, const struct weir__op *op)
+{
+    const struct weir__hand *hand = op->u.stream_hand.hands;
+
+    weir__write32(w, op->u.stream_hand.node_id);
+    weir__write32(w, (uint32_t)op->u.stream_hand.count);
+    for (size_t i = op->u.stream_hand.count; i > 0; i--, hand++) {
+        weir__write64(w, hand->stream_id);
+        weir__write64(w, hand->stream_epoch);
+        weir__write64(w, hand->end);
+    }
+}
+
 static void write_body(struct weir__writer *w, const struct weir__op *op)
 {
     size_t len;
@@ -158,6 +175,9 @@ static void write_body(struct weir__writer *w, const struct weir__op *op)
         break;
     case WEIR__OP_KV_PUT:
         write_kv_put(w, op);
+        break;
+    case WEIR__OP_STREAM_HAND:
+        write_stream_hand(w, op);
         break;
     case WEIR__OP_NODE_CLEAN:
         break;

@@ -22,7 +22,8 @@ enum weir__op_kind {
     WEIR__OP_OBJECT_ADD = 8,     /* An uploaded object and its ranges. */
     WEIR__OP_OBJECT_REMOVED = 9, /* Dead objects that the store lost. */
     WEIR__OP_KV_PUT = 10,        /* Compare-and-set of a key. */
-    WEIR__OP_NODE_CLEAN = 11     /* All in the writer's WAL is in objects. */
+    WEIR__OP_NODE_CLEAN = 11,    /* All in the writer's WAL is in objects. */
+    WEIR__OP_STREAM_HAND = 16    /* The writer gives streams away. */
 };
 
 /** Consecutive batches of one stream in one object. */
@@ -34,9 +35,22 @@ struct weir__range {
     uint64_t bytes;        /* As stored, of its blocks. */
     int64_t max_timestamp;
     /* Out: 0; WEIR_ENOENT (deleted); WEIR_EFENCED (the stream's epoch is
-     * another); WEIR_ECONFLICT (does not join on to what is committed:
+     * another); WEIR_EAGAIN (a former owner's batches must come first, from
+     * that one); WEIR_ECONFLICT (does not join on to what is committed:
      * `base` must be the committed end, or beyond it with everything between
      * them below the start). */
+    int status;
+};
+
+/** A stream that its owner gives away.  What of it lies in the owner's WAL and
+ * in no object yet becomes a debt of the owner's: it will be uploaded by
+ * whoever has that WAL, and the next owner goes on behind it. */
+struct weir__hand {
+    uint64_t stream_id;
+    uint64_t stream_epoch; /* Of the writer. */
+    uint64_t end;          /* Offset behind the last one acknowledged. */
+    /* Out: 0; WEIR_ENOENT; WEIR_EFENCED (another node's, or a later epoch);
+     * WEIR_ETOOBIG (too many debts: upload some first). */
     int status;
 };
 
@@ -95,6 +109,11 @@ struct weir__op {
             uint64_t expected; /* WEIR_KV_ANY, WEIR_KV_ABSENT, a version. */
             uint64_t version;  /* Out; with WEIR_ECONFLICT the present one. */
         } kv_put;
+        struct {
+            uint32_t node_id;         /* To whom; 0: to whoever opens them. */
+            struct weir__hand *hands; /* By stream id, each once. */
+            size_t count;
+        } stream_hand;
     } u;
 };
 

@@ -10,6 +10,7 @@
 
 #define OP_HEADER 8u
 #define RANGE 48u
+#define HAND 24u
 
 static void read_header(struct weir__record *header, const unsigned char *data)
 {
@@ -110,6 +111,12 @@ static bool read_small_body(struct weir__reader *r, struct weir__op *op)
                weir__reader_left(r) % 8 == 0;
     case WEIR__OP_OBJECT_ADD:
         return read_object_add(r, op);
+    case WEIR__OP_STREAM_HAND:
+        op->u.stream_hand.node_id = weir__read32(r);
+        op->u.stream_hand.count = weir__read32(r);
+        return !r->bad &&
+               op->u.stream_hand.count == weir__reader_left(r) / HAND &&
+               weir__reader_left(r) % HAND == 0;
     case WEIR__OP_KV_PUT:
         return read_kv_put(r, op);
     }
@@ -125,7 +132,7 @@ static bool read_op(struct weir__reader *r, struct weir__op *op,
     uint32_t len = weir__read32(r);
     const unsigned char *data = weir__read_bytes(r, len);
 
-    if (data == NULL || kind < WEIR__OP_CLUSTER || kind > WEIR__OP_NODE_CLEAN)
+    if (data == NULL || kind < WEIR__OP_CLUSTER || kind > WEIR__OP_STREAM_HAND)
         return false;
     memset(op, 0, sizeof(*op));
     op->kind = (enum weir__op_kind)kind;
@@ -133,7 +140,8 @@ static bool read_op(struct weir__reader *r, struct weir__op *op,
     if (!read_small_body(body, op))
         return false;
     return op->kind == WEIR__OP_OBJECT_ADD ||
-           op->kind == WEIR__OP_OBJECT_REMOVED || weir__reader_left(body) == 0;
+           op->kind == WEIR__OP_OBJECT_REMOVED ||
+           op->kind == WEIR__OP_STREAM_HAND || weir__reader_left(body) == 0;
 }
 
 /* Look at every operation before the first is applied: a commit counts as a
@@ -232,6 +240,30 @@ static bool read_ids(struct weir__record_reader *r, struct weir__reader *body,
     return true;
 }
 
+static bool read_hands(struct weir__record_reader *r, struct weir__reader *body,
+                       struct weir__op *op)
+{
+    size_t count = op->u.stream_hand.count;
+
+    if (count > r->hand_room) {
+        struct weir__hand *hands =
+            weir__resize(r->alloc, r->hands, count, sizeof(*hands));
+
+        if (hands == NULL)
+            return false;
+        r->hands = hands;
+        r->hand_room = count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        r->hands[i].stream_id = weir__read64(body);
+        r->hands[i].stream_epoch = weir__read64(body);
+        r->hands[i].end = weir__read64(body);
+        r->hands[i].status = 0;
+    }
+    op->u.stream_hand.hands = r->hands;
+    return true;
+}
+
 int weir__record_next(struct weir__record_reader *r, struct weir__op *op)
 {
     struct weir__reader at = r->at;
@@ -243,6 +275,8 @@ int weir__record_next(struct weir__record_reader *r, struct weir__op *op)
         return WEIR_ENOMEM;
     if (op->kind == WEIR__OP_OBJECT_REMOVED && !read_ids(r, &body, op))
         return WEIR_ENOMEM;
+    if (op->kind == WEIR__OP_STREAM_HAND && !read_hands(r, &body, op))
+        return WEIR_ENOMEM;
     r->at = at;
     r->left--;
     return 1;
@@ -252,6 +286,8 @@ void weir__record_close(struct weir__record_reader *r)
 {
     weir__free(r->alloc, r->ranges);
     weir__free(r->alloc, r->ids);
+    weir__free(r->alloc, r->hands);
     r->ranges = NULL;
     r->ids = NULL;
+    r->hands = NULL;
 }

@@ -62,6 +62,12 @@
  *                      16        key (no zero in it), and a zero: k + 1
  *                                value: n
  *    11 NODE_CLEAN      no body
+ *    16 STREAM_HAND     0  u32   node id of the next owner, 0: none
+ *                       4  u32   count of streams
+ *                       8        streams of 24 bytes, by id:
+ *                        0  u64  stream id
+ *                        8  u64  stream epoch
+ *                       16  u64  end offset
  *
  * A snapshot: the state behind the commit of its version.
  *
@@ -96,7 +102,7 @@
  *                24  u64  committed end
  *                32  u32  owner, 0: none
  *                36  u16  length n of the name
- *                38  u16  reserved, 0
+ *                38  u16  count of debts
  *                40  u64  count of extents
  *                48       name, and a zero: n + 1
  *                         extents of 40 bytes, by offset:
@@ -105,6 +111,11 @@
  *                16  u64  object id
  *                24  u64  stored bytes
  *                32  i64  max timestamp
+ *                         debts of 24 bytes, by offset:
+ *                 0  u64  end offset
+ *                 8  u64  stream epoch
+ *                16  u32  node id, 0: lost with its WAL
+ *                20  u32  reserved, 0
  *               dead objects, oldest first:
  *                 0  u64  id
  *                 8  i64  since: milliseconds since 1970
@@ -169,6 +180,8 @@ struct weir__record_reader {
     size_t range_room;
     uint64_t *ids;
     size_t id_room;
+    struct weir__hand *hands;
+    size_t hand_room;
 };
 
 /**
@@ -221,6 +234,13 @@ struct weir__snap_stream {
     uint64_t extents; /* That follow. */
     const char *name;
     uint32_t owner;
+    uint16_t debts; /* That follow the extents. */
+};
+
+struct weir__snap_debt {
+    uint64_t end;
+    uint64_t stream_epoch;
+    uint32_t node_id;
 };
 
 struct weir__snap_extent {
@@ -256,6 +276,8 @@ void weir__snapshot_stream(struct weir__writer *w,
                            const struct weir__snap_stream *stream);
 void weir__snapshot_extent(struct weir__writer *w,
                            const struct weir__snap_extent *extent);
+void weir__snapshot_debt(struct weir__writer *w,
+                         const struct weir__snap_debt *debt);
 void weir__snapshot_object(struct weir__writer *w,
                            const struct weir__snap_object *object);
 void weir__snapshot_key(struct weir__writer *w,
@@ -285,6 +307,8 @@ bool weir__snapshot_read_stream(struct weir__reader *r,
                                 struct weir__snap_stream *stream);
 bool weir__snapshot_read_extent(struct weir__reader *r,
                                 struct weir__snap_extent *extent);
+bool weir__snapshot_read_debt(struct weir__reader *r,
+                              struct weir__snap_debt *debt);
 bool weir__snapshot_read_object(struct weir__reader *r,
                                 struct weir__snap_object *object);
 bool weir__snapshot_read_key(struct weir__reader *r,

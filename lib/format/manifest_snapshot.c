@@ -12,6 +12,7 @@
 #define PAIR 16u
 #define STREAM 50u
 #define EXTENT 40u
+#define DEBT 24u
 #define OBJECT 32u
 #define KEY 18u
 
@@ -48,7 +49,7 @@ void weir__snapshot_stream(struct weir__writer *w,
     weir__write64(w, stream->committed_end);
     weir__write32(w, stream->owner);
     weir__write16(w, (uint16_t)len);
-    weir__write16(w, 0);
+    weir__write16(w, stream->debts);
     weir__write64(w, stream->extents);
     weir__write_bytes(w, stream->name, len + 1);
 }
@@ -61,6 +62,15 @@ void weir__snapshot_extent(struct weir__writer *w,
     weir__write64(w, extent->object_id);
     weir__write64(w, extent->bytes);
     weir__write64(w, (uint64_t)extent->max_timestamp);
+}
+
+void weir__snapshot_debt(struct weir__writer *w,
+                         const struct weir__snap_debt *debt)
+{
+    weir__write64(w, debt->end);
+    weir__write64(w, debt->stream_epoch);
+    weir__write32(w, debt->node_id);
+    weir__write32(w, 0);
 }
 
 void weir__snapshot_object(struct weir__writer *w,
@@ -193,10 +203,11 @@ bool weir__snapshot_read_stream(struct weir__reader *r,
     stream->committed_end = weir__read64(r);
     stream->owner = weir__read32(r);
     len = weir__read16(r);
-    weir__read16(r);
+    stream->debts = weir__read16(r);
     stream->extents = weir__read64(r);
     stream->name = read_name(r, len);
-    if (stream->extents > weir__reader_left(r) / EXTENT)
+    if (stream->extents > weir__reader_left(r) / EXTENT ||
+        stream->debts > weir__reader_left(r) / DEBT)
         r->bad = true;
     return !r->bad;
 }
@@ -209,6 +220,16 @@ bool weir__snapshot_read_extent(struct weir__reader *r,
     extent->object_id = weir__read64(r);
     extent->bytes = weir__read64(r);
     extent->max_timestamp = (int64_t)weir__read64(r);
+    return !r->bad;
+}
+
+bool weir__snapshot_read_debt(struct weir__reader *r,
+                              struct weir__snap_debt *debt)
+{
+    debt->end = weir__read64(r);
+    debt->stream_epoch = weir__read64(r);
+    debt->node_id = weir__read32(r);
+    weir__read32(r);
     return !r->bad;
 }
 

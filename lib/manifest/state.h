@@ -20,6 +20,15 @@ struct weir__extent {
     int64_t max_timestamp;
 };
 
+/** Acknowledged offsets of a stream that are in a former owner's WAL and in no
+ * object yet: from the committed end, or the end of the debt before, to
+ * `end`. */
+struct weir__debt {
+    uint64_t end;
+    uint64_t stream_epoch; /* Under which they were appended. */
+    uint32_t node_id;      /* Whose WAL it is; 0: lost with it. */
+};
+
 struct weir__mstream {
     uint64_t id;
     uint64_t epoch; /* 0: never opened to append. */
@@ -30,6 +39,9 @@ struct weir__mstream {
                                      are gone. */
     size_t extent_count;
     size_t extent_room;
+    struct weir__debt *debts; /* By offset; mostly none. */
+    uint16_t debt_count;
+    uint16_t debt_room;
     uint32_t owner; /* Node id, 0: none. */
     char *name;
 };
@@ -74,6 +86,10 @@ weir__state_stream_named(const struct weir__state *state, const char *name);
 const struct weir__mstream *
 weir__state_stream_after(const struct weir__state *state, const char *after);
 uint64_t weir__state_stream_count(const struct weir__state *state);
+
+/** Offset that the next owner goes on with: behind what is in objects, owed or
+ * trimmed. */
+uint64_t weir__mstream_next(const struct weir__mstream *stream);
 
 /** The extent that holds `offset`, or the first behind it; NULL: none. */
 const struct weir__extent *

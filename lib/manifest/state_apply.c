@@ -65,7 +65,9 @@ static int apply(struct weir__state *state, const struct weir__record *record,
     case WEIR__OP_KV_PUT:
         return weir__state_kv_put(state, op);
     case WEIR__OP_NODE_CLEAN:
-        return weir__state_node_clean(state, record->node_id);
+        return weir__state_node_clean(state, record->node_id, op);
+    case WEIR__OP_STREAM_HAND:
+        return weir__state_stream_hand(state, record->node_id, op);
     }
     op->status = WEIR_EINVAL;
     return 0;

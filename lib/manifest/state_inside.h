@@ -32,6 +32,7 @@ struct weir__mnode {
     size_t range_count;
     size_t range_room;
     uint64_t reserved_ids; /* In all of them. */
+    uint64_t debts;        /* Of streams, that name it. */
 };
 
 /** A key: `pair.value` is an allocation of its own. */
@@ -100,7 +101,10 @@ int weir__state_stream_trim(struct weir__state *state, int64_t wall,
                             struct weir__op *op);
 int weir__state_node_open(struct weir__state *state, int64_t wall,
                           struct weir__op *op);
-int weir__state_node_clean(struct weir__state *state, uint32_t node_id);
+int weir__state_node_clean(struct weir__state *state, uint32_t node_id,
+                           struct weir__op *op);
+int weir__state_stream_hand(struct weir__state *state, uint32_t node_id,
+                            struct weir__op *op);
 int weir__state_object_reserve(struct weir__state *state, uint32_t node_id,
                                struct weir__op *op);
 int weir__state_object_add(struct weir__state *state,
@@ -125,6 +129,19 @@ void weir__state_release(struct weir__state *state, uint64_t object_id,
 /** Room for `more` extents: 0 or WEIR_ENOMEM. */
 int weir__mstream_room(struct weir__state *state, struct weir__mstream *stream,
                        uint64_t more);
+/** Most debts of one stream. */
+#define WEIR__DEBTS_MAX 64u
+/** Room for one debt more: 0 or WEIR_ENOMEM. */
+int weir__debt_room(struct weir__state *state, struct weir__mstream *stream);
+/** Add a debt; there is room. */
+void weir__debt_push(struct weir__state *state, struct weir__mstream *stream,
+                     const struct weir__debt *debt);
+/** Forget the debts that are paid by what was committed, or trimmed. */
+void weir__debt_settle(struct weir__state *state, struct weir__mstream *stream);
+/** Forget all debts of a stream. */
+void weir__debt_clear(struct weir__state *state, struct weir__mstream *stream);
+/** The WAL of a node is lost, and with it what it owed. */
+void weir__debt_forgive(struct weir__state *state, struct weir__mnode *node);
 /** Put in a stream that is not there: 0, or WEIR_ENOMEM and `stream` is
  * still the caller's. */
 int weir__state_put_stream(struct weir__state *state,

@@ -37,17 +37,24 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
     node->range_count = 0;
     node->range_room = 0;
     node->reserved_ids = 0;
+    /* Another log, though the one before may be needed: it is given up. */
+    if (node->wal_id != 0 && node->wal_id != op->u.node_open.wal_id)
+        weir__debt_forgive(state, node);
     node->wal_id = op->u.node_open.wal_id;
     op->u.node_open.epoch = ++node->epoch;
     return 0;
 }
 
-int weir__state_node_clean(struct weir__state *state, uint32_t node_id)
+int weir__state_node_clean(struct weir__state *state, uint32_t node_id,
+                           struct weir__op *op)
 {
     struct weir__mnode *node = weir__state_node(state, node_id);
 
     if (node == NULL)
         return WEIR_ENOMEM;
-    node->wal_id = 0;
+    if (node->debts > 0)
+        op->status = WEIR_EBUSY;
+    else
+        node->wal_id = 0;
     return 0;
 }

@@ -154,13 +154,35 @@ static int ranges_room(struct weir__state *state, const struct weir__op *op)
     return 0;
 }
 
-static int range_status(const struct weir__mstream *stream,
-                        const struct weir__range *range)
+/* May this node say what comes next?  A former owner while it owes, then the
+ * present one. */
+static int turn_status(const struct weir__mstream *stream,
+                       const struct weir__range *range, uint32_t node_id)
 {
+    const struct weir__debt *debt = stream->debts;
+    bool present =
+        stream->epoch == range->stream_epoch && stream->owner == node_id;
+
+    if (stream->debt_count == 0)
+        return present ? 0 : WEIR_EFENCED;
+    if (debt->node_id == node_id && debt->stream_epoch == range->stream_epoch)
+        return range->end <= debt->end ? 0 : WEIR_EINVAL;
+    for (uint16_t i = 1; i < stream->debt_count && !present; i++)
+        present = debt[i].node_id == node_id &&
+                  debt[i].stream_epoch == range->stream_epoch;
+    return present ? WEIR_EAGAIN : WEIR_EFENCED;
+}
+
+static int range_status(const struct weir__mstream *stream,
+                        const struct weir__range *range, uint32_t node_id)
+{
+    int rc;
+
     if (stream == NULL)
         return WEIR_ENOENT;
-    if (stream->epoch != range->stream_epoch || stream->epoch == 0)
-        return WEIR_EFENCED;
+    rc = turn_status(stream, range, node_id);
+    if (rc != 0)
+        return rc;
     if (range->base >= range->end)
         return WEIR_EINVAL;
     if (range->base == stream->committed_end)
@@ -176,10 +198,11 @@ static void add_range(struct weir__state *state, struct weir__mobject *object,
     struct weir__mstream *stream =
         weir__order_get(&state->streams, &range->stream_id);
 
-    range->status = range_status(stream, range);
+    range->status = range_status(stream, range, object->node_id);
     if (range->status != 0)
         return;
     stream->committed_end = range->end;
+    weir__debt_settle(state, stream);
     if (range->end <= stream->start)
         return;
     stream->extents[stream->extent_count++] =

@@ -49,7 +49,8 @@ static void encode_stream(const struct weir__mstream *stream,
                                        .committed_end = stream->committed_end,
                                        .extents = stream->extent_count,
                                        .name = stream->name,
-                                       .owner = stream->owner});
+                                       .owner = stream->owner,
+                                       .debts = stream->debt_count});
     for (size_t i = 0; i < stream->extent_count; i++) {
         const struct weir__extent *extent = &stream->extents[i];
 
@@ -59,6 +60,14 @@ static void encode_stream(const struct weir__mstream *stream,
                                      .object_id = extent->object_id,
                                      .bytes = extent->bytes,
                                      .max_timestamp = extent->max_timestamp});
+    }
+    for (size_t i = 0; i < stream->debt_count; i++) {
+        const struct weir__debt *debt = &stream->debts[i];
+
+        weir__snapshot_debt(
+            w, &(struct weir__snap_debt){.end = debt->end,
+                                         .stream_epoch = debt->stream_epoch,
+                                         .node_id = debt->node_id});
     }
 }
 
@@ -218,6 +227,27 @@ static int decode_extent(struct weir__state *state,
     return 0;
 }
 
+/* One debt, which must lie behind what is committed and the one before it. */
+static int decode_debt(struct weir__state *state, struct weir__mstream *stream,
+                       struct weir__reader *r)
+{
+    struct weir__snap_debt snap;
+
+    if (!weir__snapshot_read_debt(r, &snap) ||
+        snap.end <= weir__mstream_next(stream) ||
+        snap.stream_epoch >= stream->epoch ||
+        stream->debt_count == WEIR__DEBTS_MAX ||
+        (snap.node_id != 0 &&
+         weir__order_get(&state->nodes, &(uint64_t){snap.node_id}) == NULL))
+        return WEIR_ECORRUPT;
+    if (weir__debt_room(state, stream) != 0)
+        return WEIR_ENOMEM;
+    weir__debt_push(
+        state, stream,
+        &(struct weir__debt){snap.end, snap.stream_epoch, snap.node_id});
+    return 0;
+}
+
 static int decode_stream(struct weir__state *state,
                          const struct weir__snap_stream *snap,
                          struct weir__reader *r)
@@ -243,6 +273,8 @@ static int decode_stream(struct weir__state *state,
     rc = weir__mstream_room(state, stream, snap->extents);
     for (uint64_t i = 0; i < snap->extents && rc == 0; i++)
         rc = decode_extent(state, stream, r);
+    for (uint16_t i = 0; i < snap->debts && rc == 0; i++)
+        rc = decode_debt(state, stream, r);
     return rc;
 }
 

@@ -13,6 +13,7 @@ static struct weir__mstream *find(struct weir__state *state, uint64_t id)
 void weir__mstream_free(struct weir__state *state, struct weir__mstream *stream)
 {
     weir__free(state->alloc, stream->extents);
+    weir__free(state->alloc, stream->debts);
     weir__free(state->alloc, stream->name);
     weir__free(state->alloc, stream);
 }
@@ -127,6 +128,7 @@ int weir__state_stream_delete(struct weir__state *state, int64_t wall,
     if (weir__state_dead_room(state, stream->extent_count) != 0)
         return WEIR_ENOMEM;
     drop_extents(state, stream, stream->extent_count, wall);
+    weir__debt_clear(state, stream);
     weir__order_remove(&state->streams, &stream->id);
     weir__order_remove(&state->names, stream->name);
     weir__mstream_free(state, stream);
@@ -172,6 +174,7 @@ int weir__state_stream_trim(struct weir__state *state, int64_t wall,
         return WEIR_ENOMEM;
     stream->start = start;
     drop_extents(state, stream, gone, wall);
+    weir__debt_settle(state, stream);
     shrink(state, stream);
     return 0;
 }

@@ -37,7 +37,15 @@ static unsigned roll(unsigned n)
 
 enum fate { UNKNOWN, RESERVED, LIVE, DEAD, GONE };
 
+struct model_debt {
+    uint64_t end;
+    uint64_t epoch;
+    unsigned node;
+};
+
 struct model_stream {
+    struct model_debt debts[64];
+    size_t debt_count;
     int there;
     int name;
     unsigned owner;
@@ -66,6 +74,8 @@ struct model {
     uint64_t key_version[KEYS];
     char key_value[KEYS];
     uint64_t puts;
+    uint64_t hands; /* That made a debt. */
+    uint64_t paid;  /* Debts, by a commit. */
 };
 
 static struct model model;
@@ -115,15 +125,47 @@ static int name_number(const char *name)
     return (int)strtol(name + 1, NULL, 10);
 }
 
-static void model_range(struct weir__range *range, uint64_t object)
+/* Where the next owner goes on. */
+static uint64_t next_of(const struct model_stream *s)
+{
+    uint64_t next =
+        s->debt_count > 0 ? s->debts[s->debt_count - 1].end : s->end;
+
+    return next > s->start ? next : s->start;
+}
+
+static void settle(struct model_stream *s)
+{
+    while (s->debt_count > 0 &&
+           (s->debts[0].end <= s->end || s->debts[0].end <= s->start)) {
+        if (s->debts[0].end > s->end)
+            s->end = s->debts[0].end;
+        memmove(s->debts, s->debts + 1, --s->debt_count * sizeof(s->debts[0]));
+    }
+}
+
+/* Whose batches come next?  0: this node's, of this epoch. */
+static int turn(const struct model_stream *s, unsigned node, uint64_t epoch)
+{
+    for (size_t i = 0; i < s->debt_count; i++)
+        if (s->debts[i].node == node && s->debts[i].epoch == epoch)
+            return i == 0 ? 0 : WEIR_EAGAIN;
+    if (s->owner != node || s->epoch != epoch)
+        return WEIR_EFENCED;
+    return s->debt_count == 0 ? 0 : WEIR_EAGAIN;
+}
+
+static void model_range(unsigned node, struct weir__range *range,
+                        uint64_t object)
 {
     struct model_stream *s = there(range->stream_id);
 
     if (s == NULL)
         range->status = WEIR_ENOENT;
-    else if (s->epoch != range->stream_epoch || s->epoch == 0)
-        range->status = WEIR_EFENCED;
-    else if (range->base >= range->end)
+    else if (turn(s, node, range->stream_epoch) != 0)
+        range->status = turn(s, node, range->stream_epoch);
+    else if ((s->debt_count > 0 && range->end > s->debts[0].end) ||
+             range->base >= range->end)
         range->status = WEIR_EINVAL;
     else if (range->base < s->end ||
              (range->base > s->end && range->base > s->start))
@@ -133,6 +175,8 @@ static void model_range(struct weir__range *range, uint64_t object)
     if (range->status != 0)
         return;
     s->end = range->end;
+    model.paid += s->debt_count > 0 && s->debts[0].end == s->end;
+    settle(s);
     if (range->end <= s->start)
         return;
     ck_assert_uint_lt(model.extent_count, EXTENTS);
@@ -151,7 +195,7 @@ static void model_add(unsigned node, struct weir__op *op)
     }
     model.fates[id] = LIVE;
     for (size_t i = 0; i < op->u.object_add.range_count; i++)
-        model_range(&op->u.object_add.ranges[i], id);
+        model_range(node, &op->u.object_add.ranges[i], id);
     bury();
 }
 
@@ -230,7 +274,33 @@ static void model_stream_op(unsigned node, struct weir__op *op)
         op->status = WEIR_EFENCED;
     } else if (op->u.stream_trim.start > s->start) {
         s->start = op->u.stream_trim.start;
+        settle(s);
         drop(id, s->start);
+    }
+}
+
+static void model_hand(unsigned node, struct weir__op *op)
+{
+    for (size_t i = 0; i < op->u.stream_hand.count; i++) {
+        struct weir__hand *hand = &op->u.stream_hand.hands[i];
+        struct model_stream *s = there(hand->stream_id);
+
+        hand->status = 0;
+        if (s == NULL)
+            hand->status = WEIR_ENOENT;
+        else if (s->owner != node || s->epoch != hand->stream_epoch)
+            hand->status = WEIR_EFENCED;
+        else if (hand->end > next_of(s) && s->debt_count == 64)
+            hand->status = WEIR_ETOOBIG;
+        if (hand->status != 0)
+            continue;
+        if (hand->end > next_of(s)) {
+            s->debts[s->debt_count++] =
+                (struct model_debt){hand->end, s->epoch, node};
+            model.hands++;
+        }
+        s->epoch++;
+        s->owner = op->u.stream_hand.node_id;
     }
 }
 
@@ -261,6 +331,9 @@ static void model_op(unsigned node, uint64_t epoch, struct weir__op *op)
         break;
     case WEIR__OP_KV_PUT:
         model_put(op);
+        break;
+    case WEIR__OP_STREAM_HAND:
+        model_hand(node, op);
         break;
     default:
         model_stream_op(node, op);
@@ -313,6 +386,11 @@ static void any_range(struct weir__range *range)
     range->stream_epoch = s == NULL ? 1 : s->epoch - (roll(15) == 0);
     range->base = near;
     range->end = near + roll(20) + (roll(30) != 0);
+    if (s != NULL && s->debt_count > 0 && roll(3) != 0) {
+        range->stream_epoch = s->debts[0].epoch;
+        if (roll(2) == 0)
+            range->end = s->debts[0].end;
+    }
     range->bytes = 1 + roll(1000);
     range->max_timestamp = (int64_t)roll(1000);
 }
@@ -337,6 +415,28 @@ static void any_add(int slot, unsigned node, struct weir__op *op)
     qsort(ranges[slot], count, sizeof(ranges[slot][0]), by_stream);
     *op = op_add(any_object(node), ranges[slot], count);
     op->u.object_add.size = 1 + roll(5000);
+}
+
+static struct weir__hand hands[OPS][3];
+
+static void any_hand(int slot, struct weir__op *op)
+{
+    size_t count = 0;
+
+    for (uint64_t id = 1; id <= model.stream_count + 1 && count < 3; id++) {
+        const struct model_stream *s = there(id);
+
+        if ((s == NULL && roll(500) != 0) || roll(4) != 0)
+            continue;
+        hands[slot][count++] = (struct weir__hand){
+            .stream_id = id,
+            .stream_epoch = s == NULL ? 1 : s->epoch - (roll(15) == 0),
+            .end = s == NULL ? 7 : next_of(s) + roll(25)};
+    }
+    *op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
+    op->u.stream_hand.node_id = roll(NODES + 1);
+    op->u.stream_hand.hands = hands[slot];
+    op->u.stream_hand.count = count;
 }
 
 static void any_removed(int slot, struct weir__op *op)
@@ -366,7 +466,7 @@ static void any_op(int slot, unsigned node, struct weir__op *op)
     const struct model_stream *s;
     uint64_t id;
 
-    switch (roll(12)) {
+    switch (roll(13)) {
     case 0:
         *op = op_node_open(1 + roll(NODES));
         if (roll(4) != 0) /* Seldom: what is reserved must live a while. */
@@ -393,6 +493,9 @@ static void any_op(int slot, unsigned node, struct weir__op *op)
     case 6:
     case 7:
         any_put(op);
+        break;
+    case 8:
+        any_hand(slot, op);
         break;
     default:
         any_add(slot, node, op);
@@ -451,6 +554,7 @@ static void commit(int n)
     struct weir__op mine[OPS];
     struct weir__op its[OPS];
     struct weir__range copies[OPS][3];
+    struct weir__hand given[OPS][3];
     struct weir__record header = {.version = (uint64_t)n + 1,
                                   .wall = 1000 + n,
                                   .node_id = 1 + roll(NODES),
@@ -465,8 +569,11 @@ static void commit(int n)
         ck_assert_int_eq(weir__record_add(&records[n], &mine[i], NULL), 0);
         its[i] = mine[i];
         memcpy(copies[i], ranges[i], sizeof(copies[i]));
+        memcpy(given[i], hands[i], sizeof(given[i]));
         if (mine[i].kind == WEIR__OP_OBJECT_ADD)
             its[i].u.object_add.ranges = copies[i];
+        if (mine[i].kind == WEIR__OP_STREAM_HAND)
+            its[i].u.stream_hand.hands = given[i];
         model_op(header.node_id, header.node_epoch, &mine[i]);
     }
     weir__record_seal(records[n].data, records[n].len, &header);
@@ -476,6 +583,9 @@ static void commit(int n)
         if (mine[i].kind == WEIR__OP_OBJECT_ADD && mine[i].status == 0)
             for (size_t r = 0; r < mine[i].u.object_add.range_count; r++)
                 ck_assert_int_eq(ranges[i][r].status, copies[i][r].status);
+        if (mine[i].kind == WEIR__OP_STREAM_HAND && mine[i].status == 0)
+            for (size_t h = 0; h < mine[i].u.stream_hand.count; h++)
+                ck_assert_int_eq(hands[i][h].status, given[i][h].status);
     }
 }
 
@@ -493,6 +603,12 @@ static void compare_stream(uint64_t id, const struct model_stream *s)
     ck_assert_uint_eq(m->owner, s->owner);
     ck_assert_uint_eq(m->start, s->start);
     ck_assert_uint_eq(m->committed_end, s->end);
+    ck_assert_uint_eq(m->debt_count, s->debt_count);
+    for (size_t i = 0; i < s->debt_count; i++) {
+        ck_assert_uint_eq(m->debts[i].end, s->debts[i].end);
+        ck_assert_uint_eq(m->debts[i].stream_epoch, s->debts[i].epoch);
+        ck_assert_uint_eq(m->debts[i].node_id, s->debts[i].node);
+    }
     for (size_t i = 0; i < model.extent_count; i++) {
         if (model.extents[i].stream != id)
             continue;
@@ -624,6 +740,8 @@ START_TEST(random_commits_do_what_the_model_does)
     ck_assert_uint_gt(model.stream_count, 10);
     ck_assert_uint_gt(most_live, 5);
     ck_assert_uint_gt(model.puts, 10);
+    ck_assert_uint_gt(model.hands, 10);
+    ck_assert_uint_gt(model.paid, 3);
     for (int i = 0; i < SNAPSHOTS; i++) {
         replay(&snapshots[i], i * (COMMITS / SNAPSHOTS));
         weir__writer_free(&snapshots[i]);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Streams that change hands while a part of them is in a WAL: what the
+ * manifest's state makes of it.
+ */
+#include "support/host.h"
+#include "support/manifest_rig.h"
+#include "support/test.h"
+
+#include "manifest/state_inside.h"
+
+static struct test_alloc heap;
+static struct weir__state *state;
+static uint64_t epochs[4]; /* Of nodes 1 to 3. */
+
+static int commit(uint32_t node, struct weir__op *op)
+{
+    struct weir__record record = {.version = weir__state_version(state) + 1,
+                                  .node_id = node,
+                                  .node_epoch = epochs[node],
+                                  .op_count = 1};
+
+    ck_assert_int_eq(weir__state_begin(state, &record, NULL), 0);
+    ck_assert_int_eq(weir__state_op(state, &record, 0, op), 0);
+    weir__state_end(state, &record);
+    return op->status;
+}
+
+static void join(uint32_t node, uint64_t wal_id)
+{
+    struct weir__op op = op_node_open(node);
+
+    op.u.node_open.wal_id = wal_id;
+    ck_assert_int_eq(commit(node, &op), 0);
+    epochs[node] = op.u.node_open.epoch;
+}
+
+static int open_stream(uint32_t node, uint64_t id)
+{
+    struct weir__op op = op_open(id);
+
+    return commit(node, &op);
+}
+
+static int hand(uint32_t node, uint64_t epoch, uint64_t end, uint32_t to)
+{
+    struct weir__hand h = {.stream_id = 1, .stream_epoch = epoch, .end = end};
+    struct weir__op op = {.kind = WEIR__OP_STREAM_HAND};
+
+    op.u.stream_hand.node_id = to;
+    op.u.stream_hand.hands = &h;
+    op.u.stream_hand.count = 1;
+    ck_assert_int_eq(commit(node, &op), 0);
+    return h.status;
+}
+
+static int add(uint32_t node, uint64_t epoch, uint64_t base, uint64_t end)
+{
+    struct weir__range range = {
+        .stream_id = 1, .stream_epoch = epoch, .base = base, .end = end};
+    struct weir__op reserve = op_reserve(1);
+    struct weir__op op;
+
+    ck_assert_int_eq(commit(node, &reserve), 0);
+    op = op_add(reserve.u.object_reserve.first, &range, 1);
+    ck_assert_int_eq(commit(node, &op), 0);
+    return range.status;
+}
+
+static int clean(uint32_t node)
+{
+    struct weir__op op = {.kind = WEIR__OP_NODE_CLEAN};
+
+    return commit(node, &op);
+}
+
+static const struct weir__mstream *stream(void)
+{
+    return weir__state_stream(state, 1);
+}
+
+/* Node 1 has stream 1, with offsets up to 10 in an object. */
+static void setup(void)
+{
+    struct weir__op op = op_create("s");
+
+    test_alloc_init(&heap);
+    ck_assert_int_eq(weir__state_new(&state, &heap.alloc), 0);
+    join(1, 11);
+    join(2, 12);
+    join(3, 13);
+    ck_assert_int_eq(commit(1, &op), 0);
+    ck_assert_int_eq(open_stream(1, 1), 0);
+    ck_assert_int_eq(add(1, 1, 0, 10), 0);
+}
+
+static void teardown(void)
+{
+    weir__state_free(state);
+    test_alloc_check(&heap);
+}
+
+START_TEST(the_next_owner_goes_on_behind_what_is_owed)
+{
+    ck_assert_int_eq(open_stream(2, 1), WEIR_EBUSY);
+    ck_assert_int_eq(hand(1, 1, 25, 0), 0);
+    ck_assert_int_eq(open_stream(2, 1), 0);
+    ck_assert_uint_eq(stream()->owner, 2);
+    ck_assert_uint_eq(stream()->epoch, 3);
+    ck_assert_uint_eq(stream()->committed_end, 10);
+    ck_assert_uint_eq(weir__mstream_next(stream()), 25);
+    /* Its own batches wait for those before them. */
+    ck_assert_int_eq(add(2, 3, 25, 30), WEIR_EAGAIN);
+    ck_assert_int_eq(add(1, 1, 10, 20), 0);
+    ck_assert_int_eq(add(2, 3, 25, 30), WEIR_EAGAIN);
+    ck_assert_int_eq(add(1, 1, 20, 26), WEIR_EINVAL);
+    ck_assert_int_eq(add(1, 1, 20, 25), 0);
+    ck_assert_int_eq(add(1, 1, 25, 26), WEIR_EFENCED);
+    ck_assert_int_eq(add(2, 3, 25, 30), 0);
+    ck_assert_uint_eq(stream()->debt_count, 0);
+}
+END_TEST
+
+START_TEST(who_is_not_the_owner_hands_nothing_over)
+{
+    ck_assert_int_eq(hand(2, 1, 25, 2), WEIR_EFENCED);
+    ck_assert_int_eq(hand(1, 2, 25, 2), WEIR_EFENCED);
+    ck_assert_int_eq(hand(1, 1, 25, 2), 0);
+    ck_assert_int_eq(hand(1, 1, 25, 3), WEIR_EFENCED);
+    /* It is node 2's: that one opens it, or gives it on. */
+    ck_assert_int_eq(open_stream(3, 1), WEIR_EBUSY);
+    ck_assert_int_eq(hand(2, 2, 25, 3), 0);
+    ck_assert_int_eq(open_stream(3, 1), 0);
+    ck_assert_uint_eq(stream()->debt_count, 1);
+}
+END_TEST
+
+START_TEST(a_node_that_owes_is_not_clean)
+{
+    ck_assert_int_eq(hand(1, 1, 25, 0), 0);
+    ck_assert_int_eq(clean(1), WEIR_EBUSY);
+    ck_assert_uint_eq(weir__state_node_wal(state, 1), 11);
+    ck_assert_int_eq(add(1, 1, 10, 25), 0);
+    ck_assert_int_eq(clean(1), 0);
+    ck_assert_uint_eq(weir__state_node_wal(state, 1), 0);
+}
+END_TEST
+
+START_TEST(a_node_that_opens_again_still_owes_and_pays)
+{
+    ck_assert_int_eq(hand(1, 1, 25, 2), 0);
+    join(1, 11);
+    ck_assert_int_eq(clean(1), WEIR_EBUSY);
+    ck_assert_int_eq(add(1, 1, 10, 25), 0);
+    ck_assert_int_eq(clean(1), 0);
+}
+END_TEST
+
+/* The offsets are gone, and nobody gets them again. */
+START_TEST(what_a_lost_log_owed_is_a_gap)
+{
+    ck_assert_int_eq(hand(1, 1, 25, 0), 0);
+    ck_assert_int_eq(open_stream(2, 1), 0);
+    join(1, 99);
+    ck_assert_uint_eq(stream()->debt_count, 0);
+    ck_assert_uint_eq(stream()->committed_end, 25);
+    ck_assert_int_eq(add(2, 3, 25, 30), 0);
+    ck_assert_int_eq(clean(1), 0);
+}
+END_TEST
+
+START_TEST(a_debt_that_is_trimmed_need_not_be_paid)
+{
+    struct weir__op op;
+
+    ck_assert_int_eq(hand(1, 1, 25, 0), 0);
+    ck_assert_int_eq(open_stream(2, 1), 0);
+    op = op_trim(1, 3, 25);
+    ck_assert_int_eq(commit(2, &op), 0);
+    ck_assert_uint_eq(stream()->debt_count, 0);
+    ck_assert_int_eq(clean(1), 0);
+    ck_assert_int_eq(add(2, 3, 25, 30), 0);
+}
+END_TEST
+
+START_TEST(a_deleted_stream_owes_nothing)
+{
+    struct weir__op op = op_delete(1);
+
+    ck_assert_int_eq(hand(1, 1, 25, 0), 0);
+    ck_assert_int_eq(commit(2, &op), 0);
+    ck_assert_int_eq(clean(1), 0);
+}
+END_TEST
+
+/* It goes from node to node faster than they upload. */
+START_TEST(debts_are_paid_in_the_order_of_their_offsets)
+{
+    ck_assert_int_eq(hand(1, 1, 20, 2), 0);
+    ck_assert_int_eq(open_stream(2, 1), 0);
+    ck_assert_int_eq(hand(2, 3, 30, 1), 0);
+    ck_assert_int_eq(open_stream(1, 1), 0);
+    ck_assert_uint_eq(stream()->epoch, 5);
+    ck_assert_int_eq(add(1, 5, 30, 40), WEIR_EAGAIN);
+    ck_assert_int_eq(add(2, 3, 20, 30), WEIR_EAGAIN);
+    ck_assert_int_eq(add(1, 1, 10, 20), 0);
+    ck_assert_int_eq(add(1, 5, 30, 40), WEIR_EAGAIN);
+    ck_assert_int_eq(add(2, 3, 20, 30), 0);
+    ck_assert_int_eq(add(1, 5, 30, 40), 0);
+}
+END_TEST
+
+START_TEST(debts_have_a_limit)
+{
+    for (uint64_t i = 0; i < WEIR__DEBTS_MAX; i++)
+        ck_assert_int_eq(hand(1, 1 + i, 11 + i, 1), 0);
+    ck_assert_int_eq(hand(1, 1 + WEIR__DEBTS_MAX, 1000, 1), WEIR_ETOOBIG);
+    ck_assert_int_eq(hand(1, 1 + WEIR__DEBTS_MAX, 10 + WEIR__DEBTS_MAX, 2), 0);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("state hand-over");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, the_next_owner_goes_on_behind_what_is_owed);
+    tcase_add_test(tc, who_is_not_the_owner_hands_nothing_over);
+    tcase_add_test(tc, a_node_that_owes_is_not_clean);
+    tcase_add_test(tc, a_node_that_opens_again_still_owes_and_pays);
+    tcase_add_test(tc, what_a_lost_log_owed_is_a_gap);
+    tcase_add_test(tc, a_debt_that_is_trimmed_need_not_be_paid);
+    tcase_add_test(tc, a_deleted_stream_owes_nothing);
+    tcase_add_test(tc, debts_are_paid_in_the_order_of_their_offsets);
+    tcase_add_test(tc, debts_have_a_limit);
+    return test_run();
+}
