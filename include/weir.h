@@ -11,6 +11,7 @@
 
 #include <weir/alloc.h>
 #include <weir/buf.h>
+#include <weir/cluster.h>
 #include <weir/config.h>
 #include <weir/env.h>
 #include <weir/error.h>

@@ -99,6 +99,8 @@ static int refusal(const struct weir_stream *s)
         return WEIR_EFENCED;
     if (s->failed != 0)
         return s->failed;
+    if (s->giving)
+        return WEIR_EFENCED;
     if (s->damaged != WEIR_OFFSET_END)
         return WEIR_ECORRUPT;
     if (!weir__node_is_open(s->node))

@@ -24,6 +24,7 @@ struct weir__call {
     struct weir_error error;
     int refreshed;
     uint64_t id; /* Stream. */
+    void *job;   /* What the request's kind needs besides. */
 };
 
 /** Take a request from outside: `target` and `run` for the core. */

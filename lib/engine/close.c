@@ -5,6 +5,7 @@
 #include "engine/fetch.h"
 #include "engine/flush.h"
 #include "engine/group.h"
+#include "engine/takeover.h"
 #include "engine/upload.h"
 
 /* How long a close waits for its last commit, */
@@ -247,7 +248,9 @@ static void close_store(struct weir *node, struct weir__close *c)
 static int rest(const struct weir *node)
 {
     return node->uploads.job != NULL || node->sweep.busy || node->refreshing ||
-           !weir__list_empty(&node->fetches) || !weir__list_empty(&node->calls);
+           !weir__list_empty(&node->fetches) ||
+           !weir__list_empty(&node->calls) ||
+           !weir__list_empty(&node->takeovers);
 }
 
 /* Each phase starts one thing, whose end posts the next step. */
@@ -305,6 +308,7 @@ static void begin(struct weir_task *task)
     struct weir__close *c = WEIR__CONTAINER(task, struct weir__close, begin);
 
     c->node->closing = c;
+    weir__takeover_close(c->node);
     fail_waiting(c->node);
     post_step(c);
 }

@@ -7,6 +7,8 @@
 
 /* How often a fetch that waits on another node's stream reads the log. */
 #define REFRESH_NS 250000000u
+/* How long a fetch waits, at least, for a former owner's upload. */
+#define OWED_NS 10000000000u
 
 /** What a fetch needs until it is handed to the core: its `impl`. */
 struct fetch_impl {
@@ -282,7 +284,7 @@ static void refresh_done(struct weir__refresh *req, int status)
     weir__close_step(node);
 }
 
-static void refresh(struct weir *node)
+void weir__fetch_refresh(struct weir *node)
 {
     if (node->refreshing || !weir__node_is_open(node))
         return;
@@ -294,12 +296,30 @@ static void refresh(struct weir *node)
 
 static void refresh_due(struct weir_timer *timer)
 {
-    refresh(WEIR__CONTAINER(timer, struct weir, refresh_due));
+    weir__fetch_refresh(WEIR__CONTAINER(timer, struct weir, refresh_due));
 }
 
 void weir__fetch_init(struct weir *node)
 {
     node->refresh_due.fire = refresh_due;
+}
+
+/* 1 if what comes next is in a former owner's WAL, and in no object yet. */
+static int is_owed(const struct fetch *f)
+{
+    const struct weir_stream *s = f->stream;
+
+    return f->next < s->owed && f->next >= s->committed;
+}
+
+/* How long to wait: 0 for ever. */
+static uint64_t patience(const struct fetch *f)
+{
+    uint64_t wait = (uint64_t)f->req->max_wait;
+
+    if (f->req->max_wait == WEIR_FOREVER)
+        return 0;
+    return is_owed(f) && wait < OWED_NS ? OWED_NS : wait;
 }
 
 /* Wait for data, or for the end of the wait. */
@@ -311,15 +331,14 @@ static void park(struct fetch *f)
 
     if (f->wait.next == &f->wait)
         weir__list_push(&s->waiters, &f->wait);
-    if (f->timer.slot == 0 && f->req->max_wait > 0 &&
-        f->req->max_wait != WEIR_FOREVER) {
-        f->timer.deadline = env->ops->now(env) + (uint64_t)f->req->max_wait;
+    if (f->timer.slot == 0 && patience(f) > 0) {
+        f->timer.deadline = env->ops->now(env) + patience(f);
         env->ops->timer_start(env, &f->timer);
     }
-    if (!is_foreign(s))
+    if (!is_foreign(s) && !is_owed(f))
         return;
     if (!f->refreshed) {
-        refresh(node);
+        weir__fetch_refresh(node);
     } else if (node->refresh_due.slot == 0) {
         node->refresh_due.deadline = env->ops->now(env) + REFRESH_NS;
         env->ops->timer_start(env, &node->refresh_due);
@@ -362,6 +381,23 @@ static int wants_refresh(const struct fetch *f)
            weir__node_is_open(s->node);
 }
 
+/* Give what was found before it, or wait for the former owner's upload. */
+static void step_owed(struct fetch *f)
+{
+    const struct weir_stream *s = f->stream;
+
+    if (f->result->count != 0)
+        end(f, 0);
+    else if (!f->hurry)
+        park(f);
+    else
+        end(f, weir__fail(&f->error, WEIR_EAGAIN,
+                          "stream %s: offsets %llu to %llu are not uploaded "
+                          "yet by the node that had the stream before",
+                          s->name, (unsigned long long)s->committed,
+                          (unsigned long long)s->owed - 1));
+}
+
 static void step(struct fetch *f)
 {
     struct weir_stream *s = f->stream;
@@ -378,6 +414,10 @@ static void step(struct fetch *f)
     while (rc == 0 && !f->full && f->next < s->durable) {
         if (take_cached(f, &rc) || rc != 0)
             continue;
+        if (is_owed(f)) {
+            step_owed(f);
+            return;
+        }
         rc = read_object(f);
         if (rc == 0)
             return;

@@ -14,6 +14,8 @@ void weir__fetch_wake(struct weir_stream *stream);
 void weir__fetch_close(struct weir *node);
 /** Objects that a fetch is reading are not to be removed. */
 int weir__fetch_reads(const struct weir *node, uint64_t object_id);
+/** Read the manifest's log up to its end, soon. */
+void weir__fetch_refresh(struct weir *node);
 /** What foreign streams wait for: begins at open. */
 void weir__fetch_init(struct weir *node);
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/fetch.h"
+#include "engine/handover.h"
 #include "engine/upload.h"
 #include "format/wal_record.h"
 
@@ -323,6 +324,7 @@ static void group_acknowledge(struct weir__group *g)
     group_free(g);
     weir__upload_look(node);
     weir__append_retry(node);
+    weir__handover_look(node);
 }
 
 /* Take an append's offset back: the newest of its stream. */
@@ -404,6 +406,7 @@ static void write_failed(struct weir__group *g, int status)
         status = later;
     }
     weir__append_retry(node);
+    weir__handover_look(node);
 }
 
 static void write_next(struct weir *node);

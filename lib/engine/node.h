@@ -56,6 +56,7 @@ struct weir__upload_state {
     uint64_t next_id;          /* Reserved object ids: [next, end). */
     uint64_t end_id;
     unsigned failures; /* In a row. */
+    unsigned waits;    /* In a row: for former owners' uploads. */
     uint64_t commits;  /* Begun so far; */
     int committing;    /* the last one is awaited. */
 };
@@ -101,6 +102,8 @@ struct weir {
     struct weir__upload_state uploads;
     struct weir__sweep sweep;
     struct weir__list fetches;     /* Every fetch that was accepted. */
+    struct weir__list handovers;   /* That wait for appends to end. */
+    struct weir__list takeovers;   /* Of dead nodes. */
     struct weir__list calls;       /* Other requests that wait for a commit. */
     struct weir_timer refresh_due; /* While fetches wait on foreign streams. */
     struct weir__refresh refresh;

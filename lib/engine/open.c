@@ -373,6 +373,8 @@ static void node_init(struct weir *node, const struct weir_config *config)
     weir__list_init(&node->uploads.flushes);
     weir__list_init(&node->fetches);
     weir__list_init(&node->calls);
+    weir__list_init(&node->handovers);
+    weir__list_init(&node->takeovers);
     weir__append_init(node);
     weir__fetch_init(node);
     weir__upload_init(node);

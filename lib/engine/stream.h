@@ -49,15 +49,18 @@ struct weir_stream {
     uint64_t id;
     uint64_t epoch;
     int local;       /* This node owns it: its tail is here. */
+    int giving;      /* It is being handed over: no appends any more. */
     int failed;      /* 0, WEIR_ENOENT, WEIR_EFENCED: what appends get. */
     unsigned losses; /* How often another node took it away. */
 
     uint64_t start;
-    uint64_t next;       /* Offset of the next append. */
-    uint64_t durable;    /* End: below it all is acknowledged. */
-    uint64_t uploaded;   /* Below it nothing waits for an upload. */
-    uint64_t pending;    /* Payload bytes in [uploaded, next). */
-    uint64_t damaged;    /* First damaged offset, or WEIR_OFFSET_END. */
+    uint64_t next;      /* Offset of the next append. */
+    uint64_t durable;   /* End: below it all is acknowledged. */
+    uint64_t uploaded;  /* Below it nothing waits for an upload. */
+    uint64_t pending;   /* Payload bytes in [uploaded, next). */
+    uint64_t owed;      /* Below it, former owners have yet to upload; 0: no. */
+    uint64_t committed; /* From here on, if anything is owed. */
+    uint64_t damaged;   /* First damaged offset, or WEIR_OFFSET_END. */
     uint64_t damaged_at; /* In the WAL: the first damage found there. */
     struct weir__entries entries;
 
@@ -96,6 +99,9 @@ int weir__stream_status(const struct weir_stream *stream);
 void weir__stream_publish(struct weir_stream *stream);
 /** Take over what the manifest says: start, committed end, deletion. */
 void weir__stream_sync(struct weir_stream *stream);
+/** This node has become the owner: nothing of it waits here yet, unless it was
+ * given away and came back. */
+void weir__stream_begin(struct weir_stream *stream);
 /** The stream of every handle: sync all. */
 void weir__stream_sync_all(struct weir *node);
 /** Drop the entries that lie in `segment`, which holds nothing that waits for

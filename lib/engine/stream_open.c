@@ -44,7 +44,8 @@ static void owned(struct weir__commit *commit, int status)
     if (status == WEIR_EBUSY)
         weir__fail(&call->error, status,
                    "open %s: it belongs to another node, whose write-ahead log "
-                   "may hold a part of it: flush and close that node first",
+                   "may hold a part of it: have that node hand it over or "
+                   "close it, or take it over if it is dead",
                    open_req(call)->name);
     if (status != 0) {
         weir__call_end(call, status);
@@ -60,6 +61,7 @@ static void owned(struct weir__commit *commit, int status)
     if (s->failed == WEIR_EFENCED)
         s->failed = 0;
     weir__stream_sync(s);
+    weir__stream_begin(s);
     __atomic_store_n(&s->view.writable, 1, __ATOMIC_RELEASE);
     open_end(call, s);
 }
@@ -75,7 +77,7 @@ static void own(struct weir__call *call)
                                         open_req(call)->name));
         return;
     }
-    if (s != NULL && s->local && s->failed == 0) {
+    if (s != NULL && s->local && s->failed == 0 && !s->giving) {
         open_end(call, s);
         return;
     }

@@ -18,7 +18,9 @@ void weir__stream_publish(struct weir_stream *s)
     set64(&view->epoch, s->epoch);
     set64(&view->start, s->start);
     set64(&view->end, s->durable);
-    set64(&view->uploaded_end, s->uploaded);
+    set64(&view->uploaded_end, s->owed != 0 && s->committed < s->uploaded
+                                   ? s->committed
+                                   : s->uploaded);
     __atomic_store_n(&view->status, s->failed == WEIR_ENOENT ? WEIR_ENOENT : 0,
                      __ATOMIC_RELEASE);
 }
@@ -51,6 +53,20 @@ static uint64_t known_end(const struct weir__mstream *m)
     return m->committed_end > m->start ? m->committed_end : m->start;
 }
 
+/* Note what former owners owe. */
+static void note_owed(struct weir_stream *s, const struct weir__mstream *m)
+{
+    s->owed = m->debt_count > 0 ? weir__mstream_next(m) : 0;
+    s->committed = known_end(m);
+}
+
+/* End of a stream as its owner knows it: it goes on behind what is owed. */
+static uint64_t end_for(const struct weir_stream *s,
+                        const struct weir__mstream *m)
+{
+    return s->local ? weir__mstream_next(m) : known_end(m);
+}
+
 static struct weir_stream *stream_new(struct weir *node,
                                       const struct weir__mstream *m)
 {
@@ -71,6 +87,7 @@ static struct weir_stream *stream_new(struct weir *node,
     s->durable = s->next;
     s->uploaded = s->next;
     s->damaged = WEIR_OFFSET_END;
+    note_owed(s, m);
     weir__list_init(&s->pending_link);
     weir__list_init(&s->starved_link);
     weir__list_init(&s->waiters);
@@ -222,6 +239,26 @@ static void stream_lost(struct weir_stream *s, const struct weir__mstream *m)
     weir__fetch_wake(s); /* From now on they wait for the other node. */
 }
 
+/* 1 if this node has yet to upload a part of the stream. */
+static int owes(const struct weir_stream *s, const struct weir__mstream *m)
+{
+    for (uint16_t i = 0; i < m->debt_count; i++)
+        if (m->debts[i].node_id == s->node->id)
+            return 1;
+    return 0;
+}
+
+/* The stream was handed over.  What of it is here is still to be uploaded,
+ * and stays readable. */
+static void stream_given(struct weir_stream *s)
+{
+    s->local = 0;
+    s->giving = 0;
+    s->failed = WEIR_EFENCED;
+    s->losses++;
+    weir__append_fail_waiting(s, WEIR_EFENCED);
+}
+
 /* The damage is below the start now: it is forgotten. */
 static void forget_damage(struct weir_stream *s)
 {
@@ -247,9 +284,13 @@ void weir__stream_sync(struct weir_stream *s)
         stream_deleted(s);
         return;
     }
+    note_owed(s, m);
     if ((s->local || s->view.owner == s->node->id) && m->owner != s->node->id) {
-        stream_lost(s, m);
-        return;
+        if (!owes(s, m)) {
+            stream_lost(s, m);
+            return;
+        }
+        stream_given(s);
     }
     if (m->start > s->start) {
         s->start = m->start;
@@ -259,14 +300,21 @@ void weir__stream_sync(struct weir_stream *s)
     }
     if (m->committed_end > s->uploaded)
         weir__stream_uploaded(s, m->committed_end);
-    if (s->next < known_end(m))
-        s->next = known_end(m);
-    if (s->durable < known_end(m)) {
-        s->durable = known_end(m);
+    if (s->next < end_for(s, m))
+        s->next = end_for(s, m);
+    if (s->durable < end_for(s, m)) {
+        s->durable = end_for(s, m);
         weir__fetch_wake(s);
     }
     s->epoch = m->epoch;
     publish_manifest(s, m);
+    weir__stream_publish(s);
+}
+
+void weir__stream_begin(struct weir_stream *s)
+{
+    if (s->pending == 0 && s->damaged == WEIR_OFFSET_END)
+        s->uploaded = s->durable;
     weir__stream_publish(s);
 }
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/fetch.h"
 #include "engine/flush.h"
 #include "engine/group.h"
 #include "engine/upload_plan.h"
@@ -13,6 +14,9 @@
 #define PUT_TRIES 4
 /* Uploads that may fail for a passing reason before a flush is told. */
 #define FLUSH_TRIES 3
+/* Looks for what former owners have yet to upload until a flush is told. */
+#define WAIT_TRIES 20
+#define WAIT_NS 250000000u
 #define BACKOFF_MIN_NS 100000000u
 #define BACKOFF_MAX_NS 10000000000u
 /* Ids registered by one commit, at most. */
@@ -80,6 +84,29 @@ static void look_later(struct weir *node)
         start_backoff(node);
 }
 
+/* Some batches come behind those of a former owner, who has yet to upload
+ * them: see whether it has, and look again. */
+static void job_waits(struct weir__upload *job)
+{
+    struct weir *node = job->node;
+    struct weir__upload_state *up = &node->uploads;
+    struct weir_env *env = node->host.env;
+
+    if (++up->waits < WAIT_TRIES) {
+        weir__flushes_requeue(node, &job->flushes);
+    } else {
+        weir__fail(&job->error, WEIR_EAGAIN,
+                   "flush: the former owner of a stream has yet to upload its "
+                   "part of it; if that node is dead, take it over");
+        weir__flushes_end(&job->flushes, WEIR_EAGAIN, &job->error);
+    }
+    weir__fetch_refresh(node);
+    if (!weir__node_is_open(node) && weir__list_empty(&up->flushes))
+        return;
+    up->backoff.deadline = env->ops->now(env) + WAIT_NS;
+    env->ops->timer_start(env, &up->backoff);
+}
+
 /* The upload has failed: what it was to end waits on, or is told. */
 static void job_failed(struct weir__upload *job, int status)
 {
@@ -107,14 +134,18 @@ static void job_end(struct weir__upload *job, int status)
     struct weir *node = job->node;
     int left_out = job->plan.damaged ? WEIR_ECORRUPT : 0;
     int parts = job->plan.part_count != 0;
+    int waits = job->plan.waits;
 
     node->uploads.job = NULL;
-    if (!parts)
+    if (!parts && !waits)
         look_later(node);
     part_free(job);
     weir__plan_free(&job->plan);
-    if (status == 0) {
+    if (status == 0 && waits) {
+        job_waits(job);
+    } else if (status == 0) {
         node->uploads.failures = 0;
+        node->uploads.waits = 0;
         if (left_out != 0)
             weir__fail(&job->error, left_out,
                        "flush: damaged batches were left in the WAL");

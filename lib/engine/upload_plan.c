@@ -5,9 +5,32 @@
 
 #include "base/alloc.h"
 
+/* What of a stream is this node's to upload next. */
+struct turn {
+    uint64_t end;   /* Offsets below it; 0: nothing. */
+    uint64_t epoch; /* Under which they were appended. */
+};
+
+/* Former owners come first, each with what it owes; then the present one. */
+static struct turn turn_of(const struct weir_stream *s)
+{
+    const struct weir__mstream *m =
+        weir__state_stream(weir__manifest_state(s->node->manifest), s->id);
+
+    if (m == NULL)
+        return (struct turn){0, 0};
+    if (m->debt_count > 0)
+        return m->debts[0].node_id == s->node->id
+                   ? (struct turn){m->debts[0].end, m->debts[0].stream_epoch}
+                   : (struct turn){0, 0};
+    return m->owner == s->node->id && s->failed == 0
+               ? (struct turn){s->durable, s->epoch}
+               : (struct turn){0, 0};
+}
+
 /* Entries of a stream that can be uploaded now: [*first, return). */
-static size_t uploadable(const struct weir_stream *s, size_t *first,
-                         int *damaged)
+static size_t uploadable(const struct weir_stream *s, const struct turn *turn,
+                         size_t *first, int *damaged)
 {
     size_t i = weir__entries_find(&s->entries, s->uploaded);
 
@@ -15,7 +38,7 @@ static size_t uploadable(const struct weir_stream *s, size_t *first,
     for (; i < s->entries.count; i++) {
         const struct weir__entry *entry = weir__entries_at(&s->entries, i);
 
-        if (entry->base >= s->durable)
+        if (entry->base >= s->durable || entry->base >= turn->end)
             break;
         if (entry->segment == NULL) {
             *damaged = 1;
@@ -23,12 +46,6 @@ static size_t uploadable(const struct weir_stream *s, size_t *first,
         }
     }
     return i;
-}
-
-/* 1 if the stream's tail is this node's to upload. */
-static int is_ours(const struct weir_stream *s)
-{
-    return s->failed == 0 && s->view.owner == s->node->id;
 }
 
 /** How much there is to plan. */
@@ -45,11 +62,11 @@ static struct totals measure(struct weir__plan *plan, struct weir *node)
     for (; at != &node->uploads.pending; at = at->next) {
         const struct weir_stream *s =
             WEIR__CONTAINER(at, struct weir_stream, pending_link);
+        struct turn turn = turn_of(s);
         size_t first, end;
 
-        if (!is_ours(s))
-            continue;
-        end = uploadable(s, &first, &plan->damaged);
+        plan->waits |= turn.end == 0 && s->owed != 0;
+        end = uploadable(s, &turn, &first, &plan->damaged);
         total.streams += end > first;
         total.batches += end - first;
     }
@@ -92,14 +109,15 @@ static void add_stream(struct weir__plan *plan, struct weir_stream *s,
                        size_t *used)
 {
     struct weir__plan_item *item = &plan->items[plan->item_count];
+    struct turn turn = turn_of(s);
     size_t first, end;
 
-    end = uploadable(s, &first, &plan->damaged);
+    end = uploadable(s, &turn, &first, &plan->damaged);
     if (end == first)
         return;
     plan->item_count++;
     item->stream = s;
-    item->epoch = s->epoch;
+    item->epoch = turn.epoch;
     item->batches = &plan->batches[*used];
     for (; first < end; first++) {
         const struct weir__entry *entry = weir__entries_at(&s->entries, first);
@@ -162,13 +180,9 @@ int weir__plan_make(struct weir__plan *plan, struct weir *node)
         weir__plan_free(plan);
         return rc;
     }
-    for (; at != &node->uploads.pending; at = at->next) {
-        struct weir_stream *s =
-            WEIR__CONTAINER(at, struct weir_stream, pending_link);
-
-        if (is_ours(s))
-            add_stream(plan, s, &used);
-    }
+    for (; at != &node->uploads.pending; at = at->next)
+        add_stream(plan, WEIR__CONTAINER(at, struct weir_stream, pending_link),
+                   &used);
     qsort(plan->items, plan->item_count, sizeof(*plan->items), compare);
     cut_parts(plan, node);
     return 0;

@@ -173,6 +173,12 @@ weir__state_stream_after(const struct weir__state *state, const char *after)
     return weir__order_after(&state->names, after);
 }
 
+const struct weir__mstream *
+weir__state_stream_behind(const struct weir__state *state, uint64_t id)
+{
+    return weir__order_after(&state->streams, &id);
+}
+
 uint64_t weir__state_stream_count(const struct weir__state *state)
 {
     return state->streams.count;

@@ -85,6 +85,9 @@ weir__state_stream_named(const struct weir__state *state, const char *name);
 /** The first stream whose name sorts after `after` (NULL: the first). */
 const struct weir__mstream *
 weir__state_stream_after(const struct weir__state *state, const char *after);
+/** The first stream whose id is above `id`; NULL: none. */
+const struct weir__mstream *
+weir__state_stream_behind(const struct weir__state *state, uint64_t id);
 uint64_t weir__state_stream_count(const struct weir__state *state);
 
 /** Offset that the next owner goes on with: behind what is in objects, owed or

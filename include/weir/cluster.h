@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Several nodes on one store: streams that move between them.
+ *
+ * A stream has one owner at a time, which appends to it.  It moves in two
+ * ways.  Its owner hands it over: one commit, however many streams, and no
+ * upload; the new owner appends at once, and the former one uploads what it
+ * had acknowledged.  Or its owner is dead: another node takes the dead one's
+ * write-ahead log, so that it acknowledges nothing more, and frees its
+ * streams.
+ */
+#ifndef WEIR_CLUSTER_H
+#define WEIR_CLUSTER_H
+
+#include <weir/stream.h>
+
+WEIR_BEGIN
+
+/** Gives streams to another node. */
+struct weir_handover {
+    struct weir_req req;
+    struct weir_stream *const *streams; /* Each once; open to append. */
+    size_t count;
+    uint32_t to_node; /* Who may open them; 0: whoever opens them first. */
+};
+
+/**
+ * Hand streams over to another node.
+ *
+ * From the call on they take no more appends here (WEIR_EFENCED); those under
+ * way end first.  Then one commit makes the streams the other node's, which
+ * opens them and appends at once, at the offsets that follow.  What of them
+ * is in this node's write-ahead log is uploaded soon after; until then the
+ * other node's fetches of these offsets wait.  The handles stay open, to
+ * read.
+ *
+ * Threads: any.
+ *
+ * @param node  Node that has the streams.
+ * @param req   Request; `streams` too stays the caller's until `done`.
+ * @return 0: `done` runs exactly once, with 0; WEIR_EFENCED (one of them is
+ *         not this node's any more; the others were handed over);
+ *         WEIR_ECORRUPT (one has a damaged part in the write-ahead log: trim
+ *         past it first; none was handed over); WEIR_EUNKNOWN (it may have
+ *         been done: open a stream anew, or see its owner); WEIR_ECLOSED,
+ *         WEIR_ENOMEM or an error of the store.  Negative, and `done` never
+ *         runs: WEIR_EINVAL (no `done`, no streams, one of another node or
+ *         opened to read), WEIR_EREADONLY, WEIR_ECLOSED.
+ */
+WEIR_API int weir_handover(struct weir *node, struct weir_handover *req);
+
+/**
+ * Blocking form of `weir_handover`.
+ *
+ * Threads: any, but not in a callback.
+ *
+ * @param node  Node.
+ * @param req   Request.
+ * @return status of the request, or WEIR_EBUSY (called in a callback).
+ */
+WEIR_API int weir_handover_sync(struct weir *node, struct weir_handover *req);
+
+/** Though the node may be alive: the caller knows that it is not. */
+#define WEIR_TAKEOVER_FORCE 1u
+/** The node's write-ahead log is lost: give up what only it holds. */
+#define WEIR_TAKEOVER_ABANDON 2u
+
+/** Takes over a dead node. */
+struct weir_takeover {
+    struct weir_req req;
+    uint32_t node_id;
+    unsigned flags;  /* WEIR_TAKEOVER_FORCE, _ABANDON. */
+    uint64_t epoch;  /* That it must have; 0: any. */
+    const char *wal; /* Where its log is attached here; NULL: where the node
+                        had it. */
+
+    uint64_t streams; /* Out: that were freed. */
+    uint64_t batches; /* Out: found in its log and in no object. */
+    uint64_t bytes;   /* Out: payload in them. */
+};
+
+/**
+ * Take over a dead node: its epoch, its write-ahead log, its streams.
+ *
+ * Opens the node's log under its next epoch.  From then on the dead node, if
+ * it is not dead after all, acknowledges nothing and commits nothing.  Then
+ * its streams are freed: when `done` gets 0 any node may open them and append
+ * at the offsets that follow.  What was found in the log is uploaded behind
+ * that, by this node; closing this node leaves the rest to the next takeover.
+ *
+ * Done again, by the same or another node, it goes on where it was broken
+ * off; done for a node that has nothing left, it does no harm.  Of two at
+ * once one fails.
+ *
+ * Threads: any.
+ *
+ * @param node  Node that does it; not the dead one.
+ * @param req   Request; `wal` too stays the caller's until `done`.
+ * @return 0: `done` runs exactly once, with 0; WEIR_ENOENT (no such node);
+ *         WEIR_ECONFLICT (another epoch); WEIR_EBUSY (its lease has not run
+ *         out, or it has none, and WEIR_TAKEOVER_FORCE is not set; or its log
+ *         is in use: the node lives, or another one takes it over);
+ *         WEIR_EFENCED (another one has taken it over meanwhile); those of
+ *         `weir_open`; WEIR_ECLOSED.  Negative, and `done` never runs:
+ *         WEIR_EINVAL (no `done`, the node itself, unknown flags),
+ *         WEIR_EREADONLY, WEIR_ECLOSED.
+ */
+WEIR_API int weir_takeover(struct weir *node, struct weir_takeover *req);
+
+/**
+ * Blocking form of `weir_takeover`.
+ *
+ * Threads: any, but not in a callback.
+ *
+ * @param node  Node.
+ * @param req   Request.
+ * @return status of the request, or WEIR_EBUSY (called in a callback).
+ */
+WEIR_API int weir_takeover_sync(struct weir *node, struct weir_takeover *req);
+
+WEIR_END
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking over a dead node: a second node is opened beside this one, in the
+ * same core, with the dead one's id and log.  That is a plain opening: it
+ * raises the dead node's epoch, takes its log, and recovers it.  Then it gives
+ * all its streams away in one commit, and is closed when what it has recovered
+ * is in objects.  So whatever crashes in between is taken up by the next
+ * opening of that node, here or elsewhere.
+ */
+#include "engine/takeover.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/call.h"
+#include "manifest/state.h"
+#include <weir/cluster.h>
+
+/* How long until an upload that has failed is tried again. */
+#define RETRY_NS 500000000u
+
+/** A node that is being taken over. */
+struct takeover {
+    struct weir__list link;  /* In the node's takeovers. */
+    struct weir *node;       /* Who does it. */
+    struct weir__call *call; /* NULL once it was answered. */
+    struct weir_config *config;
+    struct weir__open_req open;
+    struct weir *dead; /* Opened in the dead one's name. */
+    struct weir__hand *hands;
+    struct weir__commit commit;
+    struct weir__op op;
+    struct weir__refresh refresh;
+    struct weir_flush flush;
+    struct weir_timer retry;
+    struct weir__close close;
+    int refreshing;
+    int closing;
+    int closed;
+    int status;
+    struct weir_error error;
+};
+
+static struct weir_takeover *takeover_req(const struct takeover *t)
+{
+    return WEIR__CONTAINER(t->call->req, struct weir_takeover, req);
+}
+
+static void takeover_free(struct takeover *t)
+{
+    struct weir *node = t->node;
+
+    if (t->dead != NULL)
+        weir__node_release(t->dead);
+    weir_config_free(t->config);
+    weir__list_remove(&t->link);
+    weir__free(node->alloc, t->hands);
+    weir__free(node->alloc, t);
+    weir__close_step(node);
+}
+
+static void answer(struct takeover *t, int status)
+{
+    struct weir__call *call = t->call;
+
+    t->call = NULL;
+    if (call == NULL)
+        return;
+    weir__error_copy(&call->error, &t->error);
+    weir__call_end(call, status);
+}
+
+static void closed(struct weir__close *close, int status)
+{
+    struct takeover *t = close->ctx;
+
+    if (t->status == 0)
+        t->status = status;
+    answer(t, t->status);
+    t->closed = 1;
+    if (!t->refreshing)
+        takeover_free(t);
+}
+
+static void close_dead(struct takeover *t)
+{
+    struct weir_env *env = t->node->host.env;
+
+    env->ops->timer_stop(env, &t->retry);
+    t->closing = 1;
+    t->close = (struct weir__close){.done = closed, .ctx = t};
+    weir__node_close(t->dead, &t->close);
+}
+
+static void flush_start(struct takeover *t);
+
+static void retry_due(struct weir_timer *timer)
+{
+    flush_start(WEIR__CONTAINER(timer, struct takeover, retry));
+}
+
+/* 1 if an upload that ended so is worth another try. */
+static int passes(int status)
+{
+    enum weir_error_class class = weir_error_class(status);
+
+    return class == WEIR_CLASS_RETRY || class == WEIR_CLASS_UNKNOWN;
+}
+
+static void flushed(struct weir_req *req, int status)
+{
+    struct takeover *t = req->ctx;
+    struct weir_env *env = t->node->host.env;
+
+    if (t->closing)
+        return;
+    if (passes(status) && weir__node_is_open(t->node)) {
+        t->retry.fire = retry_due;
+        t->retry.deadline = env->ops->now(env) + RETRY_NS;
+        env->ops->timer_start(env, &t->retry);
+        return;
+    }
+    if (status != 0)
+        weir__log(t->node->host.log, WEIR_LOG_ERROR,
+                  "takeover of node %u: what was found in its write-ahead log "
+                  "is not uploaded: %s",
+                  t->dead->id, t->error.text);
+    close_dead(t);
+}
+
+static void flush_start(struct takeover *t)
+{
+    t->flush = (struct weir_flush){
+        .req = {.done = flushed, .ctx = t, .err = &t->error}};
+    if (weir_flush(t->dead, &t->flush) != 0)
+        close_dead(t);
+}
+
+/* The streams are free, and this node knows it. */
+static void refreshed(struct weir__refresh *refresh, int status)
+{
+    struct takeover *t = refresh->ctx;
+
+    (void)status; /* It will hear of it in time. */
+    t->refreshing = 0;
+    if (t->closed) {
+        takeover_free(t);
+        return;
+    }
+    if (weir__node_is_open(t->node))
+        weir__stream_sync_all(t->node);
+    t->error.code = 0;
+    answer(t, 0);
+    if (!t->closing)
+        flush_start(t);
+}
+
+static void give_up(struct takeover *t, int status)
+{
+    t->status = status;
+    close_dead(t);
+}
+
+static void handed(struct weir__commit *commit, int status)
+{
+    struct takeover *t = commit->ctx;
+
+    if (status == 0)
+        status = t->op.status;
+    if (t->closing)
+        return;
+    if (status != 0) {
+        give_up(t, status);
+        return;
+    }
+    weir__stream_sync_all(t->dead);
+    t->refreshing = 1;
+    t->refresh = (struct weir__refresh){.done = refreshed, .ctx = t};
+    weir__manifest_refresh(t->node->manifest, &t->refresh);
+}
+
+/* Its streams: `hands` is NULL to count them. */
+static size_t list_streams(const struct weir *dead, struct weir__hand *hands)
+{
+    const struct weir__state *state = weir__manifest_state(dead->manifest);
+    const struct weir__mstream *m = NULL;
+    uint64_t id = 0;
+    size_t count = 0;
+
+    while ((m = weir__state_stream_behind(state, id)) != NULL) {
+        const struct weir_stream *s = weir__map_get(&dead->streams, m->id);
+
+        id = m->id;
+        if (m->owner != dead->id)
+            continue;
+        if (hands != NULL)
+            hands[count] = (struct weir__hand){
+                .stream_id = m->id,
+                .stream_epoch = m->epoch,
+                .end = s != NULL && s->durable > weir__mstream_next(m)
+                           ? s->durable
+                           : weir__mstream_next(m)};
+        count++;
+    }
+    return count;
+}
+
+static void hand_start(struct takeover *t)
+{
+    size_t count = list_streams(t->dead, NULL);
+
+    t->hands = weir__calloc(t->node->alloc, count + 1, sizeof(*t->hands));
+    if (t->hands == NULL) {
+        give_up(t, WEIR_ENOMEM);
+        return;
+    }
+    list_streams(t->dead, t->hands);
+    takeover_req(t)->streams = count;
+    takeover_req(t)->batches = t->dead->stats.recovered_batches;
+    takeover_req(t)->bytes = t->dead->stats.recovered_bytes;
+    t->op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
+    t->op.u.stream_hand.hands = t->hands;
+    t->op.u.stream_hand.count = count;
+    t->commit = (struct weir__commit){
+        .ops = &t->op, .count = 1, .done = handed, .ctx = t, .err = &t->error};
+    weir__manifest_commit(t->dead->manifest, &t->commit);
+}
+
+static void opened(struct weir__open_req *open, int status)
+{
+    struct takeover *t = open->ctx;
+
+    t->dead = open->node;
+    if (status != 0) { /* It is closed already. */
+        answer(t, status);
+        takeover_free(t);
+    } else if (!weir__node_is_open(t->node)) {
+        give_up(t, WEIR_ECLOSED);
+    } else {
+        hand_start(t);
+    }
+}
+
+void weir__takeover_close(struct weir *node)
+{
+    struct weir__list *at = node->takeovers.next;
+
+    for (; at != &node->takeovers; at = at->next) {
+        struct takeover *t = WEIR__CONTAINER(at, struct takeover, link);
+
+        if (t->dead != NULL && !t->closing)
+            give_up(t, t->call != NULL ? WEIR_ECLOSED : 0);
+    }
+}
+
+/* The configuration of the dead node, as it is opened here. */
+static int configure(struct takeover *t, const char *wal, unsigned flags)
+{
+    struct weir_config *config;
+    char id[16];
+    int rc = weir__config_copy(&config, t->node->config);
+
+    if (rc != 0)
+        return rc;
+    t->config = config;
+    snprintf(id, sizeof(id), "%u", (unsigned)takeover_req(t)->node_id);
+    rc = weir_config_set(config, "node_id", id, &t->error);
+    if (rc == 0)
+        rc = weir_config_set(config, "wal", wal, &t->error);
+    if (rc == 0 && (flags & WEIR_TAKEOVER_ABANDON) != 0)
+        rc = weir_config_set(config, "wal_abandon", "true", &t->error);
+    weir_config_set_env(config, t->node->host.env);
+    return rc;
+}
+
+static int start(struct takeover *t)
+{
+    const struct weir_takeover *req = takeover_req(t);
+    const char *wal = req->wal;
+    int rc;
+
+    if ((req->flags & WEIR_TAKEOVER_ABANDON) != 0)
+        wal = "mem:";
+    else if (weir__state_node_wal(weir__manifest_state(t->node->manifest),
+                                  req->node_id) == 0)
+        wal = "mem:"; /* There is nothing in its log. */
+    if (wal == NULL)
+        return weir__fail(&t->error, WEIR_EINVAL,
+                          "takeover of node %u: where is its write-ahead log?",
+                          req->node_id);
+    rc = configure(t, wal, req->flags);
+    if (rc != 0)
+        return rc;
+    t->open = (struct weir__open_req){
+        .config = t->config, .done = opened, .ctx = t, .err = &t->error};
+    return weir__node_open(&t->open);
+}
+
+/* Why the node cannot be taken over, as far as this one knows; or 0. */
+static int check(struct weir__call *call)
+{
+    const struct weir_takeover *req =
+        WEIR__CONTAINER(call->req, struct weir_takeover, req);
+    uint64_t epoch = weir__state_node_epoch(
+        weir__manifest_state(call->node->manifest), req->node_id);
+
+    if (epoch == 0)
+        return weir__fail(&call->error, WEIR_ENOENT,
+                          "takeover: there is no node %u", req->node_id);
+    if (req->epoch != 0 && req->epoch != epoch)
+        return weir__fail(&call->error, WEIR_ECONFLICT,
+                          "takeover of node %u: it has epoch %llu",
+                          req->node_id, (unsigned long long)epoch);
+    if ((req->flags & WEIR_TAKEOVER_FORCE) == 0)
+        return weir__fail(&call->error, WEIR_EBUSY,
+                          "takeover of node %u: it may be alive; if it is "
+                          "certainly not, force it",
+                          req->node_id);
+    return 0;
+}
+
+static void begin(struct weir__call *call)
+{
+    struct weir *node = call->node;
+    struct takeover *t = weir__calloc(node->alloc, 1, sizeof(*t));
+    int rc;
+
+    if (t == NULL) {
+        weir__call_end(call, WEIR_ENOMEM);
+        return;
+    }
+    t->node = node;
+    t->call = call;
+    weir__list_push(&node->takeovers, &t->link);
+    rc = start(t);
+    if (rc == 0)
+        return;
+    answer(t, rc);
+    takeover_free(t);
+}
+
+/* What others have committed must be known: look at the manifest first. */
+static void looked(struct weir__refresh *refresh, int status)
+{
+    struct weir__call *call = refresh->ctx;
+
+    if (status == 0)
+        weir__stream_sync_all(call->node);
+    if (status == 0)
+        status = check(call);
+    if (status != 0)
+        weir__call_end(call, status);
+    else
+        begin(call);
+}
+
+static void takeover_run(struct weir_task *task)
+{
+    struct weir_req *req = weir__req_of(task);
+    struct weir__call *call = weir__call_new(weir__call_target(req), req);
+
+    if (call == NULL)
+        return;
+    call->refresh = (struct weir__refresh){
+        .done = looked, .ctx = call, .err = &call->error};
+    weir__manifest_refresh(call->node->manifest, &call->refresh);
+}
+
+int weir_takeover(struct weir *node, struct weir_takeover *req)
+{
+    if (node == NULL || req == NULL || req->req.done == NULL)
+        return WEIR_EINVAL;
+    req->streams = 0;
+    req->batches = 0;
+    req->bytes = 0;
+    if (node->read_only)
+        return weir__fail(req->req.err, WEIR_EREADONLY,
+                          "takeover: the node is read-only");
+    if (req->node_id == node->id || req->node_id == 0)
+        return weir__fail(req->req.err, WEIR_EINVAL,
+                          "takeover: expected the id of another node");
+    if ((req->flags & ~(WEIR_TAKEOVER_FORCE | WEIR_TAKEOVER_ABANDON)) != 0)
+        return weir__fail(req->req.err, WEIR_EINVAL,
+                          "takeover: unknown flags 0x%x", req->flags);
+    return weir__call_post(node, &req->req, node, takeover_run);
+}
+
+static int takeover_start(void *node, struct weir_req *req)
+{
+    return weir_takeover(node, WEIR__CONTAINER(req, struct weir_takeover, req));
+}
+
+int weir_takeover_sync(struct weir *node, struct weir_takeover *req)
+{
+    if (node == NULL || req == NULL)
+        return WEIR_EINVAL;
+    return weir__call_sync(node, &req->req, takeover_start, node);
+}
