@@ -100,6 +100,8 @@ static int give_op(struct weir__inspect *in, const struct weir__op *op)
     case WEIR__OP_NODE_OPEN:
         weir__inspect_uint(in, "node_id", op->u.node_open.node_id);
         weir__inspect_hex(in, "wal_id", op->u.node_open.wal_id);
+        weir__inspect_uint(in, "lease_ms", op->u.node_open.lease_ms);
+        weir__inspect_text(in, "wal", op->u.node_open.wal);
         return weir__inspect_item(in, "node_open", 0, NULL);
     case WEIR__OP_STREAM_CREATE:
         weir__inspect_text(in, "name", op->u.stream_create.name);
@@ -126,6 +128,10 @@ static int give_op(struct weir__inspect *in, const struct weir__op *op)
         return give_kv_put(in, op);
     case WEIR__OP_NODE_CLEAN:
         return weir__inspect_item(in, "node_clean", 0, NULL);
+    case WEIR__OP_NODE_BEAT:
+        return weir__inspect_item(in, "node_beat", 0, NULL);
+    case WEIR__OP_NODE_CLOSE:
+        return weir__inspect_item(in, "node_close", 0, NULL);
     case WEIR__OP_STREAM_HAND:
         weir__inspect_uint(in, "node_id", op->u.stream_hand.node_id);
         weir__inspect_uint(in, "streams", op->u.stream_hand.count);

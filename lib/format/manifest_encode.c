@@ -77,8 +77,16 @@ static int check_op(const struct weir__op *op, struct weir_error *err)
         if (op->u.stream_hand.count > WEIR__RECORD_MAX / 24)
             return weir__fail(err, WEIR_ETOOBIG, "commit: too many streams");
         return 0;
-    case WEIR__OP_CLUSTER:
     case WEIR__OP_NODE_OPEN:
+        if (op->u.node_open.wal != NULL &&
+            strlen(op->u.node_open.wal) > WEIR__WAL_URI_MAX)
+            return weir__fail(err, WEIR_ETOOBIG,
+                              "commit: the WAL's URI has more than %u bytes",
+                              WEIR__WAL_URI_MAX);
+        return 0;
+    case WEIR__OP_CLUSTER:
+    case WEIR__OP_NODE_BEAT:
+    case WEIR__OP_NODE_CLOSE:
     case WEIR__OP_STREAM_DELETE:
     case WEIR__OP_STREAM_OPEN:
     case WEIR__OP_STREAM_TRIM:
@@ -115,10 +123,22 @@ static void write_kv_put(struct weir__writer *w, const struct weir__op *op)
     weir__write64(w, op->u.kv_put.expected);
     weir__write32(w, (uint32_t)len);
     weir__write16(w, (uint16_t)key_len);
-    weir__write16(w, remove ? 1 : 0);
+    weir__write16(w, remove ? 1 : op->u.kv_put.bound ? 2 : 0);
     weir__write_bytes(w, op->u.kv_put.key, key_len + 1);
     if (len > 0)
         weir__write_bytes(w, op->u.kv_put.value, len);
+}
+
+static void write_node_open(struct weir__writer *w, const struct weir__op *op)
+{
+    const char *wal = op->u.node_open.wal != NULL ? op->u.node_open.wal : "";
+    size_t len = strlen(wal);
+
+    weir__write64(w, op->u.node_open.wal_id);
+    weir__write32(w, op->u.node_open.node_id);
+    weir__write32(w, op->u.node_open.lease_ms);
+    weir__write16(w, (uint16_t)len);
+    weir__write_bytes(w, wal, len + 1);
 }
 
 static void write_stream_hand(struct weir__writer *w, const struct weir__op *op)
@@ -143,8 +163,7 @@ static void write_body(struct weir__writer *w, const struct weir__op *op)
         weir__write_bytes(w, op->u.cluster.id, 16);
         break;
     case WEIR__OP_NODE_OPEN:
-        weir__write64(w, op->u.node_open.wal_id);
-        weir__write32(w, op->u.node_open.node_id);
+        write_node_open(w, op);
         break;
     case WEIR__OP_STREAM_CREATE:
         len = strlen(op->u.stream_create.name);
@@ -180,6 +199,8 @@ static void write_body(struct weir__writer *w, const struct weir__op *op)
         write_stream_hand(w, op);
         break;
     case WEIR__OP_NODE_CLEAN:
+    case WEIR__OP_NODE_BEAT:
+    case WEIR__OP_NODE_CLOSE:
         break;
     }
 }

@@ -23,6 +23,8 @@ enum weir__op_kind {
     WEIR__OP_OBJECT_REMOVED = 9, /* Dead objects that the store lost. */
     WEIR__OP_KV_PUT = 10,        /* Compare-and-set of a key. */
     WEIR__OP_NODE_CLEAN = 11,    /* All in the writer's WAL is in objects. */
+    WEIR__OP_NODE_BEAT = 12,     /* The writer lives. */
+    WEIR__OP_NODE_CLOSE = 13,    /* The writer has ended in order. */
     WEIR__OP_STREAM_HAND = 16    /* The writer gives streams away. */
 };
 
@@ -64,10 +66,14 @@ struct weir__op {
         } cluster; /* WEIR_EEXIST: it has a name. */
         struct {
             uint32_t node_id;
-            uint64_t wal_id; /* Of the log it will write; 0: one that does
-                                not last. */
-            uint64_t epoch;  /* Out. */
-        } node_open;         /* Ids the node had reserved become dead. */
+            uint64_t wal_id;   /* Of the log it will write; 0: one that does
+                                  not last. */
+            uint32_t lease_ms; /* How long it lives without a commit; 0: for
+                                  ever. */
+            const char *wal;   /* Where its log is, "" or NULL: not told. */
+            uint64_t epoch;    /* Out. */
+        } node_open; /* Ids the node had reserved become dead, and keys that
+                        were bound to it are removed. */
         struct {
             const char *name;
             uint64_t id; /* Out; also with WEIR_EEXIST. */
@@ -106,6 +112,7 @@ struct weir__op {
             const char *key;
             const void *value; /* NULL: remove. */
             size_t len;
+            int bound;         /* 1: it goes with the writer's epoch. */
             uint64_t expected; /* WEIR_KV_ANY, WEIR_KV_ABSENT, a version. */
             uint64_t version;  /* Out; with WEIR_ECONFLICT the present one. */
         } kv_put;

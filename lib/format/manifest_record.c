@@ -49,8 +49,9 @@ static bool read_kv_put(struct weir__reader *r, struct weir__op *op)
     op->u.kv_put.len = len;
     if (flags == 1)
         op->u.kv_put.value = NULL;
-    return !r->bad && op->u.kv_put.key != NULL && flags <= 1 &&
-           len <= WEIR_KV_VALUE_MAX && (flags == 0 || len == 0);
+    op->u.kv_put.bound = flags == 2;
+    return !r->bad && op->u.kv_put.key != NULL && flags <= 2 &&
+           len <= WEIR_KV_VALUE_MAX && (flags != 1 || len == 0);
 }
 
 /* All but the ranges: `r` is left in front of them. */
@@ -70,6 +71,21 @@ static bool read_object_add(struct weir__reader *r, struct weir__op *op)
            weir__reader_left(r) % RANGE == 0;
 }
 
+static bool read_node_open(struct weir__reader *r, struct weir__op *op)
+{
+    const unsigned char *wal;
+    uint16_t len;
+
+    op->u.node_open.wal_id = weir__read64(r);
+    op->u.node_open.node_id = weir__read32(r);
+    op->u.node_open.lease_ms = weir__read32(r);
+    len = weir__read16(r);
+    wal = weir__read_bytes(r, (size_t)len + 1);
+    op->u.node_open.wal = (const char *)wal;
+    return wal != NULL && len <= WEIR__WAL_URI_MAX && wal[len] == 0 &&
+           memchr(wal, 0, len) == NULL;
+}
+
 static bool read_small_body(struct weir__reader *r, struct weir__op *op)
 {
     const unsigned char *id;
@@ -81,10 +97,10 @@ static bool read_small_body(struct weir__reader *r, struct weir__op *op)
             memcpy(op->u.cluster.id, id, 16);
         return id != NULL;
     case WEIR__OP_NODE_OPEN:
-        op->u.node_open.wal_id = weir__read64(r);
-        op->u.node_open.node_id = weir__read32(r);
-        return !r->bad;
+        return read_node_open(r, op);
     case WEIR__OP_NODE_CLEAN:
+    case WEIR__OP_NODE_BEAT:
+    case WEIR__OP_NODE_CLOSE:
         return true;
     case WEIR__OP_STREAM_CREATE:
         op->u.stream_create.name = read_name(r, weir__read16(r), WEIR_NAME_MAX);

@@ -34,6 +34,9 @@
  *     1 CLUSTER         0  16 B  id
  *     2 NODE_OPEN       0  u64   id of its WAL, 0: one that does not last
  *                       8  u32   node id
+ *                      12  u32   lease in milliseconds, 0: none
+ *                      16  u16   length n of its WAL's URI, 0 to 511
+ *                      18        URI (no zero in it), and a zero: n + 1
  *     3 STREAM_CREATE   0  u16   length n of the name, 1 to 255
  *                       2        name (no zero in it), and a zero: n + 1
  *     4 STREAM_DELETE   0  u64   stream id
@@ -58,10 +61,13 @@
  *    10 KV_PUT          0  u64   expected version
  *                       8  u32   length n of the value, at most 65536
  *                      12  u16   length k of the key, 1 to 255
- *                      14  u16   1: remove the key (n is 0), else 0
+ *                      14  u16   1: remove the key (n is 0); 2: it goes with
+ *                                the writer's epoch; else 0
  *                      16        key (no zero in it), and a zero: k + 1
  *                                value: n
  *    11 NODE_CLEAN      no body
+ *    12 NODE_BEAT       no body
+ *    13 NODE_CLOSE      no body
  *    16 STREAM_HAND     0  u32   node id of the next owner, 0: none
  *                       4  u32   count of streams
  *                       8        streams of 24 bytes, by id:
@@ -86,9 +92,14 @@
  *                 0  u64  epoch
  *                 8  u64  id of the WAL that may hold what no object does,
  *                         or 0
- *                16  u32  id
- *                20  u32  count of reserved ranges
- *                24       ranges of object ids: u64 first, u64 count
+ *                16  u64  version of its last commit
+ *                24  u32  id
+ *                28  u32  lease in milliseconds, 0: none
+ *                32  u16  1: it has ended in order, else 0
+ *                34  u16  length n of its WAL's URI
+ *                36  u32  count of reserved ranges
+ *                40       URI, and a zero: n + 1
+ *                         ranges of object ids: u64 first, u64 count
  *               objects, by id:
  *                 0  u64  id
  *                 8  u64  size
@@ -122,9 +133,9 @@
  *               keys, sorted:
  *                 0  u64  version
  *                 8  u32  length n of the value
- *                12  u16  length k of the key
- *                14  u16  reserved, 0
- *                16       key, and a zero: k + 1; value: n
+ *                12  u32  id of the node whose epoch it goes with, or 0
+ *                16  u16  length k of the key
+ *                18       key, and a zero: k + 1; value: n
  */
 #ifndef WEIR_FORMAT_MANIFEST_RECORD_H
 #define WEIR_FORMAT_MANIFEST_RECORD_H
@@ -137,6 +148,8 @@
 #define WEIR__RECORD_VERSION 1u
 #define WEIR__RECORD_HEADER 88u
 #define WEIR__SNAPSHOT_HEADER 112u
+/** Longest URI of a WAL. */
+#define WEIR__WAL_URI_MAX 511u
 /** Most ids that one OBJECT_RESERVE takes. */
 #define WEIR__RESERVE_MAX 65536u
 
@@ -222,8 +235,12 @@ struct weir__snapshot {
 struct weir__snap_node {
     uint64_t epoch;
     uint64_t wal_id;
+    uint64_t beat;
+    const char *wal;
     uint32_t id;
+    uint32_t lease_ms;
     uint32_t reserved; /* Ranges that follow. */
+    uint16_t closed;
 };
 
 struct weir__snap_stream {
@@ -264,6 +281,7 @@ struct weir__snap_key {
     const char *key;
     const void *value;
     uint32_t len;
+    uint32_t node_id;
 };
 
 /** Write the parts of a snapshot in the order of the layout: `begin`, parts,

@@ -8,13 +8,13 @@
 #include <weir/stream.h>
 
 /* Least bytes that each thing takes. */
-#define NODE 24u
+#define NODE 41u
 #define PAIR 16u
 #define STREAM 50u
 #define EXTENT 40u
 #define DEBT 24u
 #define OBJECT 32u
-#define KEY 18u
+#define KEY 20u
 
 void weir__snapshot_begin(struct weir__writer *w)
 {
@@ -32,10 +32,17 @@ void weir__snapshot_pair(struct weir__writer *w, uint64_t a, uint64_t b)
 void weir__snapshot_node(struct weir__writer *w,
                          const struct weir__snap_node *node)
 {
+    size_t len = strlen(node->wal);
+
     weir__write64(w, node->epoch);
     weir__write64(w, node->wal_id);
+    weir__write64(w, node->beat);
     weir__write32(w, node->id);
+    weir__write32(w, node->lease_ms);
+    weir__write16(w, node->closed);
+    weir__write16(w, (uint16_t)len);
     weir__write32(w, node->reserved);
+    weir__write_bytes(w, node->wal, len + 1);
 }
 
 void weir__snapshot_stream(struct weir__writer *w,
@@ -90,8 +97,8 @@ void weir__snapshot_key(struct weir__writer *w,
 
     weir__write64(w, key->version);
     weir__write32(w, key->len);
+    weir__write32(w, key->node_id);
     weir__write16(w, (uint16_t)len);
-    weir__write16(w, 0);
     weir__write_bytes(w, key->key, len + 1);
     if (key->len > 0)
         weir__write_bytes(w, key->value, key->len);
@@ -171,10 +178,22 @@ int weir__snapshot_open(struct weir__reader *r, struct weir__snapshot *header,
 bool weir__snapshot_read_node(struct weir__reader *r,
                               struct weir__snap_node *node)
 {
+    const unsigned char *wal;
+    uint16_t len;
+
     node->epoch = weir__read64(r);
     node->wal_id = weir__read64(r);
+    node->beat = weir__read64(r);
     node->id = weir__read32(r);
+    node->lease_ms = weir__read32(r);
+    node->closed = weir__read16(r);
+    len = weir__read16(r);
     node->reserved = weir__read32(r);
+    wal = weir__read_bytes(r, (size_t)len + 1);
+    node->wal = (const char *)wal;
+    if (wal == NULL || len > WEIR__WAL_URI_MAX || wal[len] != 0 ||
+        memchr(wal, 0, len) != NULL || node->closed > 1)
+        r->bad = true;
     if (node->reserved > weir__reader_left(r) / PAIR)
         r->bad = true;
     return !r->bad;
@@ -252,8 +271,8 @@ bool weir__snapshot_read_key(struct weir__reader *r, struct weir__snap_key *key)
 
     key->version = weir__read64(r);
     key->len = weir__read32(r);
+    key->node_id = weir__read32(r);
     len = weir__read16(r);
-    weir__read16(r);
     key->key = read_name(r, len);
     key->value = weir__read_bytes(r, key->len);
     if (key->len > WEIR_KV_VALUE_MAX)

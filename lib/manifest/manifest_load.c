@@ -44,6 +44,7 @@ static int adopt(struct weir__manifest *m, const struct weir_mlog_req *req)
         return weir__fail(&m->err, WEIR_EFOREIGN,
                           "manifest snapshot: of another cluster");
     }
+    weir__state_tell_keys(m->state, state);
     weir__state_swap(m->state, state);
     weir__state_free(state);
     weir__manifest_tell(m);

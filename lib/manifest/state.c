@@ -70,6 +70,7 @@ static void free_nodes(struct weir__state *state)
 
     while ((node = weir__order_next(&state->nodes, &at)) != NULL) {
         weir__free(state->alloc, node->reserved);
+        weir__free(state->alloc, node->wal);
         weir__free(state->alloc, node);
     }
     weir__order_free(&state->nodes);
@@ -126,6 +127,20 @@ void weir__state_swap(struct weir__state *a, struct weir__state *b)
 
     *a = *b;
     *b = held;
+    /* Who watches, watches this place, not what is in it. */
+    b->changed = a->changed;
+    b->changed_ctx = a->changed_ctx;
+    a->changed = held.changed;
+    a->changed_ctx = held.changed_ctx;
+}
+
+void weir__state_watch(struct weir__state *state,
+                       void (*changed)(void *ctx,
+                                       const struct weir_kv_pair *pair),
+                       void *ctx)
+{
+    state->changed = changed;
+    state->changed_ctx = ctx;
 }
 
 uint64_t weir__state_version(const struct weir__state *state)

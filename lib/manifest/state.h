@@ -70,6 +70,25 @@ void weir__state_free(struct weir__state *state);
 uint64_t weir__state_version(const struct weir__state *state);
 /** Id of the cluster, or NULL while it has none. */
 const unsigned char *weir__state_cluster(const struct weir__state *state);
+/** A node, as the manifest knows it. */
+struct weir__member {
+    uint32_t id;
+    uint32_t lease_ms; /* 0: none. */
+    uint64_t epoch;
+    uint64_t wal_id;
+    uint64_t beat;   /* Version of its last commit under this epoch. */
+    const char *wal; /* Where its log is, or "". */
+    bool closed;     /* It has ended in order. */
+};
+/** The first node whose id is above `id`: false if there is none. */
+bool weir__state_member(const struct weir__state *state, uint32_t id,
+                        struct weir__member *out);
+/** Be told of each key that changes: `pair->value` is NULL for one that is
+ * removed.  Within the applying of a commit: nothing may be committed there. */
+void weir__state_watch(struct weir__state *state,
+                       void (*changed)(void *ctx,
+                                       const struct weir_kv_pair *pair),
+                       void *ctx);
 /** Latest epoch of a node; 0: never opened. */
 uint64_t weir__state_node_epoch(const struct weir__state *state,
                                 uint32_t node_id);

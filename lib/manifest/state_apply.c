@@ -63,9 +63,13 @@ static int apply(struct weir__state *state, const struct weir__record *record,
     case WEIR__OP_OBJECT_REMOVED:
         return weir__state_object_removed(state, op);
     case WEIR__OP_KV_PUT:
-        return weir__state_kv_put(state, op);
+        return weir__state_kv_put(state, record->node_id, op);
     case WEIR__OP_NODE_CLEAN:
         return weir__state_node_clean(state, record->node_id, op);
+    case WEIR__OP_NODE_BEAT:
+        return 0; /* That it was committed is all. */
+    case WEIR__OP_NODE_CLOSE:
+        return weir__state_node_close(state, record->node_id);
     case WEIR__OP_STREAM_HAND:
         return weir__state_stream_hand(state, record->node_id, op);
     }
@@ -93,6 +97,11 @@ int weir__state_op(struct weir__state *state, const struct weir__record *record,
 void weir__state_end(struct weir__state *state,
                      const struct weir__record *record)
 {
+    uint64_t id = record->node_id;
+    struct weir__mnode *node = weir__order_get(&state->nodes, &id);
+
+    if (node != NULL && node->epoch == record->node_epoch)
+        node->beat = record->version;
     state->version = record->version;
     state->applied = 0;
 }

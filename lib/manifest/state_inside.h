@@ -28,6 +28,11 @@ struct weir__mnode {
     uint64_t id;
     uint64_t epoch;
     uint64_t wal_id; /* May hold what no object does; 0: none. */
+    uint64_t beat;   /* Version of its last commit. */
+    uint64_t keys;   /* That go with its epoch. */
+    uint32_t lease_ms;
+    bool closed;
+    char *wal;                       /* Its URI, or NULL. */
     struct weir__reserved *reserved; /* By id; never adjacent, never empty. */
     size_t range_count;
     size_t range_room;
@@ -37,6 +42,7 @@ struct weir__mnode {
 
 /** A key: `pair.value` is an allocation of its own. */
 struct weir__mkey {
+    uint32_t node_id; /* With whose epoch it goes; 0: it stays. */
     struct weir_kv_pair pair;
     char key[];
 };
@@ -59,6 +65,8 @@ struct weir__state {
     uint32_t applied; /* Operations of version + 1 that are applied. */
     bool named;
     unsigned char cluster[16];
+    void (*changed)(void *ctx, const struct weir_kv_pair *pair);
+    void *changed_ctx;
 };
 
 /**
@@ -111,7 +119,9 @@ int weir__state_object_add(struct weir__state *state,
                            const struct weir__record *record,
                            struct weir__op *op);
 int weir__state_object_removed(struct weir__state *state, struct weir__op *op);
-int weir__state_kv_put(struct weir__state *state, struct weir__op *op);
+int weir__state_kv_put(struct weir__state *state, uint32_t node_id,
+                       struct weir__op *op);
+int weir__state_node_close(struct weir__state *state, uint32_t node_id);
 
 /* Parts that they share. */
 
@@ -150,6 +160,12 @@ void weir__mstream_free(struct weir__state *state,
                         struct weir__mstream *stream);
 /** Put in a key that is not there. */
 int weir__state_put_key(struct weir__state *state, const char *key,
-                        const void *value, size_t len, uint64_t version);
+                        const void *value, size_t len, uint64_t version,
+                        uint32_t node_id);
+/** Remove the keys that go with a node's epoch. */
+void weir__state_drop_keys(struct weir__state *state, struct weir__mnode *node);
+/** Tell the watcher of all that is different in the keys of `next`. */
+void weir__state_tell_keys(const struct weir__state *state,
+                           const struct weir__state *next);
 
 #endif

@@ -16,14 +16,24 @@ static void *copy_value(const struct weir__state *state, const void *value,
     return copy;
 }
 
+static void tell(const struct weir__state *state,
+                 const struct weir_kv_pair *pair)
+{
+    if (state->changed != NULL)
+        state->changed(state->changed_ctx, pair);
+}
+
 static void free_value(const struct weir__state *state, struct weir__mkey *key)
 {
     weir__free(state->alloc, (void *)(uintptr_t)key->pair.value);
 }
 
 int weir__state_put_key(struct weir__state *state, const char *key,
-                        const void *value, size_t len, uint64_t version)
+                        const void *value, size_t len, uint64_t version,
+                        uint32_t node_id)
 {
+    uint64_t id = node_id;
+    struct weir__mnode *node = weir__order_get(&state->nodes, &id);
     size_t key_len = strlen(key);
     struct weir__mkey *mkey =
         weir__calloc(state->alloc, 1, sizeof(*mkey) + key_len + 1);
@@ -41,7 +51,26 @@ int weir__state_put_key(struct weir__state *state, const char *key,
         weir__free(state->alloc, mkey);
         return WEIR_ENOMEM;
     }
+    mkey->node_id = node != NULL ? node_id : 0;
+    if (node != NULL)
+        node->keys++;
     return 0;
+}
+
+/* The key goes with another node's epoch now, or with none. */
+static void bind_key(struct weir__state *state, struct weir__mkey *mkey,
+                     uint32_t node_id)
+{
+    uint64_t before = mkey->node_id;
+    uint64_t after = node_id;
+    struct weir__mnode *node = weir__order_get(&state->nodes, &before);
+
+    if (node != NULL)
+        node->keys--;
+    node = weir__order_get(&state->nodes, &after);
+    if (node != NULL)
+        node->keys++;
+    mkey->node_id = node != NULL ? node_id : 0;
 }
 
 static int change(struct weir__state *state, struct weir__mkey *mkey,
@@ -60,13 +89,60 @@ static int change(struct weir__state *state, struct weir__mkey *mkey,
 
 static void drop(struct weir__state *state, struct weir__mkey *mkey)
 {
+    bind_key(state, mkey, 0);
+    tell(state, &(struct weir_kv_pair){.key = mkey->key});
     weir__order_remove(&state->keys, mkey->key);
     free_value(state, mkey);
     weir__free(state->alloc, mkey);
 }
 
-int weir__state_kv_put(struct weir__state *state, struct weir__op *op)
+void weir__state_drop_keys(struct weir__state *state, struct weir__mnode *node)
 {
+    struct weir__mkey *mkey = NULL;
+    const char *after = "";
+
+    while (node->keys > 0 &&
+           (mkey = weir__order_after(&state->keys, after)) != NULL) {
+        after = mkey->key;
+        if (mkey->node_id != node->id)
+            continue;
+        drop(state, mkey);
+        after = ""; /* Its key is gone: begin again. */
+    }
+}
+
+static void tell_removed(const struct weir__state *state,
+                         const struct weir__state *next)
+{
+    struct weir__order_at at = {0, 0};
+    const struct weir__mkey *mkey;
+
+    while ((mkey = weir__order_next(&state->keys, &at)) != NULL)
+        if (weir__order_get(&next->keys, mkey->key) == NULL)
+            tell(state, &(struct weir_kv_pair){.key = mkey->key});
+}
+
+void weir__state_tell_keys(const struct weir__state *state,
+                           const struct weir__state *next)
+{
+    struct weir__order_at at = {0, 0};
+    const struct weir__mkey *mkey;
+    const struct weir__mkey *before;
+
+    if (state->changed == NULL)
+        return;
+    tell_removed(state, next);
+    while ((mkey = weir__order_next(&next->keys, &at)) != NULL) {
+        before = weir__order_get(&state->keys, mkey->key);
+        if (before == NULL || before->pair.version != mkey->pair.version)
+            tell(state, &mkey->pair);
+    }
+}
+
+int weir__state_kv_put(struct weir__state *state, uint32_t node_id,
+                       struct weir__op *op)
+{
+    uint32_t bound = op->u.kv_put.bound ? node_id : 0;
     const char *key = op->u.kv_put.key;
     struct weir__mkey *mkey = weir__order_get(&state->keys, key);
     uint64_t present = mkey != NULL ? mkey->pair.version : WEIR_KV_ABSENT;
@@ -84,11 +160,15 @@ int weir__state_kv_put(struct weir__state *state, struct weir__op *op)
         op->u.kv_put.version = 0;
         return 0;
     }
-    rc = mkey != NULL
-             ? change(state, mkey, op)
-             : weir__state_put_key(state, key, op->u.kv_put.value,
-                                   op->u.kv_put.len, state->kv_version + 1);
-    if (rc == 0)
-        op->u.kv_put.version = ++state->kv_version;
-    return rc;
+    rc = mkey != NULL ? change(state, mkey, op)
+                      : weir__state_put_key(state, key, op->u.kv_put.value,
+                                            op->u.kv_put.len,
+                                            state->kv_version + 1, bound);
+    if (rc != 0)
+        return rc;
+    op->u.kv_put.version = ++state->kv_version;
+    mkey = weir__order_get(&state->keys, key);
+    bind_key(state, mkey, bound);
+    tell(state, &mkey->pair);
+    return 0;
 }

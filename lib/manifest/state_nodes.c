@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 
+#include <string.h>
+
 struct weir__mnode *weir__state_node(struct weir__state *state,
                                      uint32_t node_id)
 {
@@ -26,9 +28,20 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
                           struct weir__op *op)
 {
     struct weir__mnode *node = weir__state_node(state, op->u.node_open.node_id);
+    char *wal;
 
     if (node == NULL || weir__state_dead_room(state, node->reserved_ids) != 0)
         return WEIR_ENOMEM;
+    wal = weir__strdup(state->alloc,
+                       op->u.node_open.wal != NULL ? op->u.node_open.wal : "");
+    if (wal == NULL)
+        return WEIR_ENOMEM;
+    weir__free(state->alloc, node->wal);
+    node->wal = wal;
+    node->lease_ms = op->u.node_open.lease_ms;
+    node->closed = false;
+    node->beat = state->version + 1;
+    weir__state_drop_keys(state, node);
     for (size_t i = 0; i < node->range_count; i++)
         for (uint64_t n = 0; n < node->reserved[i].count; n++)
             weir__state_dead_push(state, node->reserved[i].first + n, wall);
@@ -43,6 +56,35 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
     node->wal_id = op->u.node_open.wal_id;
     op->u.node_open.epoch = ++node->epoch;
     return 0;
+}
+
+int weir__state_node_close(struct weir__state *state, uint32_t node_id)
+{
+    struct weir__mnode *node = weir__state_node(state, node_id);
+
+    if (node == NULL)
+        return WEIR_ENOMEM;
+    weir__state_drop_keys(state, node);
+    node->closed = true;
+    return 0;
+}
+
+bool weir__state_member(const struct weir__state *state, uint32_t id,
+                        struct weir__member *out)
+{
+    uint64_t after = id;
+    const struct weir__mnode *node = weir__order_after(&state->nodes, &after);
+
+    if (node == NULL)
+        return false;
+    *out = (struct weir__member){.id = (uint32_t)node->id,
+                                 .lease_ms = node->lease_ms,
+                                 .epoch = node->epoch,
+                                 .wal_id = node->wal_id,
+                                 .beat = node->beat,
+                                 .wal = node->wal != NULL ? node->wal : "",
+                                 .closed = node->closed};
+    return true;
 }
 
 int weir__state_node_clean(struct weir__state *state, uint32_t node_id,

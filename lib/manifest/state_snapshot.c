@@ -16,6 +16,10 @@ static void encode_nodes(const struct weir__state *state,
         weir__snapshot_node(w, &(struct weir__snap_node){
                                    .epoch = node->epoch,
                                    .wal_id = node->wal_id,
+                                   .beat = node->beat,
+                                   .wal = node->wal != NULL ? node->wal : "",
+                                   .lease_ms = node->lease_ms,
+                                   .closed = node->closed,
                                    .id = (uint32_t)node->id,
                                    .reserved = (uint32_t)node->range_count});
         for (size_t i = 0; i < node->range_count; i++)
@@ -81,7 +85,8 @@ static void encode_keys(const struct weir__state *state, struct weir__writer *w)
             w, &(struct weir__snap_key){.version = key->pair.version,
                                         .key = key->key,
                                         .value = key->pair.value,
-                                        .len = (uint32_t)key->pair.len});
+                                        .len = (uint32_t)key->pair.len,
+                                        .node_id = key->node_id});
 }
 
 int weir__state_encode(const struct weir__state *state, struct weir__writer *w)
@@ -166,6 +171,12 @@ static int decode_nodes(struct weir__state *state, uint32_t count,
             return WEIR_ENOMEM;
         node->epoch = snap.epoch;
         node->wal_id = snap.wal_id;
+        node->beat = snap.beat;
+        node->lease_ms = snap.lease_ms;
+        node->closed = snap.closed != 0;
+        node->wal = weir__strdup(state->alloc, snap.wal);
+        if (node->wal == NULL)
+            return WEIR_ENOMEM;
         rc = decode_reserved(state, node, snap.reserved, r);
         if (rc != 0)
             return rc;
@@ -335,7 +346,7 @@ static int decode_keys(struct weir__state *state, uint64_t count,
             weir__state_kv(state, snap.key) != NULL)
             return WEIR_ECORRUPT;
         rc = weir__state_put_key(state, snap.key, snap.value, snap.len,
-                                 snap.version);
+                                 snap.version, snap.node_id);
         if (rc != 0)
             return rc;
     }

@@ -20,24 +20,27 @@ static const struct weir__record golden_header = {
     .node_epoch = 1,
     .wall = INT64_C(1700000000123),
     .node_id = 7,
-    .op_count = 14,
+    .op_count = 18,
 };
 
 /* One operation of each kind at least: what the golden commit holds. */
-static size_t golden_ops(struct weir__op ops[14])
+static size_t golden_ops(struct weir__op ops[18])
 {
     static struct weir__range ranges[2] = {
         {1, 1, 0, 100, 5000, INT64_C(1700000000000), 0},
         {2, 1, 0, 7, 900, INT64_MIN, 0},
     };
     static const uint64_t ids[2] = {3, 4};
+    static struct weir__hand hands[1] = {{2, 1, 20, 0}};
 
-    memset(ops, 0, 14 * sizeof(*ops));
+    memset(ops, 0, 18 * sizeof(*ops));
     ops[0].kind = WEIR__OP_CLUSTER;
     memcpy(ops[0].u.cluster.id, golden_header.cluster, 16);
     ops[1].kind = WEIR__OP_NODE_OPEN;
     ops[1].u.node_open.node_id = 7;
     ops[1].u.node_open.wal_id = UINT64_C(0x1122334455667788);
+    ops[1].u.node_open.lease_ms = 10000;
+    ops[1].u.node_open.wal = "file:/var/lib/weir/wal";
     ops[2].kind = WEIR__OP_STREAM_CREATE;
     ops[2].u.stream_create.name = "orders";
     ops[3].kind = WEIR__OP_STREAM_CREATE;
@@ -72,7 +75,19 @@ static size_t golden_ops(struct weir__op ops[14])
     ops[12].kind = WEIR__OP_STREAM_DELETE;
     ops[12].u.stream_delete.id = 99;
     ops[13].kind = WEIR__OP_NODE_CLEAN;
-    return 14;
+    ops[14].kind = WEIR__OP_NODE_BEAT;
+    ops[15].kind = WEIR__OP_NODE_CLOSE;
+    ops[16].kind = WEIR__OP_KV_PUT;
+    ops[16].u.kv_put.key = "broker/7";
+    ops[16].u.kv_put.value = "host";
+    ops[16].u.kv_put.len = 4;
+    ops[16].u.kv_put.bound = 1;
+    ops[16].u.kv_put.expected = WEIR_KV_ANY;
+    ops[17].kind = WEIR__OP_STREAM_HAND;
+    ops[17].u.stream_hand.node_id = 9;
+    ops[17].u.stream_hand.hands = hands;
+    ops[17].u.stream_hand.count = 1;
+    return 18;
 }
 
 static struct test_alloc heap;
@@ -101,7 +116,7 @@ static void encode(const struct weir__record *header,
 
 static void encode_golden(void)
 {
-    struct weir__op ops[14];
+    struct weir__op ops[18];
 
     encode(&golden_header, ops, golden_ops(ops));
 }
@@ -120,7 +135,7 @@ static void apply(struct weir__state *state, const struct weir__record *header,
 static struct weir__state *golden_state(void)
 {
     struct weir__state *state;
-    struct weir__op ops[14];
+    struct weir__op ops[18];
     struct weir__record header = golden_header;
 
     ck_assert_int_eq(weir__state_new(&state, &heap.alloc), 0);
@@ -166,7 +181,7 @@ static int next_is(struct weir__record_reader *r, const struct weir__op *want)
 START_TEST(a_commit_is_read_as_it_was_written)
 {
     struct weir__record_reader r;
-    struct weir__op ops[14];
+    struct weir__op ops[18];
     struct weir__op op;
 
     encode(&golden_header, ops, golden_ops(ops));
@@ -179,7 +194,7 @@ START_TEST(a_commit_is_read_as_it_was_written)
     ck_assert_uint_eq(r.header.node_epoch, 1);
     ck_assert_int_eq(r.header.wall, golden_header.wall);
     ck_assert_uint_eq(r.header.node_id, 7);
-    for (int i = 0; i < 14; i++)
+    for (int i = 0; i < 18; i++)
         ck_assert_msg(next_is(&r, &ops[i]), "operation %d", i);
     ck_assert_int_eq(weir__record_next(&r, &op), 0);
     weir__record_close(&r);
