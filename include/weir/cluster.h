@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * Several nodes on one store: streams that move between them.
+ * Several nodes on one store: who they are, and streams that move between
+ * them.
  *
  * A stream has one owner at a time, which appends to it.  It moves in two
  * ways.  Its owner hands it over: one commit, however many streams, and no
@@ -15,6 +16,65 @@
 #include <weir/stream.h>
 
 WEIR_BEGIN
+
+/** What is known of a node's life. */
+enum weir_life {
+    WEIR_NODE_LIVE,   /* It is open, or may be. */
+    WEIR_NODE_LAPSED, /* Its lease has run out: take it over. */
+    WEIR_NODE_CLOSED  /* It has ended in order. */
+};
+
+/** A node of the cluster. */
+struct weir_member {
+    uint32_t node_id;
+    int life;         /* An `enum weir_life`. */
+    uint64_t epoch;   /* Node epoch: how often it was opened. */
+    int64_t lease;    /* Nanoseconds it lives without a commit; 0: for ever. */
+    uint64_t streams; /* That it owns. */
+    int wal_clean;    /* 1: its log has nothing that objects have not. */
+    int reserved;
+    char wal[512]; /* Where its log is, as it was opened; or "". */
+};
+
+/** Lists the nodes by id. */
+struct weir_node_list {
+    struct weir_req req;
+    uint32_t after; /* Only ids above it; 0 for all. */
+    uint32_t reserved;
+    struct weir_member *out; /* The caller's: room for `limit`. */
+    size_t limit;
+    size_t count; /* Out: how many were filled in. */
+    int more;     /* Out: 1 if there are more. */
+};
+
+/**
+ * List the nodes that have ever opened this cluster.
+ *
+ * Whether a lease has run out is told by this node's own clock, from when it
+ * has first seen the other's last commit; so a node that was just opened has
+ * to wait for a whole lease.  Clocks of different machines are never
+ * compared; they are taken to run at the same rate, to a tenth.
+ *
+ * Threads: any.
+ *
+ * @param node  Node.
+ * @param req   Request.
+ * @return 0: `done` runs exactly once, with 0, WEIR_ECLOSED or an error of
+ *         the store.  Negative, and `done` never runs: WEIR_EINVAL (no room),
+ *         WEIR_ECLOSED.
+ */
+WEIR_API int weir_node_list(struct weir *node, struct weir_node_list *req);
+
+/**
+ * Blocking form of `weir_node_list`.
+ *
+ * Threads: any, but not in a callback.
+ *
+ * @param node  Node.
+ * @param req   Request.
+ * @return status of the request, or WEIR_EBUSY (called in a callback).
+ */
+WEIR_API int weir_node_list_sync(struct weir *node, struct weir_node_list *req);
 
 /** Gives streams to another node. */
 struct weir_handover {

@@ -6,7 +6,8 @@
  * consumers' offsets.  Keys and values are bytes; a value is at most 64 KiB.
  * Every change gets a version that grows, and can depend on the version
  * there is: compare-and-set.  All changes handed over in one turn of the core
- * share one commit.
+ * share one commit.  A key can go with the node that has written it: it is
+ * removed when that node closes, is opened again or is taken over.
  */
 #ifndef WEIR_KV_H
 #define WEIR_KV_H
@@ -24,6 +25,10 @@ WEIR_BEGIN
 /** `expected`: there is no such key. */
 #define WEIR_KV_ABSENT 0u
 
+/** The key goes with this node: removed when it closes, is opened again or is
+ * taken over. */
+#define WEIR_KV_NODE_LIFE 1u
+
 /** Sets or removes a key. */
 struct weir_kv_put {
     struct weir_req req;
@@ -32,6 +37,7 @@ struct weir_kv_put {
     size_t len;
     uint64_t expected; /* WEIR_KV_ANY, WEIR_KV_ABSENT or a version. */
     uint64_t version;  /* Out: version of the value, or 0 if removed. */
+    unsigned flags;    /* WEIR_KV_NODE_LIFE. */
 };
 
 /**
@@ -60,7 +66,8 @@ WEIR_API int weir_kv_put(struct weir *node, struct weir_kv_put *req);
  */
 WEIR_API int weir_kv_put_sync(struct weir *node, struct weir_kv_put *req);
 
-/** One key and its value.  Valid during the call that gives it. */
+/** One key and its value; `value` is NULL for one that was removed.  Valid
+ * during the call that gives it. */
 struct weir_kv_pair {
     const char *key;
     const void *value;
@@ -101,6 +108,46 @@ WEIR_API int weir_kv_get(struct weir *node, struct weir_kv_get *req);
  * @return status of the request, or WEIR_EBUSY (called in a callback).
  */
 WEIR_API int weir_kv_get_sync(struct weir *node, struct weir_kv_get *req);
+
+/** Watches the keys that start alike. */
+struct weir_kv_watch {
+    struct weir_req req;
+    const char *prefix; /* "": all keys. */
+    int present;        /* 1: begin with the pairs that there are. */
+    /* Called in the core for each change, in order; `pair->value` is NULL for
+     * a key that was removed.  Not 0 ends the watch with that status. */
+    int (*changed)(struct weir_kv_watch *req, const struct weir_kv_pair *pair);
+};
+
+/**
+ * Be told of each change of the keys that start alike.
+ *
+ * Of several changes of one key that this node hears of at one time the last
+ * may be the only one that is told.  Changes of other nodes are heard with
+ * this node's commits and with its reading of the manifest (property
+ * `follow`).  `changed` runs while a commit is applied: it may start any
+ * request, but not call a blocking form.
+ *
+ * Threads: any.
+ *
+ * @param node  Node.
+ * @param req   Request; it and `prefix` stay the caller's until `done`.
+ * @return 0: `done` runs exactly once, when the watch ends: with 0 (by
+ *         `weir_kv_watch_end`), what `changed` returned, or WEIR_ECLOSED.
+ *         Negative, and `done` never runs: WEIR_EINVAL (no `done`, no prefix,
+ *         no `changed`), WEIR_ECLOSED.
+ */
+WEIR_API int weir_kv_watch(struct weir *node, struct weir_kv_watch *req);
+
+/**
+ * End a watch: its `done` runs soon.
+ *
+ * Threads: any.
+ *
+ * @param node  Node of the watch.
+ * @param req   A watch whose `done` has not run.
+ */
+WEIR_API void weir_kv_watch_end(struct weir *node, struct weir_kv_watch *req);
 
 WEIR_END
 

@@ -371,9 +371,9 @@ enum weir_sim_cut_kind {
  * or not, as they were to, and nobody hears of it: WEIR_EUNKNOWN for what
  * changes something, WEIR_ETIMEDOUT for reads.
  *
- * With WEIR_SIM_CUT_HANGS a request ends at its deadline in that way; one
- * that has none waits until the cut has healed, and is carried out then if it
- * had not reached the store before.
+ * With WEIR_SIM_CUT_HANGS a request ends at its deadline in that way, or a
+ * minute after the cut if it has none; if the cut has healed before, it is
+ * carried out then unless it had reached the store already.
  *
  * @param node  Node.
  * @param kind  What it sees; cutting it again changes that.

@@ -23,6 +23,9 @@ WEIR_BEGIN
 
 /** The log survives the process (a file does, memory does not). */
 #define WEIR_WAL_PERSISTENT 1u
+/** A write that ends well proves that nobody has taken the log over: its
+ * acknowledgement needs no lease. */
+#define WEIR_WAL_SELF_FENCING 2u
 
 /** Whom a log belongs to, and who opens it. */
 struct weir_wal_owner {

@@ -54,6 +54,14 @@
       "for readers on other nodes.")                                           \
     X(SNAPSHOT_COMMITS, "snapshot_commits", INT, "256", 1, 1000000, "",        \
       "Manifest commits between two snapshots.")                               \
+    X(LEASE, "lease", DURATION, "0s", 0, INT64_C(3600000000000), "",           \
+      "How long this node counts as alive without a commit; it commits "       \
+      "something every third of it.  When it has run out, other nodes may "    \
+      "take this one over.  0: it counts as alive until it closes.")           \
+    X(FOLLOW, "follow", DURATION, "0s", 0, INT64_C(3600000000000), "",         \
+      "How often the manifest is read for what other nodes have committed; "   \
+      "0: when something waits for it, each second while keys are watched, "   \
+      "and with this node's own commits.")                                     \
     X(WAL_ABANDON, "wal_abandon", BOOL, "false", 0, 1, "",                     \
       "Open with this write-ahead log although the node's last one was "       \
       "another, and may hold acknowledged data.  Loses that data.")            \

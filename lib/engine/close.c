@@ -5,8 +5,11 @@
 #include "engine/fetch.h"
 #include "engine/flush.h"
 #include "engine/group.h"
+#include "engine/lease.h"
+#include "engine/members.h"
 #include "engine/takeover.h"
 #include "engine/upload.h"
+#include "engine/watch.h"
 
 /* How long a close waits for its last commit, */
 #define PATIENCE_NS 2000000000u
@@ -54,6 +57,9 @@ static void fail_waiting(struct weir *node)
     weir__upload_close(node);
     weir__sweep_close(node);
     weir__fetch_close(node);
+    weir__watch_close(node);
+    weir__lease_close(node);
+    weir__members_close(node);
 }
 
 static void start_patience(struct weir__close *c,
@@ -116,6 +122,16 @@ static void upload_start(struct weir *node, struct weir__close *c)
     weir__flush_last(node, &c->flush);
 }
 
+/* A lease that has run out and is not renewed is not waited for. */
+static void forsake(struct weir_timer *timer)
+{
+    struct weir__close *c =
+        WEIR__CONTAINER(timer, struct weir__close, patience);
+
+    c->node->commits.forsaken = 1;
+    weir__group_release(c->node);
+}
+
 static void clean_over(struct weir__close *c)
 {
     struct weir_env *env = c->node->host.env;
@@ -139,15 +155,20 @@ static void clean_given_up(struct weir_timer *timer)
     clean_over(WEIR__CONTAINER(timer, struct weir__close, patience));
 }
 
+/* 1 if the others are to be told that this node ends in order. */
+static int must_tell(const struct weir *node)
+{
+    return node->recovered && !node->fenced;
+}
+
 /* 1 if the manifest thinks that the WAL may be needed, and it is not. */
 static int is_clean(const struct weir *node)
 {
     const struct weir_stream *s;
     size_t at = 0;
 
-    if (!node->recovered || node->fenced ||
-        weir__state_node_wal(weir__manifest_state(node->manifest), node->id) ==
-            0)
+    if (weir__state_node_wal(weir__manifest_state(node->manifest), node->id) ==
+        0)
         return 0;
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         if (s->failed != WEIR_ENOENT && s->uploaded < s->durable)
@@ -159,9 +180,12 @@ static void commit_clean(struct weir *node, struct weir__close *c)
 {
     c->cleaning = 1;
     start_patience(c, clean_given_up, PATIENCE_NS);
-    c->op = (struct weir__op){.kind = WEIR__OP_NODE_CLEAN};
-    c->commit = (struct weir__commit){
-        .ops = &c->op, .count = 1, .done = clean_committed, .ctx = c};
+    c->ops[0] = (struct weir__op){.kind = WEIR__OP_NODE_CLOSE};
+    c->ops[1] = (struct weir__op){.kind = WEIR__OP_NODE_CLEAN};
+    c->commit = (struct weir__commit){.ops = c->ops,
+                                      .count = is_clean(node) ? 2 : 1,
+                                      .done = clean_committed,
+                                      .ctx = c};
     weir__manifest_commit(node->manifest, &c->commit);
 }
 
@@ -258,6 +282,7 @@ static void step(struct weir_task *task)
 {
     struct weir__close *c = WEIR__CONTAINER(task, struct weir__close, step);
     struct weir *node = c->node;
+    struct weir_env *env = node->host.env;
 
     c->posted = 0;
     switch ((enum phase)c->phase) {
@@ -272,7 +297,8 @@ static void step(struct weir_task *task)
         upload_start(node, c);
         return;
     case PHASE_CLEAN:
-        c->phase = is_clean(node) ? PHASE_WAIT : PHASE_WAL;
+        env->ops->timer_stop(env, &c->patience);
+        c->phase = must_tell(node) ? PHASE_WAIT : PHASE_WAL;
         if (c->phase == PHASE_WAIT)
             commit_clean(node, c);
         else
@@ -310,6 +336,8 @@ static void begin(struct weir_task *task)
     c->node->closing = c;
     weir__takeover_close(c->node);
     fail_waiting(c->node);
+    if (!weir__list_empty(&c->node->commits.held))
+        start_patience(c, forsake, PATIENCE_NS);
     post_step(c);
 }
 
@@ -334,6 +362,7 @@ void weir__node_release(struct weir *node)
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         weir__stream_release(s);
     weir__map_free(&node->streams);
+    weir__members_free(node);
     weir__log_cache_free(&node->cache);
     weir_config_free(node->config);
     weir__free(node->alloc, node);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/fetch.h"
 #include "engine/handover.h"
+#include "engine/lease.h"
 #include "engine/upload.h"
 #include "format/wal_record.h"
 
@@ -46,7 +47,8 @@ void weir__group_init(struct weir *node)
 int weir__group_busy(const struct weir *node)
 {
     return node->commits.open != NULL ||
-           !weir__list_empty(&node->commits.groups);
+           !weir__list_empty(&node->commits.groups) ||
+           !weir__list_empty(&node->commits.held);
 }
 
 /* The pieces are not needed for the write any more. */
@@ -62,7 +64,8 @@ void weir__group_free(struct weir *node)
     struct weir__commit_queue *q = &node->commits;
     struct weir__list *at;
 
-    while ((at = weir__list_pop(&q->groups)) != NULL)
+    while ((at = weir__list_pop(&q->groups)) != NULL ||
+           (at = weir__list_pop(&q->held)) != NULL)
         group_free(WEIR__CONTAINER(at, struct weir__group, link));
     if (q->open != NULL)
         group_free(q->open);
@@ -283,7 +286,7 @@ static void acknowledge(struct weir_append *req, struct weir__list *woken)
     struct weir_stream *s = weir__append_stream(req);
     struct weir_stats *stats = &s->node->stats;
 
-    if (weir__append_lost(req))
+    if (weir__append_lost(req) || s->node->commits.forsaken)
         return;
     s->durable = req->base_offset + req->count;
     weir__stream_pending(s, req->len);
@@ -297,7 +300,8 @@ static void acknowledge(struct weir_append *req, struct weir__list *woken)
 static int ack_status(const struct weir_append *req)
 {
     if (!weir__append_lost(req))
-        return 0;
+        return weir__append_stream(req)->node->commits.forsaken ? WEIR_EUNKNOWN
+                                                                : 0;
     if (weir__append_stream(req)->failed == WEIR_ENOENT)
         return WEIR_ENOENT;
     return WEIR_EUNKNOWN; /* The new owner may have found it. */
@@ -409,6 +413,19 @@ static void write_failed(struct weir__group *g, int status)
     weir__handover_look(node);
 }
 
+/* Durable is not enough where the log may be another node's by now. */
+void weir__group_release(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+    struct weir__list *at;
+
+    while (!weir__list_empty(&q->held) && weir__lease_holds(node)) {
+        at = weir__list_pop(&q->held);
+        group_acknowledge(WEIR__CONTAINER(at, struct weir__group, link));
+    }
+    weir__close_step(node);
+}
+
 static void write_next(struct weir *node);
 
 static void write_done(struct weir_wal_write *write, int status)
@@ -427,7 +444,8 @@ static void write_done(struct weir_wal_write *write, int status)
         node->stats.wal_writes++;
         node->stats.wal_bytes += write->len;
         write_next(node);
-        group_acknowledge(g);
+        weir__list_push(&q->held, &g->link);
+        weir__group_release(node);
     }
     weir__close_step(node);
 }

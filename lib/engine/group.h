@@ -44,5 +44,8 @@ void weir__append_placed(struct weir_append *req);
 int weir__append_lost(const struct weir_append *req);
 /** End an append. */
 void weir__append_end(struct weir_append *req, int status);
+/** The lease holds again, or is not waited for any more: acknowledge what was
+ * held back. */
+void weir__group_release(struct weir *node);
 
 #endif

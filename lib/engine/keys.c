@@ -32,6 +32,7 @@ static void put_run(struct weir_task *task)
     call->op.u.kv_put.value = req->value;
     call->op.u.kv_put.len = req->len;
     call->op.u.kv_put.expected = req->expected;
+    call->op.u.kv_put.bound = (req->flags & WEIR_KV_NODE_LIFE) != 0;
     weir__call_commit(call, put_done);
 }
 
@@ -49,6 +50,9 @@ int weir_kv_put(struct weir *node, struct weir_kv_put *req)
         return weir__fail(req->req.err, WEIR_ETOOBIG,
                           "key %s: a value of %zu bytes; %d is the most",
                           req->key, req->len, WEIR_KV_VALUE_MAX);
+    if ((req->flags & ~WEIR_KV_NODE_LIFE) != 0)
+        return weir__fail(req->req.err, WEIR_EINVAL,
+                          "key %s: unknown flags 0x%x", req->key, req->flags);
     if (node->read_only)
         return weir__fail(req->req.err, WEIR_EREADONLY,
                           "key %s: the node is read-only", req->key);

@@ -32,10 +32,12 @@ struct weir__close;
 /** Group commit: what is gathered, what is being written. */
 struct weir__commit_queue {
     struct weir__list groups; /* Closed groups, first one in flight. */
+    struct weir__list held;   /* Durable, but the lease has run out. */
     struct weir__group *open; /* Gathers; NULL if nothing does. */
     struct weir_task kick;    /* Writes what this turn has gathered. */
     int kick_posted;
     int writing;               /* A write is in flight. */
+    int forsaken;              /* Do not wait for the lease any more. */
     int poisoned;              /* The log has failed: nothing more. */
     uint64_t position;         /* Where the next record goes. */
     uint64_t tail;             /* End of the record before; 0: none yet. */
@@ -59,6 +61,17 @@ struct weir__upload_state {
     unsigned waits;    /* In a row: for former owners' uploads. */
     uint64_t commits;  /* Begun so far; */
     int committing;    /* the last one is awaited. */
+};
+
+/** Word of this node's life, for the others. */
+struct weir__lease {
+    uint64_t length; /* Nanoseconds; 0: none. */
+    uint64_t until;  /* Before that nobody takes this node over. */
+    uint64_t sent;   /* When the commit under way was begun. */
+    int beating;     /* It is. */
+    struct weir_timer due;
+    struct weir__commit commit;
+    struct weir__op op;
 };
 
 /** Removal of dead objects. */
@@ -101,6 +114,10 @@ struct weir {
     struct weir__commit_queue commits;
     struct weir__upload_state uploads;
     struct weir__sweep sweep;
+    struct weir__lease lease;
+    struct weir__map members;      /* struct weir__seen, by node id. */
+    struct weir__list watches;     /* Of keys. */
+    struct weir_timer follow;      /* Reads the manifest again. */
     struct weir__list fetches;     /* Every fetch that was accepted. */
     struct weir__list handovers;   /* That wait for appends to end. */
     struct weir__list takeovers;   /* Of dead nodes. */
@@ -173,7 +190,7 @@ struct weir__close {
     struct weir_wal_req wal;
     struct weir_flush flush;
     struct weir__commit commit;
-    struct weir__op op;
+    struct weir__op ops[2];
     struct weir_timer patience;
     uint64_t awaited; /* Commit of the last upload, at the last look. */
     struct weir *node;

@@ -11,7 +11,10 @@
 #include "base/log.h"
 #include "engine/fetch.h"
 #include "engine/group.h"
+#include "engine/lease.h"
+#include "engine/members.h"
 #include "engine/upload.h"
+#include "engine/watch.h"
 #include "format/wal_record.h"
 
 /* What the WAL is told that one write may have, unless a batch needs more. */
@@ -71,7 +74,10 @@ static void open_end(struct weir__open *open)
               "node %u: open under epoch %llu, %llu batches recovered",
               node->id, (unsigned long long)node->epoch,
               (unsigned long long)node->stats.recovered_batches);
+    weir__members_look(node);
+    weir__members_follow(node);
     if (!node->read_only) {
+        weir__lease_start(node, open->sent);
         weir__upload_look(node);
         weir__sweep_look(node);
     }
@@ -141,6 +147,16 @@ static void start_patience(struct weir__open *open)
     env->ops->timer_start(env, &open->patience);
 }
 
+/* What others need to know of this node. */
+static void register_node(const struct weir *node, struct weir__op *op)
+{
+    const char *wal = weir__config_text(node->config, WEIR__P_WAL);
+    int64_t lease = node->config->number[WEIR__P_LEASE];
+
+    op->u.node_open.lease_ms = (uint32_t)((lease + 999999) / 1000000);
+    op->u.node_open.wal = strlen(wal) <= WEIR__WAL_URI_MAX ? wal : "";
+}
+
 /* Only now, with the WAL in our hands and readable, may a former process be
  * fenced. */
 void weir__open_recovered(struct weir__open *open, int status)
@@ -152,11 +168,13 @@ void weir__open_recovered(struct weir__open *open, int status)
     open->op = (struct weir__op){.kind = WEIR__OP_NODE_OPEN};
     open->op.u.node_open.node_id = open->node->id;
     open->op.u.node_open.wal_id = wal_id(open->node);
+    register_node(open->node, &open->op);
     open->commit = (struct weir__commit){.ops = &open->op,
                                          .count = 1,
                                          .done = epoch_granted,
                                          .ctx = open,
                                          .err = &open->error};
+    open->sent = open->node->host.env->ops->now(open->node->host.env);
     start_patience(open);
     weir__manifest_commit(open->node->manifest, &open->commit);
 }
@@ -275,6 +293,7 @@ static void manifest_opened(struct weir__manifest_open *req, int status)
         return;
     }
     node->manifest = req->manifest;
+    weir__manifest_watch(node->manifest, weir__watch_changed, node);
     state = weir__manifest_state(node->manifest);
     status = reader_open(node, weir__state_cluster(state), &open->error);
     if (status == 0 && node->read_only)
@@ -301,6 +320,7 @@ static void fence(struct weir *node)
               "node %u: fenced: another process has opened it", node->id);
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         weir__append_fail_waiting(s, WEIR_EFENCED);
+    weir__group_release(node);
 }
 
 /* A commit of another node may have changed any stream. */
@@ -315,6 +335,7 @@ static void applied(void *ctx)
         weir__state_node_epoch(weir__manifest_state(node->manifest), node->id) >
             node->epoch)
         fence(node);
+    weir__members_look(node);
     weir__manifest_counts(node->manifest, &commits, &conflicts);
     foreign =
         weir__state_version(weir__manifest_state(node->manifest)) - commits;
@@ -374,11 +395,16 @@ static void node_init(struct weir *node, const struct weir_config *config)
     weir__list_init(&node->fetches);
     weir__list_init(&node->calls);
     weir__list_init(&node->handovers);
+    weir__list_init(&node->watches);
+    weir__list_init(&node->commits.held);
+    node->members.alloc = node->alloc;
     weir__list_init(&node->takeovers);
     weir__append_init(node);
     weir__fetch_init(node);
     weir__upload_init(node);
     weir__sweep_init(node);
+    weir__lease_init(node);
+    weir__members_init(node);
 }
 
 static int env_init(struct weir *node, const struct weir_config *config,

@@ -16,6 +16,7 @@ struct weir__open {
     struct weir_wal_req start;
     struct weir__commit commit;
     struct weir__op op;
+    uint64_t sent; /* When the commit was begun. */
     struct weir_timer patience;
     int gave_up; /* The commit took too long: it is not waited for. */
     struct weir__close close;

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/call.h"
+#include "engine/members.h"
 #include "manifest/state.h"
 #include <weir/cluster.h>
 
@@ -275,10 +276,18 @@ static int configure(struct takeover *t, const char *wal, unsigned flags)
     return rc;
 }
 
+static bool find(const struct weir *node, uint32_t id, struct weir__member *out)
+{
+    return weir__state_member(weir__manifest_state(node->manifest), id - 1,
+                              out) &&
+           out->id == id;
+}
+
 static int start(struct takeover *t)
 {
     const struct weir_takeover *req = takeover_req(t);
     const char *wal = req->wal;
+    struct weir__member member;
     int rc;
 
     if ((req->flags & WEIR_TAKEOVER_ABANDON) != 0)
@@ -286,6 +295,9 @@ static int start(struct takeover *t)
     else if (weir__state_node_wal(weir__manifest_state(t->node->manifest),
                                   req->node_id) == 0)
         wal = "mem:"; /* There is nothing in its log. */
+    if (wal == NULL && find(t->node, req->node_id, &member) &&
+        member.wal[0] != '\0')
+        wal = member.wal;
     if (wal == NULL)
         return weir__fail(&t->error, WEIR_EINVAL,
                           "takeover of node %u: where is its write-ahead log?",
@@ -303,21 +315,23 @@ static int check(struct weir__call *call)
 {
     const struct weir_takeover *req =
         WEIR__CONTAINER(call->req, struct weir_takeover, req);
-    uint64_t epoch = weir__state_node_epoch(
-        weir__manifest_state(call->node->manifest), req->node_id);
+    struct weir__member member;
 
-    if (epoch == 0)
+    if (!find(call->node, req->node_id, &member))
         return weir__fail(&call->error, WEIR_ENOENT,
                           "takeover: there is no node %u", req->node_id);
-    if (req->epoch != 0 && req->epoch != epoch)
+    if (req->epoch != 0 && req->epoch != member.epoch)
         return weir__fail(&call->error, WEIR_ECONFLICT,
                           "takeover of node %u: it has epoch %llu",
-                          req->node_id, (unsigned long long)epoch);
-    if ((req->flags & WEIR_TAKEOVER_FORCE) == 0)
-        return weir__fail(&call->error, WEIR_EBUSY,
-                          "takeover of node %u: it may be alive; if it is "
-                          "certainly not, force it",
-                          req->node_id);
+                          req->node_id, (unsigned long long)member.epoch);
+    if ((req->flags & WEIR_TAKEOVER_FORCE) == 0 &&
+        weir__members_life(call->node, &member) == WEIR_NODE_LIVE)
+        return weir__fail(
+            &call->error, WEIR_EBUSY,
+            "takeover of node %u: it may be alive: %s", req->node_id,
+            member.lease_ms == 0 ? "it has no lease; if it is certainly dead, "
+                                   "force it"
+                                 : "its lease has not run out yet");
     return 0;
 }
 
@@ -346,10 +360,11 @@ static void looked(struct weir__refresh *refresh, int status)
 {
     struct weir__call *call = refresh->ctx;
 
-    if (status == 0)
+    if (status == 0) {
         weir__stream_sync_all(call->node);
-    if (status == 0)
+        weir__members_look(call->node);
         status = check(call);
+    }
     if (status != 0)
         weir__call_end(call, status);
     else

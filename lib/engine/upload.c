@@ -456,6 +456,13 @@ static int under_pressure(const struct weir *node)
            node->uploads.pending_bytes > node->cache.limit / 2;
 }
 
+/* 1 if others wait for what this node has to upload. */
+static int is_awaited(const struct weir *node)
+{
+    return weir__state_node_debts(weir__manifest_state(node->manifest),
+                                  node->id) > 0;
+}
+
 static int can_start(const struct weir *node)
 {
     const struct weir__upload_state *up = &node->uploads;
@@ -480,7 +487,7 @@ void weir__upload_look(struct weir *node)
         return;
     if (up->pending_bytes >=
             (uint64_t)node->config->number[WEIR__P_UPLOAD_BYTES] ||
-        under_pressure(node)) {
+        under_pressure(node) || is_awaited(node)) {
         job_start(node);
     } else if (up->due.slot == 0) {
         up->due.deadline = env->ops->now(env) + interval;

@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <weir/error.h>
 
+/** Longest URI of a WAL. */
+#define WEIR__WAL_URI_MAX 511u
+
 enum weir__op_kind {
     WEIR__OP_CLUSTER = 1,        /* The first of all: names the cluster. */
     WEIR__OP_NODE_OPEN = 2,      /* Next node epoch; fences the former. */

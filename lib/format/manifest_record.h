@@ -148,8 +148,7 @@
 #define WEIR__RECORD_VERSION 1u
 #define WEIR__RECORD_HEADER 88u
 #define WEIR__SNAPSHOT_HEADER 112u
-/** Longest URI of a WAL. */
-#define WEIR__WAL_URI_MAX 511u
+
 /** Most ids that one OBJECT_RESERVE takes. */
 #define WEIR__RESERVE_MAX 65536u
 

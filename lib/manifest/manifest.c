@@ -327,6 +327,14 @@ weir__manifest_state(const struct weir__manifest *manifest)
     return manifest->state;
 }
 
+void weir__manifest_watch(struct weir__manifest *m,
+                          void (*changed)(void *ctx,
+                                          const struct weir_kv_pair *pair),
+                          void *ctx)
+{
+    weir__state_watch(m->state, changed, ctx);
+}
+
 void weir__manifest_set_epoch(struct weir__manifest *manifest, uint64_t epoch)
 {
     manifest->epoch = epoch;

@@ -75,6 +75,12 @@ void weir__manifest_refresh(struct weir__manifest *manifest,
 const struct weir__state *
 weir__manifest_state(const struct weir__manifest *manifest);
 
+/** Be told of each key that changes: see `weir__state_watch`. */
+void weir__manifest_watch(struct weir__manifest *manifest,
+                          void (*changed)(void *ctx,
+                                          const struct weir_kv_pair *pair),
+                          void *ctx);
+
 /** Commits under this node epoch from now on (after WEIR__OP_NODE_OPEN). */
 void weir__manifest_set_epoch(struct weir__manifest *manifest, uint64_t epoch);
 

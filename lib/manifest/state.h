@@ -92,6 +92,10 @@ void weir__state_watch(struct weir__state *state,
 /** Latest epoch of a node; 0: never opened. */
 uint64_t weir__state_node_epoch(const struct weir__state *state,
                                 uint32_t node_id);
+/** Parts of streams that others have by now and that this node has yet to
+ * upload. */
+uint64_t weir__state_node_debts(const struct weir__state *state,
+                                uint32_t node_id);
 /** Id of the WAL in which a node may have acknowledged batches that are in no
  * object; 0: there are none. */
 uint64_t weir__state_node_wal(const struct weir__state *state,

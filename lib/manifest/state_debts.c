@@ -24,6 +24,15 @@ static struct weir__mnode *debtor(struct weir__state *state,
     return weir__order_get(&state->nodes, &id);
 }
 
+uint64_t weir__state_node_debts(const struct weir__state *state,
+                                uint32_t node_id)
+{
+    uint64_t id = node_id;
+    const struct weir__mnode *node = weir__order_get(&state->nodes, &id);
+
+    return node != NULL ? node->debts : 0;
+}
+
 int weir__debt_room(struct weir__state *state, struct weir__mstream *stream)
 {
     size_t room = stream->debt_room > 0 ? 2 * (size_t)stream->debt_room : 1;

@@ -191,7 +191,7 @@ static void end_first(struct weir_timer *timer)
     weir_sim_trace(world(disk), "disk %" PRIu32 " %s %" PRIu64 "+%zu %s",
                    disk->node->id, verb_name(req), req->offset, req->len,
                    weir_error_name(disk->status));
-    disk->node->env.ops->post(&disk->node->env, &disk->task);
+    disk->user->env.ops->post(&disk->user->env, &disk->task);
 }
 
 static void tell(struct weir_task *task)
@@ -215,7 +215,7 @@ static void sim_disk_submit(struct weir__disk *base, struct weir__disk_req *req)
 {
     struct sim_disk *disk = WEIR__CONTAINER(base, struct sim_disk, base);
 
-    if (!disk->node->up)
+    if (!disk->user->up)
         return;
     req->impl[0] = NULL;
     *disk->end = req;
@@ -230,7 +230,7 @@ static void sim_disk_close(struct weir__disk *base, struct weir_task *closed)
     struct sim_disk *disk = WEIR__CONTAINER(base, struct sim_disk, base);
 
     disk->open = 0;
-    disk->node->env.ops->post(&disk->node->env, closed);
+    disk->user->env.ops->post(&disk->user->env, closed);
 }
 
 static const struct weir__disk_ops sim_disk_ops = {
@@ -246,6 +246,7 @@ int weir__sim_disk_init(struct weir_sim_node *node, uint64_t size)
     const struct weir_alloc *alloc = node->sim->alloc;
 
     disk->node = node;
+    disk->user = node;
     disk->base.ops = &sim_disk_ops;
     disk->base.size = size;
     disk->base.align = SIM_DISK_ALIGN;
@@ -271,7 +272,7 @@ void weir__sim_disk_free(struct sim_disk *disk)
     weir__free(alloc, disk->pending);
 }
 
-void weir__sim_disk_crash(struct sim_disk *disk)
+static void disk_crash(struct sim_disk *disk)
 {
     weir_sim_cancel(world(disk), &disk->timer);
     disk->first = NULL;
@@ -282,6 +283,16 @@ void weir__sim_disk_crash(struct sim_disk *disk)
     if (!disk->exists)
         memset(disk->stable, 0, disk->base.size);
     memcpy(disk->cached, disk->stable, disk->base.size);
+}
+
+/* A disk that another node has open does not notice. */
+void weir__sim_disks_crash(struct weir_sim_node *node)
+{
+    struct weir_sim_node *each = node->sim->nodes;
+
+    for (; each != NULL; each = each->next)
+        if (each->disk.open ? each->disk.user == node : each == node)
+            disk_crash(&each->disk);
 }
 
 /* Opening reads the medium, not what the system remembers: what a failed sync
@@ -297,7 +308,7 @@ static void read_anew(struct sim_disk *disk)
 }
 
 int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
-                        struct weir_error *err)
+                        struct weir_sim_node *user, struct weir_error *err)
 {
     struct sim_disk *disk = &node->disk;
 
@@ -307,6 +318,7 @@ int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
                           "the simulated disk of node %" PRIu32 " is in use",
                           node->id);
     disk->open = 1;
+    disk->user = user;
     read_anew(disk);
     disk->base.fresh = !disk->exists;
     *out = &disk->base;

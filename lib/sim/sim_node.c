@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { USE_NODE = 100, USE_MEMORY = 1000000, SKEW_MS = 60000 };
 
@@ -83,7 +85,7 @@ void weir_sim_crash(struct weir_sim_node *node)
     weir__sim_messages_crash(node);
     weir__sim_env_crash(node);
     weir__sim_store_crash(node);
-    weir__sim_disk_crash(&node->disk);
+    weir__sim_disks_crash(node);
     weir__sim_reap(node);
 }
 
@@ -149,6 +151,7 @@ int weir_sim_config(struct weir_config **out, struct weir_sim_node *node)
 {
     struct weir_config *config;
     char id[16];
+    char wal[24];
     int rc = weir_config_new(&config, &node->alloc);
 
     *out = config;
@@ -161,8 +164,9 @@ int weir_sim_config(struct weir_config **out, struct weir_sim_node *node)
         rc = weir_config_add_wal(config, "sim", weir__sim_wal_open, node);
     if (rc == 0)
         rc = weir_config_set(config, "store", "sim:", NULL);
+    snprintf(wal, sizeof(wal), "sim:%" PRIu32, node->id);
     if (rc == 0)
-        rc = weir_config_set(config, "wal", "sim:", NULL);
+        rc = weir_config_set(config, "wal", wal, NULL);
     if (rc == 0)
         rc = weir_config_set(config, "node_id", id, NULL);
     if (rc != 0) {
@@ -192,14 +196,32 @@ static void refuse(struct weir_task *task)
     refusal->req->done(refusal->req, (int)refusal->status);
 }
 
+/* The node whose disk a URI names: "sim:" is the own one. */
+static struct weir_sim_node *disk_of(struct weir_sim_node *user,
+                                     const char *uri)
+{
+    const char *id = strchr(uri, ':') + 1;
+    struct weir_sim_node *node = user->sim->nodes;
+
+    if (*id < '0' || *id > '9')
+        return user;
+    while (node != NULL && node->id != strtoul(id, NULL, 10))
+        node = node->next;
+    return node;
+}
+
 void weir__sim_wal_open(struct weir_wal_open *req)
 {
     struct weir_sim_node *node = req->open_ctx;
-    struct weir__disk *disk;
+    struct weir__disk *disk = NULL;
     struct refusal *refusal;
-    int rc = weir__sim_disk_open(&disk, node, req->err);
+    struct weir_sim_node *of = disk_of(node, req->uri);
+    int rc = of == NULL
+                 ? weir__fail(req->err, WEIR_ENOENT,
+                              "%s: no such node in the simulation", req->uri)
+                 : weir__sim_disk_open(&disk, of, node, req->err);
 
-    if (rc == 0) {
+    if (rc == 0 && disk != NULL) {
         weir__wal_file_open_disk(req, disk, "the simulated disk");
         return;
     }

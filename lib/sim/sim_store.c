@@ -42,6 +42,9 @@ struct sim_request {
     struct weir_task task; /* Tells the node. */
 };
 
+/* How long a request may take that does not say. */
+#define OWN_DEADLINE (60 * SIM_SECOND)
+
 static void free_entries(struct sim_request *r)
 {
     while (r->entry_count > 0) {
@@ -334,16 +337,15 @@ static void answer_soon(struct sim_request *r, int refusal)
     weir_sim_at(r->sim, &r->answer);
 }
 
-/* Nothing is heard until the deadline, if it has one. */
+/* Nothing is heard until the deadline: the request's, or the store's own. */
 static void hold(struct sim_request *r)
 {
-    uint64_t deadline = r->req->deadline;
+    uint64_t deadline =
+        r->req->deadline != 0 ? r->req->deadline : r->sim->now + OWN_DEADLINE;
 
     r->held = true;
     r->refusal = unknown_outcome(r);
     weir_sim_cancel(r->sim, &r->answer);
-    if (deadline == 0)
-        return;
     r->answer.deadline = deadline > r->sim->now ? deadline : r->sim->now;
     weir_sim_at(r->sim, &r->answer);
 }

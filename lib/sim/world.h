@@ -38,6 +38,7 @@ struct sim_sector {
 struct sim_disk {
     struct weir__disk base;
     struct weir_sim_node *node;
+    struct weir_sim_node *user; /* Who has it open: it is told. */
     struct sim_random random;
     unsigned char *stable;      /* What a crash leaves. */
     unsigned char *cached;      /* What reads give. */
@@ -139,10 +140,12 @@ void weir__sim_memory_free(struct weir_sim_node *node);
 
 /* sim_disk.c */
 int weir__sim_disk_init(struct weir_sim_node *node, uint64_t size);
-void weir__sim_disk_crash(struct sim_disk *disk);
+/** A node crashes: the disks that it has open, and its own. */
+void weir__sim_disks_crash(struct weir_sim_node *node);
 void weir__sim_disk_free(struct sim_disk *disk);
+/** Open the disk of `node` on `user`. */
 int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
-                        struct weir_error *err);
+                        struct weir_sim_node *user, struct weir_error *err);
 
 /* sim_store.c */
 weir_store_open_fn weir__sim_store_open;

@@ -341,7 +341,7 @@ static int disk_io(struct weir__disk_req *req)
 
 static void open_disk(void)
 {
-    ck_assert_int_eq(weir__sim_disk_open(&disk, node, NULL), 0);
+    ck_assert_int_eq(weir__sim_disk_open(&disk, node, node, NULL), 0);
 }
 
 /* Fill `len` bytes from `offset` with `byte`. */
@@ -503,7 +503,8 @@ START_TEST(disk_faults_are_reported)
 
     open_world(test_seed());
     open_disk();
-    ck_assert_int_eq(weir__sim_disk_open(&second, node, &err), WEIR_EBUSY);
+    ck_assert_int_eq(weir__sim_disk_open(&second, node, node, &err),
+                     WEIR_EBUSY);
     ck_assert_int_eq(write_disk(DISK, 4096, 'a', 0), WEIR_EIO);
     weir_sim_faults(sim)->disk_write = 1000000;
     ck_assert_int_eq(write_disk(0, 4096, 'a', 0), WEIR_EIO);
