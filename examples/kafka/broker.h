@@ -13,6 +13,7 @@
 #include <weir.h>
 
 #include "budget.h"
+#include "cluster.h"
 #include "producer_ids.h"
 #include "settings.h"
 #include "topics.h"
@@ -27,6 +28,8 @@ struct broker {
     struct producer_ids producer_ids;
     char cluster_id[23]; /* As Kafka writes ids: base64url. */
     int32_t node_id;
+    struct cluster cluster;
+    char listen_host[256];
     char advertised_host[256]; /* "": the address that the client reached. */
     int32_t advertised_port;
     uint64_t marks;

@@ -41,17 +41,46 @@ static int start(struct broker *broker, const struct options *options)
     struct weir_node_stat stat;
     struct weir_error err = {0};
 
-    if (weir_open(&broker->node, options->config, &err) != 0 ||
-        topics_load(broker, &err) != 0) {
+    if (weir_open(&broker->node, options->config, &err) != 0) {
         log_line(WEIR_LOG_ERROR, "%s: %s", weir_error_name(err.code), err.text);
         return -1;
     }
     weir_node_stat_sync(broker->node, &stat);
-    write_id(stat.cluster, broker->cluster_id);
     broker->node_id = (int32_t)stat.node_id;
+    cluster_init(&broker->cluster, broker);
+    if (topics_load(broker, &err) != 0) {
+        log_line(WEIR_LOG_ERROR, "%s: %s", weir_error_name(err.code), err.text);
+        return -1;
+    }
+    write_id(stat.cluster, broker->cluster_id);
     log_line(WEIR_LOG_INFO, "node %d of cluster %s, %zu topics",
              broker->node_id, broker->cluster_id, broker->topics.count);
     return 0;
+}
+
+static void flushed(struct weir_req *req, int status)
+{
+    struct broker *broker = req->ctx;
+
+    broker->pending--;
+    broker_note_node(broker, status, "upload");
+}
+
+/* Others have the partitions by now: what is in the log is theirs too. */
+static void flush(struct broker *broker, struct weir_flush *request)
+{
+    request->req.done = flushed;
+    request->req.ctx = broker;
+    if (broker->cluster.count > 1 && !broker->failed &&
+        weir_flush(broker->node, request) == 0)
+        broker->pending++;
+}
+
+static void wait_for_pending(struct broker *broker, uint64_t until)
+{
+    while (broker->pending > 0 && uv_hrtime() < until)
+        if (weir_poll(broker->node, TURN_NS) < 0)
+            break;
 }
 
 /* Write a snapshot of the producers of every partition, so that the next
@@ -59,6 +88,7 @@ static int start(struct broker *broker, const struct options *options)
 static void settle(struct broker *broker)
 {
     uint64_t until = uv_hrtime() + (uint64_t)SETTLE_NS;
+    static struct weir_flush request;
     struct list *node;
     struct topic *topic;
     int32_t i;
@@ -69,10 +99,9 @@ static void settle(struct broker *broker)
         for (i = 0; i < topic->count; i++)
             partition_save(&topic->partitions[i]);
     }
-    while (broker->pending > 0 && uv_hrtime() < until) {
-        if (weir_poll(broker->node, TURN_NS) < 0)
-            break;
-    }
+    wait_for_pending(broker, until);
+    flush(broker, &request);
+    wait_for_pending(broker, until);
 }
 
 static int run(struct broker *broker, struct options *options)
@@ -135,6 +164,7 @@ int main(int argc, char **argv)
     code = run(broker, &options);
     topics_free(&broker->topics);
     weir_free(broker->node);
+    cluster_free(&broker->cluster);
     uv_loop_close(&broker->loop);
     options_free(&options);
     free(broker);

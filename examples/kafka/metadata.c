@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metadata: who serves what.  One node serves everything. */
+/* Metadata: who serves what. */
 #include <string.h>
 
 #include "broker.h"
@@ -28,23 +28,46 @@ struct metadata {
     size_t left; /* Topics that are being created, and 1 for the start. */
 };
 
-static void write_broker(struct wire_out *out, const struct request *request)
+static void write_broker(struct wire_out *out, const struct request *request,
+                         int32_t id, const char *host, int32_t port)
+{
+    out_i32(out, id);
+    out_string(out, host);
+    out_i32(out, port);
+    if (request->header.version >= 1)
+        out_string(out, NULL); /* Rack. */
+    out_tags(out);
+}
+
+/* Where the client is to find this server: where it came to, unless something
+ * else is advertised. */
+static void write_self(struct wire_out *out, const struct request *request)
 {
     const struct broker *broker = request->broker;
     char host[64];
     int32_t port;
 
     request_local_address(request, host, &port);
-    out_array(out, 1);
-    out_i32(out, broker->node_id);
-    out_string(out, broker->advertised_host[0] != 0 ? broker->advertised_host
-                                                    : host);
-    out_i32(out, broker->advertised_host[0] != 0 || port == 0
-                     ? broker->advertised_port
-                     : port);
-    if (request->header.version >= 1)
-        out_string(out, NULL); /* Rack. */
-    out_tags(out);
+    if (broker->advertised_host[0] != 0 || port == 0)
+        port = broker->advertised_port;
+    write_broker(
+        out, request, broker->node_id,
+        broker->advertised_host[0] != 0 ? broker->advertised_host : host, port);
+}
+
+static void write_brokers(struct wire_out *out, const struct request *request)
+{
+    const struct cluster *cluster = &request->broker->cluster;
+    const struct peer *peer = cluster->peers;
+    size_t i;
+
+    out_array(out, (int32_t)cluster->count);
+    for (i = 0; i < cluster->count; i++, peer++) {
+        if (peer->id == request->broker->node_id)
+            write_self(out, request);
+        else
+            write_broker(out, request, peer->id, peer->host, peer->port);
+    }
 }
 
 static void write_partition(struct wire_out *out, int32_t index, int32_t node,
@@ -65,7 +88,7 @@ static void write_partition(struct wire_out *out, int32_t index, int32_t node,
 }
 
 static void write_known(struct wire_out *out, const struct request *request,
-                        const struct topic *topic)
+                        struct topic *topic)
 {
     int16_t version = request->header.version;
     int32_t i;
@@ -78,7 +101,9 @@ static void write_known(struct wire_out *out, const struct request *request,
         out_bool(out, false); /* Internal. */
     out_array(out, topic->count);
     for (i = 0; i < topic->count; i++)
-        write_partition(out, i, request->broker->node_id, version);
+        write_partition(out, i,
+                        cluster_leader(&request->broker->cluster, topic, i),
+                        version);
     if (version >= 8)
         out_i32(out, NO_OPERATIONS);
     out_tags(out);
@@ -142,11 +167,11 @@ static void step(struct metadata *metadata)
         return;
     if (version >= 3)
         out_i32(out, 0);
-    write_broker(out, request);
+    write_brokers(out, request);
     if (version >= 2)
         out_string(out, request->broker->cluster_id);
     if (version >= 1)
-        out_i32(out, request->broker->node_id); /* Controller. */
+        out_i32(out, request->broker->cluster.peers[0].id); /* Controller. */
     if (metadata->body.count < 0)
         write_all(out, request);
     else

@@ -13,6 +13,8 @@
 
 #define PROGRAM "weir-kafka"
 #define URI_MAX 4096u
+/* Unless it is set: how long a server counts as alive without a word. */
+#define LEASE "10s"
 
 enum {
     OPT_STORE = 256,
@@ -261,12 +263,19 @@ static int check_settings(const struct settings *s)
     return 0;
 }
 
+/* Other servers must be able to see that this one is dead. */
+static int complete_lease(struct options *o, bool said_lease)
+{
+    return said_lease ? 0 : set_property(o, "-X lease", "lease", LEASE);
+}
+
 static enum options_outcome finish(struct options *o, bool said_store,
-                                   bool said_wal)
+                                   bool said_wal, bool said_lease)
 {
     if (!said_store)
         invalid("--store: expected a URI, such as dir:/var/lib/weir");
     else if (read_environment(o) == 0 && (said_wal || complete_uris(o) == 0) &&
+             complete_lease(o, said_lease) == 0 &&
              check_settings(&o->settings) == 0)
         return OPTIONS_RUN;
     return OPTIONS_INVALID;
@@ -275,7 +284,7 @@ static enum options_outcome finish(struct options *o, bool said_store,
 enum options_outcome options_read(struct options *o, int argc, char **argv)
 {
     int option, level = WEIR_LOG_INFO;
-    bool said_store = false, said_wal = false;
+    bool said_store = false, said_wal = false, said_lease = false;
 
     settings_init(&o->settings);
     memcpy(o->listen_host, "127.0.0.1", 10);
@@ -297,6 +306,7 @@ enum options_outcome options_read(struct options *o, int argc, char **argv)
                       (option == 'X' && strncmp(optarg, "store=", 6) == 0);
         said_wal |= option == OPT_WAL ||
                     (option == 'X' && strncmp(optarg, "wal=", 4) == 0);
+        said_lease |= option == 'X' && strncmp(optarg, "lease=", 6) == 0;
         if (read_option(o, option, &level) != 0)
             return OPTIONS_INVALID;
     }
@@ -307,7 +317,7 @@ enum options_outcome options_read(struct options *o, int argc, char **argv)
     log_set_level(level < 0   ? WEIR_LOG_ERROR
                   : level > 3 ? WEIR_LOG_DEBUG
                               : (enum weir_log_level)level);
-    return finish(o, said_store, said_wal);
+    return finish(o, said_store, said_wal, said_lease);
 }
 
 void options_free(struct options *o)

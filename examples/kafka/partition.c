@@ -81,16 +81,32 @@ static void wake_watching(struct partition *partition, size_t bytes,
     }
 }
 
+/* Does this server lead the partition? */
+static bool leads(const struct partition *partition)
+{
+    struct broker *broker = partition->topic->broker;
+
+    if (broker->stopping && broker->cluster.count > 1)
+        return false;
+    return cluster_leader(&broker->cluster, partition->topic,
+                          partition->index) == broker->node_id;
+}
+
 void partition_use(struct partition *partition, struct partition_wait *wait)
 {
     if (partition->topic->deleted) {
         wait->ready(wait, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
         return;
     }
+    if (!leads(partition)) {
+        wait->ready(wait, KAFKA_NOT_LEADER_OR_FOLLOWER);
+        return;
+    }
     switch (partition->state) {
     case PARTITION_OPEN:
         wait->ready(wait, 0);
         break;
+    case PARTITION_LEAVING:
     case PARTITION_FAILED:
         wait->ready(wait, KAFKA_NOT_LEADER_OR_FOLLOWER);
         break;
@@ -140,6 +156,10 @@ void partition_appended(struct partition *partition, uint64_t next_offset,
             partition->state = PARTITION_CLOSED;
         return;
     }
+    if (partition->state == PARTITION_LEAVING) {
+        partition_leave_now(partition);
+        return;
+    }
     if (!list_empty(&partition->retries))
         wake_all(&partition->retries, 0);
     wake_watching(partition, len, 0);
@@ -155,6 +175,10 @@ void partition_append_failed(struct partition *partition, int status)
     char name[PARTITION_NAME_MAX];
 
     partition->under_way--;
+    if (partition->state == PARTITION_LEAVING) {
+        partition_leave_now(partition);
+        return;
+    }
     if (partition->state == PARTITION_OPEN) {
         partition_stream_name(partition, name);
         log_line(WEIR_LOG_WARN, "%s: append failed: %s", name,
@@ -167,6 +191,17 @@ void partition_append_failed(struct partition *partition, int status)
     }
     if (partition->state == PARTITION_FAILED && partition->under_way == 0)
         partition->state = PARTITION_CLOSED;
+}
+
+void partition_leave(struct partition *partition, uint32_t to_node)
+{
+    if (partition->state != PARTITION_OPEN)
+        return;
+    partition->state = PARTITION_LEAVING;
+    partition->to_node = to_node;
+    wake_all(&partition->retries, KAFKA_NOT_LEADER_OR_FOLLOWER);
+    wake_watching(partition, 0, KAFKA_NOT_LEADER_OR_FOLLOWER);
+    partition_leave_now(partition);
 }
 
 void partition_gone(struct partition *partition)
@@ -236,7 +271,8 @@ void partition_save(struct partition *partition)
     size_t room = snapshot_room(partition);
 
     if (partition->saving || partition->unsaved_batches == 0 ||
-        partition->state != PARTITION_OPEN)
+        (partition->state != PARTITION_OPEN &&
+         partition->state != PARTITION_LEAVING))
         return;
     snapshot = calloc(1, sizeof(*snapshot) + room);
     if (snapshot == NULL)

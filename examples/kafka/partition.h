@@ -21,7 +21,8 @@ enum partition_state {
     PARTITION_CLOSED,
     PARTITION_OPENING, /* Users wait in `waiting`. */
     PARTITION_OPEN,
-    PARTITION_FAILED /* Appends of a broken stream still come home. */
+    PARTITION_LEAVING, /* It goes to another server. */
+    PARTITION_FAILED   /* Appends of a broken stream still come home. */
 };
 
 /** A partition. */
@@ -40,6 +41,7 @@ struct partition {
     size_t under_way;     /* Appends. */
     uint64_t unsaved_batches, unsaved_bytes; /* Since the last snapshot. */
     bool saving;
+    uint32_t to_node; /* Where it goes, if it leaves; 0: to any. */
 };
 
 /** Waits for a partition. */
@@ -86,10 +88,17 @@ void partition_stream_name(const struct partition *partition,
 void partition_producers_key(const struct partition *partition,
                              char out[PARTITION_NAME_MAX]);
 
+/** Let another server have an open partition: 0 for any.  Nobody uses it here
+ * from now on. */
+void partition_leave(struct partition *partition, uint32_t to_node);
+/** The same, though it may not be open: its stream is this node's. */
+void partition_evict(struct partition *partition, uint32_t to_node);
+
 /** Write a snapshot of the producers, unless nothing has changed. */
 void partition_save(struct partition *partition);
 
-/* For partition.c and partition_open.c alone. */
+/* For partition.c, partition_open.c and partition_leave.c alone. */
+void partition_leave_now(struct partition *partition);
 void partition_open(struct partition *partition);
 void partition_opened(struct partition *partition, int16_t error);
 

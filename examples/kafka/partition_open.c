@@ -33,10 +33,11 @@ static void finish(struct opening *opening, int status, const char *what)
     struct partition *partition = opening->partition;
 
     if (status != 0)
-        log_line(WEIR_LOG_ERROR, "%s: %s: %s", opening->name, what,
+        log_line(status == WEIR_EBUSY ? WEIR_LOG_DEBUG : WEIR_LOG_ERROR,
+                 "%s: %s: %s", opening->name, what,
                  opening->err.text[0] != 0 ? opening->err.text
                                            : weir_error_text(status));
-    broker_note_node(opening->broker, status, what);
+    broker_note(opening->broker, status, what);
     opening->broker->pending--;
     partition->next_offset = opening->end;
     free(opening);

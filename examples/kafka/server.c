@@ -175,6 +175,8 @@ static void signaled(uv_signal_t *signal, int number)
     struct server *server = signal->data;
 
     log_line(WEIR_LOG_INFO, "signal %d: stopping", number);
+    if (!server->broker->stopping)
+        cluster_stop(&server->broker->cluster);
     server->broker->stopping = true;
     stop(server);
 }
@@ -217,6 +219,7 @@ static void stop(struct server *server)
     }
     if (server->count > 0)
         return;
+    cluster_close(&server->broker->cluster);
     close_handle((uv_handle_t *)&server->deadline);
     close_handle((uv_handle_t *)&server->node_poll);
     close_handle((uv_handle_t *)&server->prepare);
@@ -269,6 +272,8 @@ static int listen_on(struct server *server, const char *host, int32_t port)
     server_print_address(any, printed, &port);
     if (server->broker->advertised_port == 0)
         server->broker->advertised_port = port;
+    snprintf(server->broker->listen_host, sizeof(server->broker->listen_host),
+             "%s", printed);
     printf(strchr(printed, ':') != NULL ? "weir-kafka: listening on [%s]:%d\n"
                                         : "weir-kafka: listening on %s:%d\n",
            printed, port);
@@ -337,7 +342,9 @@ int server_run(struct broker *broker, const char *host, int32_t port)
         return 1;
     }
     rc = listen_on(&server, host, port);
-    if (rc != 0)
+    if (rc == 0)
+        cluster_start(&broker->cluster);
+    else
         stop(&server);
     uv_run(&broker->loop, UV_RUN_DEFAULT);
     return rc == 0 && !broker->failed ? 0 : 1;

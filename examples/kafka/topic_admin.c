@@ -107,8 +107,19 @@ static int16_t item_refuse(struct item *item, int16_t error, const char *text)
     return error;
 }
 
-/* Partitions 0 to n-1, each once, each on this node. */
-static bool assignments_valid(const struct item *item, int32_t node_id,
+static bool is_server(const struct cluster *cluster, int32_t id)
+{
+    size_t i = 0;
+
+    while (i < cluster->count && cluster->peers[i].id != id)
+        i++;
+    return i < cluster->count;
+}
+
+/* Partitions 0 to n-1, each once, each on servers that there are.  Where they
+ * go is decided by the placement all the same. */
+static bool assignments_valid(const struct item *item,
+                              const struct cluster *cluster,
                               unsigned char *seen)
 {
     const struct new_topic *from = item->from;
@@ -122,7 +133,7 @@ static bool assignments_valid(const struct item *item, int32_t node_id,
             return false;
         seen[a->partition] = 1;
         for (k = 0; k < a->count; k++) {
-            if (a->brokers[k] != node_id)
+            if (!is_server(cluster, a->brokers[k]))
                 return false;
         }
     }
@@ -142,9 +153,10 @@ static int16_t item_partitions(struct item *item)
                                "both an assignment and numbers");
         seen = request_take(request, (size_t)from->assignment_count, 1);
         if (seen == NULL ||
-            !assignments_valid(item, request->broker->node_id, seen))
+            !assignments_valid(item, &request->broker->cluster, seen))
             return item_refuse(item, KAFKA_INVALID_REPLICA_ASSIGNMENT,
-                               "expected partitions from 0, on this node");
+                               "expected partitions from 0, on servers that "
+                               "there are");
         item->creation.partitions = from->assignment_count;
         return 0;
     }

@@ -114,6 +114,9 @@ static void created(struct weir_req *req, int status)
     } else if (status != 0) {
         error = kafka_error_of(status);
         creation->message = weir_error_text(status);
+    } else if (topics_find_id(&broker->topics, &topic->id) != NULL) {
+        topic_free(topic); /* It was heard of already. */
+        topic = NULL;
     } else if (!topics_add(&broker->topics, topic)) {
         error = kafka_error_of(WEIR_ENOMEM);
     }
@@ -241,17 +244,12 @@ static void deleted(struct weir_req *req, int status)
     struct topic_deletion *deletion = req->ctx;
     struct topic *topic = deletion->topic;
     struct broker *broker = topic->broker;
-    int32_t i;
 
     broker->pending--;
     broker_note_node(broker, status, "delete topic");
-    if (status == 0 && !topic->deleted) {
-        topic->deleted = true;
-        topics_remove(&broker->topics, topic);
-        for (i = 0; i < topic->count; i++)
-            partition_gone(&topic->partitions[i]);
+    if (status == 0) {
         topic_drop_streams(topic);
-        topic_unref(topic);
+        topic_vanish(topic); /* Unless that was heard of already. */
     }
     deletion->done(deletion, status == WEIR_ECONFLICT
                                  ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION

@@ -330,6 +330,60 @@ static int remove_orphans(struct broker *broker, struct weir_error *err)
     return status;
 }
 
+/* It was deleted: nobody finds it any more, and who uses it is told. */
+void topic_vanish(struct topic *topic)
+{
+    int32_t i;
+
+    if (topic->deleted)
+        return;
+    topic->deleted = true;
+    topics_remove(&topic->broker->topics, topic);
+    for (i = 0; i < topic->count; i++)
+        partition_gone(&topic->partitions[i]);
+    topic_unref(topic);
+}
+
+void topics_heard(struct broker *broker, const struct weir_kv_pair *pair)
+{
+    struct text name = {pair->key + strlen(TOPIC_KEY),
+                        (int32_t)strlen(pair->key + strlen(TOPIC_KEY))};
+    struct topic *there = topics_find(&broker->topics, name);
+    struct topic *topic = NULL;
+
+    if (pair->value != NULL && there != NULL && there->version == pair->version)
+        return;
+    if (pair->value != NULL)
+        topic = topic_decode(broker, pair->key + strlen(TOPIC_KEY), pair->value,
+                             pair->len);
+    if (topic != NULL && there != NULL &&
+        memcmp(&topic->id, &there->id, sizeof(topic->id)) == 0) {
+        topic_free(topic);
+        return;
+    }
+    if (there != NULL)
+        topic_vanish(there);
+    if (topic != NULL)
+        topic->version = pair->version;
+    if (topic != NULL && !topics_add(&broker->topics, topic))
+        topic_free(topic);
+}
+
+struct partition *topics_partition_of(struct topics *topics, const char *name)
+{
+    struct topic *topic;
+    struct uuid id;
+    int64_t index;
+
+    if (!parse_stream(name, &id))
+        return NULL;
+    topic = topics_find_id(topics, &id);
+    name += strlen(STREAM_PREFIX) + 33;
+    if (topic == NULL || !parse_number(name, 0, topic->count - 1, &index))
+        return NULL;
+    return &topic->partitions[index];
+}
+
 int topics_load(struct broker *broker, struct weir_error *err)
 {
     struct reading reading = {.broker = broker};

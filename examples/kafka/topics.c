@@ -157,6 +157,7 @@ void topic_free(struct topic *topic)
     for (i = 0; topic->partitions != NULL && i < topic->count; i++)
         partition_free(&topic->partitions[i]);
     free(topic->partitions);
+    free(topic->leaders);
     free(topic->value);
     free(topic);
 }

@@ -40,6 +40,8 @@ struct topic {
     struct topic_config config;
     unsigned char *value; /* Of the key: has the configuration as text. */
     size_t value_len;
+    int32_t *leaders; /* Of its partitions, as of this view of the cluster. */
+    uint64_t view;
     unsigned refs; /* The table and each request that uses it. */
     bool deleted;
 };
@@ -64,6 +66,11 @@ struct topic *topics_find_id(struct topics *topics, const struct uuid *id);
 /** Either, as a request has it. */
 struct topic *topics_find_ref(struct topics *topics, struct text name,
                               const struct uuid *id);
+
+/** A key of a topic has changed, here or on another server. */
+void topics_heard(struct broker *broker, const struct weir_kv_pair *pair);
+/** The partition whose stream has this name, or NULL. */
+struct partition *topics_partition_of(struct topics *topics, const char *name);
 
 /** Use a topic; its partitions stay until `topic_unref`. */
 void topic_ref(struct topic *topic);
@@ -126,6 +133,7 @@ void topic_encode(struct wire_out *out, const struct uuid *id,
 bool topics_add(struct topics *topics, struct topic *topic);
 void topics_remove(struct topics *topics, struct topic *topic);
 void topic_free(struct topic *topic);
+void topic_vanish(struct topic *topic);
 bool topic_name_valid(struct text name);
 bool topic_name_collides(const struct topics *topics, struct text name);
 void topic_drop_streams(struct topic *topic);
