@@ -27,6 +27,13 @@ WEIR_BEGIN
  * acknowledgement needs no lease. */
 #define WEIR_WAL_SELF_FENCING 2u
 
+/** Where recovery of a log would begin, in terms of the log: kept in the
+ * manifest for logs that cannot keep it themselves. */
+struct weir_wal_mark {
+    uint64_t epoch;
+    uint64_t slot;
+};
+
 /** Whom a log belongs to, and who opens it. */
 struct weir_wal_owner {
     unsigned char cluster[16]; /* Id of the cluster. */
@@ -73,6 +80,8 @@ struct weir_wal_req {
     void *impl[4];          /* For the log. */
 };
 
+struct weir_store;
+
 /** One write: a group of records.  The caller's until `done`. */
 struct weir_wal_write {
     uint64_t position;          /* Where: the log's `end`. */
@@ -96,9 +105,11 @@ struct weir_wal_ops {
     /* Recovery is over: cut the torn tail, take the log under the owner's
      * epoch, make that durable.  From then on `end` is where to write. */
     void (*start)(struct weir_wal *wal, struct weir_wal_req *req);
-    /* Make a group durable.  One at a time, in the order of positions.
+    /* Make a group durable.  `depth` at a time, in the order of positions,
+     * and so they end: after one that failed all that were under way fail.
      * Status WEIR_EUNKNOWN: it may be there after a crash, and the log
-     * takes no more writes (WEIR_EPOISONED).  WEIR_EAGAIN: certainly not
+     * takes no more writes (WEIR_EPOISONED).  WEIR_EFENCED: the log has been
+     * taken over, and it never will be there.  WEIR_EAGAIN: certainly not
      * there; write at the same position again. */
     void (*write)(struct weir_wal *wal, struct weir_wal_write *req);
     /* Nothing below `position` is needed any more.  Becomes durable some
@@ -107,6 +118,9 @@ struct weir_wal_ops {
     /* Finish what is under way, mark a clean end, free everything, and run
      * `done`; the request outlives the log. */
     void (*close)(struct weir_wal *wal, struct weir_wal_req *req);
+    /* The manifest has noted that recovery begins at `mark`: what lies before
+     * may be removed.  May be NULL. */
+    void (*noted)(struct weir_wal *wal, const struct weir_wal_mark *mark);
 };
 
 /** Base of every log; first member of the backend's own struct. */
@@ -120,6 +134,15 @@ struct weir_wal {
     uint32_t align;     /* Alignment of groups: position, address, length. */
     uint32_t max_group; /* Bytes in one write, at most. */
     unsigned flags;     /* WEIR_WAL_*. */
+    /* How many writes may be under way; 0: one. */
+    unsigned depth;
+    /* Bytes that a group gathers while writes are under way; 0: as the node
+     * likes. */
+    uint32_t group_bytes;
+    /* How long a group may gather while others are under way, if `depth` is
+     * more than one: nanoseconds. */
+    uint64_t linger;
+    struct weir_wal_mark mark; /* Moves with `trim`; 0, 0: not used. */
 };
 
 /** Asks for a log to be opened. */
@@ -127,7 +150,9 @@ struct weir_wal_open {
     const struct weir_host *host; /* Outlives the log. */
     const char *uri;              /* Whole URI; the caller's until `done`. */
     struct weir_wal_owner owner;
-    uint32_t max_group; /* Largest write that the node will ask for. */
+    struct weir_store *store;  /* The node's; outlives the log. */
+    struct weir_wal_mark mark; /* What the manifest has noted. */
+    uint32_t max_group;        /* Largest write that the node will ask for. */
     void (*done)(struct weir_wal_open *req, int status);
     void *ctx;              /* For the caller. */
     void *open_ctx;         /* What was registered with the scheme. */

@@ -13,8 +13,8 @@
       "Object store: mem:, dir:/path, s3://bucket/prefix?endpoint=...&"        \
       "region=...&path_style=true, or a scheme of the host's.")                \
     X(WAL, "wal", URI, "mem:", 0, 0, "",                                       \
-      "Write-ahead log: mem:, file:/path?size=256MiB (a file or a block "      \
-      "device), or a scheme of the host's.")                                   \
+      "Write-ahead log: mem:, object: (in the store), file:/path?size=256MiB " \
+      "(a file or a block device), or a scheme of the host's.")                \
     X(MANIFEST, "manifest", URI, "store:", 0, 0, "",                           \
       "Where the manifest's log is: store: (in the object store).")            \
     X(NODE_ID, "node_id", INT, "1", 1, 1000000, "",                            \

@@ -253,6 +253,40 @@ int weir__uri_size(const struct weir__uri *uri, const char *key, uint64_t *out,
                       uri->scheme, key, value);
 }
 
+int weir__uri_duration(const struct weir__uri *uri, const char *key,
+                       uint64_t *out, struct weir_error *err)
+{
+    const char *value = weir__uri_get(uri, key);
+
+    if (value == NULL || weir__parse_duration(value, out) == 0)
+        return 0;
+    return weir__fail(err, WEIR_EINVAL,
+                      "%s: parameter %s: expected a duration such as 100ms, "
+                      "not \"%s\"",
+                      uri->scheme, key, value);
+}
+
+int weir__uri_number(const struct weir__uri *uri, const char *key, uint64_t min,
+                     uint64_t max, uint64_t *out, struct weir_error *err)
+{
+    const char *value = weir__uri_get(uri, key);
+    uint64_t number = 0;
+    const char *at = value;
+
+    if (value == NULL)
+        return 0;
+    while (*at >= '0' && *at <= '9' && number <= max)
+        number = number * 10 + (uint64_t)(*at++ - '0');
+    if (at != value && *at == '\0' && number >= min && number <= max) {
+        *out = number;
+        return 0;
+    }
+    return weir__fail(err, WEIR_EINVAL,
+                      "%s: parameter %s: expected %llu to %llu, not \"%s\"",
+                      uri->scheme, key, (unsigned long long)min,
+                      (unsigned long long)max, value);
+}
+
 int weir__uri_bool(const struct weir__uri *uri, const char *key, int *out,
                    struct weir_error *err)
 {

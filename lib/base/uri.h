@@ -43,6 +43,11 @@ int weir__uri_check(const struct weir__uri *uri, const char *const *known,
  * the parameter is not there. */
 int weir__uri_size(const struct weir__uri *uri, const char *key, uint64_t *out,
                    struct weir_error *err);
+int weir__uri_duration(const struct weir__uri *uri, const char *key,
+                       uint64_t *out, struct weir_error *err);
+/** A number from `min` to `max`. */
+int weir__uri_number(const struct weir__uri *uri, const char *key, uint64_t min,
+                     uint64_t max, uint64_t *out, struct weir_error *err);
 int weir__uri_bool(const struct weir__uri *uri, const char *key, int *out,
                    struct weir_error *err);
 

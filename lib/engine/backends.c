@@ -148,8 +148,11 @@ weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx,
         return weir__wal_memory_open;
     if (is(uri, "file"))
         return weir__wal_file_open;
+    if (is(uri, "object"))
+        return weir__wal_object_open;
     weir__fail(err, WEIR_EINVAL,
-               "wal: %s: expected mem:, file:PATH or a scheme of the host's",
+               "wal: %s: expected mem:, file:PATH, object: or a scheme of the "
+               "host's",
                uri);
     return NULL;
 }

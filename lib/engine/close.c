@@ -51,6 +51,8 @@ static void fail_waiting(struct weir *node)
     size_t at = 0;
 
     env->ops->timer_stop(env, &node->commits.retry);
+    env->ops->timer_stop(env, &node->commits.linger);
+    weir__group_hurry(node);
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         weir__append_fail_waiting(s, WEIR_ECLOSED);
     weir__flushes_end(&node->uploads.flushes, WEIR_ECLOSED, NULL);

@@ -31,15 +31,19 @@ struct weir__group {
     size_t pieces;
     struct weir_wal_write write;
     struct weir_error error;
+    uint64_t since; /* When it began to gather, if others are in flight. */
+    int status;
 };
 
 static void kick(struct weir_task *task);
+static void linger_over(struct weir_timer *timer);
 
 void weir__group_init(struct weir *node)
 {
     struct weir__commit_queue *q = &node->commits;
 
     q->kick.run = kick;
+    q->linger.fire = linger_over;
     q->position = node->wal->end;
     q->durable = node->wal->end;
 }
@@ -48,7 +52,7 @@ int weir__group_busy(const struct weir *node)
 {
     return node->commits.open != NULL ||
            !weir__list_empty(&node->commits.groups) ||
-           !weir__list_empty(&node->commits.held);
+           node->commits.writing > 0 || !weir__list_empty(&node->commits.held);
 }
 
 /* The pieces are not needed for the write any more. */
@@ -65,6 +69,7 @@ void weir__group_free(struct weir *node)
     struct weir__list *at;
 
     while ((at = weir__list_pop(&q->groups)) != NULL ||
+           (at = weir__list_pop(&q->flying)) != NULL ||
            (at = weir__list_pop(&q->held)) != NULL)
         group_free(WEIR__CONTAINER(at, struct weir__group, link));
     if (q->open != NULL)
@@ -81,6 +86,8 @@ static struct weir__group *group_new(struct weir *node, uint64_t position)
     weir__list_init(&g->link);
     g->node = node;
     g->position = position;
+    if (node->wal->depth > 1)
+        g->since = node->host.env->ops->now(node->host.env);
     return g;
 }
 
@@ -112,16 +119,22 @@ static void group_close(struct weir *node)
     q->open = NULL;
 }
 
+static unsigned depth(const struct weir *node)
+{
+    return node->wal->depth > 1 ? node->wal->depth : 1;
+}
+
 /* 1 if the open group cannot take `size` more bytes. */
 static int group_full(const struct weir *node, size_t size)
 {
     const struct weir__commit_queue *q = &node->commits;
     const struct weir__group *g = q->open;
+    uint64_t most =
+        node->wal->group_bytes > 0 ? node->wal->group_bytes : GROUP_BYTES;
 
     if (g == NULL || g->pieces == 0)
         return 0;
-    return q->position - g->position + size > GROUP_BYTES ||
-           g->pieces == GROUP_PIECES;
+    return q->position - g->position + size > most || g->pieces == GROUP_PIECES;
 }
 
 /* 1 if the WAL has room for `size` bytes more. */
@@ -199,7 +212,9 @@ static uint32_t encode(struct weir_stream *s, const struct weir_append *req,
     header.wal_id = node->wal->id;
     header.epoch = node->wal->epoch;
     header.position = node->commits.position;
-    header.durable = node->commits.open->position;
+    /* With several writes in flight those before may not be durable yet. */
+    header.durable =
+        depth(node) > 1 ? node->commits.durable : node->commits.open->position;
     header.stream_id = s->id;
     header.base_offset = s->next;
     header.max_timestamp = req->max_timestamp;
@@ -231,7 +246,7 @@ static void kick_later(struct weir *node)
 {
     struct weir__commit_queue *q = &node->commits;
 
-    if (q->writing || q->kick_posted)
+    if (q->writing >= depth(node) || q->kick_posted)
         return;
     q->kick_posted = 1;
     node->host.env->ops->post(node->host.env, &q->kick);
@@ -373,34 +388,37 @@ static void group_fail(struct weir__group *g, int status)
     group_free(g);
 }
 
-/* A write has failed.  It and all behind it go; if the log can go on, the
- * next record comes where the failed write was to be. */
-static void write_failed(struct weir__group *g, int status)
+/* Writes have failed, and none is in flight.  They and all behind them go; if
+ * the log can go on, the next record comes where the first of them was to
+ * be. */
+static void write_failed(struct weir *node)
 {
-    struct weir *node = g->node;
     struct weir__commit_queue *q = &node->commits;
+    struct weir__group *first =
+        WEIR__CONTAINER(q->lost.next, struct weir__group, link);
     struct weir__list failed, *at;
-    struct weir_error error;
+    struct weir_error error = first->error;
+    int status = first->status;
     int later = status;
 
     weir__log(node->host.log, WEIR_LOG_ERROR, "node %u: write-ahead log: %s",
-              node->id, g->error.text);
-    if (status == WEIR_EUNKNOWN || status == WEIR_EPOISONED) {
+              node->id, error.text);
+    if (status == WEIR_EUNKNOWN || status == WEIR_EPOISONED ||
+        status == WEIR_EFENCED) {
         q->poisoned = 1;
         later = WEIR_EPOISONED;
     }
     if (q->open != NULL)
         group_close(node);
+    q->position = first->position;
+    q->tail = 0;
+    node->cache.current = NULL;
     weir__list_init(&failed);
-    weir__list_push(&failed, &g->link);
-    while ((at = weir__list_pop(&q->groups)) != NULL)
+    while ((at = weir__list_pop(&q->lost)) != NULL ||
+           (at = weir__list_pop(&q->groups)) != NULL)
         weir__list_push(&failed, at);
     for (at = failed.prev; at != &failed; at = at->prev)
         group_withdraw(WEIR__CONTAINER(at, struct weir__group, link));
-    q->position = g->position;
-    q->tail = 0;
-    node->cache.current = NULL;
-    error = g->error; /* `g` is the first to go. */
     while ((at = weir__list_pop(&failed)) != NULL) {
         struct weir__group *each =
             WEIR__CONTAINER(at, struct weir__group, link);
@@ -434,11 +452,14 @@ static void write_done(struct weir_wal_write *write, int status)
     struct weir *node = g->node;
     struct weir__commit_queue *q = &node->commits;
 
-    q->writing = 0;
+    q->writing--;
     weir__list_remove(&g->link);
-    if (status != 0) {
+    g->status = status;
+    if (status != 0 || !weir__list_empty(&q->lost)) {
         weir__fail_status(&g->error, status);
-        write_failed(g, status);
+        weir__list_push(&q->lost, &g->link);
+        if (q->writing == 0)
+            write_failed(node);
     } else {
         q->durable = g->position + write->len;
         node->stats.wal_writes++;
@@ -450,26 +471,13 @@ static void write_done(struct weir_wal_write *write, int status)
     weir__close_step(node);
 }
 
-/* Write the oldest closed group, or close the open one and write that. */
-static void write_next(struct weir *node)
+static void write_start(struct weir *node, struct weir__group *g)
 {
     struct weir__commit_queue *q = &node->commits;
-    struct weir__group *g;
 
-    if (q->writing)
-        return;
-    if (weir__list_empty(&q->groups)) {
-        if (q->open == NULL)
-            return;
-        if (q->open->pieces == 0) {
-            group_free(q->open);
-            q->open = NULL;
-            return;
-        }
-        group_close(node);
-    }
-    g = WEIR__CONTAINER(q->groups.next, struct weir__group, link);
-    q->writing = 1;
+    weir__list_remove(&g->link);
+    weir__list_push(&q->flying, &g->link);
+    q->writing++;
     g->write.position = g->position;
     g->write.iov = g->iov;
     g->write.iov_count = g->pieces;
@@ -479,6 +487,61 @@ static void write_next(struct weir *node)
     g->write.ctx = g;
     g->write.err = &g->error;
     node->wal->ops->write(node->wal, &g->write);
+}
+
+/* 1 if the open group is to be written though others are in flight: it has
+ * gathered for as long as it may. */
+static int is_ripe(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+    struct weir_env *env = node->host.env;
+    uint64_t due = q->open->since + node->wal->linger;
+
+    if (q->writing == 0 || due <= env->ops->now(env) ||
+        !weir__node_is_open(node))
+        return 1;
+    if (q->linger.slot == 0) {
+        q->linger.deadline = due;
+        env->ops->timer_start(env, &q->linger);
+    }
+    return 0;
+}
+
+/* Write the oldest closed group, or close the open one and write that; as many
+ * as may be in flight. */
+static void write_next(struct weir *node)
+{
+    struct weir__commit_queue *q = &node->commits;
+
+    while (q->writing < depth(node) && weir__list_empty(&q->lost)) {
+        if (weir__list_empty(&q->groups)) {
+            if (q->open == NULL)
+                return;
+            if (q->open->pieces == 0) {
+                group_free(q->open);
+                q->open = NULL;
+                return;
+            }
+            if (!is_ripe(node))
+                return;
+            group_close(node);
+        }
+        write_start(node,
+                    WEIR__CONTAINER(q->groups.next, struct weir__group, link));
+    }
+}
+
+void weir__group_hurry(struct weir *node)
+{
+    if (node->wal != NULL && node->recovered)
+        write_next(node);
+}
+
+static void linger_over(struct weir_timer *timer)
+{
+    struct weir *node = WEIR__CONTAINER(timer, struct weir, commits.linger);
+
+    write_next(node);
 }
 
 static void kick(struct weir_task *task)

@@ -44,6 +44,8 @@ void weir__append_placed(struct weir_append *req);
 int weir__append_lost(const struct weir_append *req);
 /** End an append. */
 void weir__append_end(struct weir_append *req, int status);
+/** The node closes: what has gathered is not to wait for more. */
+void weir__group_hurry(struct weir *node);
 /** The lease holds again, or is not waited for any more: acknowledge what was
  * held back. */
 void weir__group_release(struct weir *node);

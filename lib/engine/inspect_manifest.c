@@ -130,6 +130,10 @@ static int give_op(struct weir__inspect *in, const struct weir__op *op)
         return weir__inspect_item(in, "node_clean", 0, NULL);
     case WEIR__OP_NODE_BEAT:
         return weir__inspect_item(in, "node_beat", 0, NULL);
+    case WEIR__OP_NODE_TRIM:
+        weir__inspect_uint(in, "epoch", op->u.node_trim.epoch);
+        weir__inspect_uint(in, "slot", op->u.node_trim.slot);
+        return weir__inspect_item(in, "node_trim", 0, NULL);
     case WEIR__OP_NODE_CLOSE:
         return weir__inspect_item(in, "node_close", 0, NULL);
     case WEIR__OP_STREAM_HAND:

@@ -31,12 +31,15 @@ struct weir__close;
 
 /** Group commit: what is gathered, what is being written. */
 struct weir__commit_queue {
-    struct weir__list groups; /* Closed groups, first one in flight. */
+    struct weir__list groups; /* Closed groups, to be written. */
+    struct weir__list flying; /* Being written, oldest first. */
+    struct weir__list lost;   /* Their write has failed. */
     struct weir__list held;   /* Durable, but the lease has run out. */
     struct weir__group *open; /* Gathers; NULL if nothing does. */
     struct weir_task kick;    /* Writes what this turn has gathered. */
     int kick_posted;
-    int writing;               /* A write is in flight. */
+    unsigned writing;          /* Writes in flight. */
+    struct weir_timer linger;  /* The open group has gathered long enough. */
     int forsaken;              /* Do not wait for the lease any more. */
     int poisoned;              /* The log has failed: nothing more. */
     uint64_t position;         /* Where the next record goes. */

@@ -243,6 +243,18 @@ static char *wal_uri(const struct weir *node)
     return uri;
 }
 
+/* Where recovery of its log begins, as the manifest knows it. */
+static struct weir_wal_mark wal_mark(const struct weir *node)
+{
+    struct weir__member member;
+
+    if (weir__state_member(weir__manifest_state(node->manifest), node->id - 1,
+                           &member) &&
+        member.id == node->id && member.wal_id != 0)
+        return (struct weir_wal_mark){member.mark_epoch, member.mark_slot};
+    return (struct weir_wal_mark){node->epoch, 0};
+}
+
 static void wal_open(struct weir__open *open, const unsigned char *cluster)
 {
     struct weir *node = open->node;
@@ -264,6 +276,8 @@ static void wal_open(struct weir__open *open, const unsigned char *cluster)
     open->wal.owner.epoch = node->epoch;
     open->wal.owner.node_id = node->id;
     open->wal.max_group = largest > MAX_GROUP ? (uint32_t)largest : MAX_GROUP;
+    open->wal.store = node->store;
+    open->wal.mark = wal_mark(node);
     open->wal.done = wal_opened;
     open->wal.ctx = open;
     open->wal.err = &open->error;
@@ -397,6 +411,8 @@ static void node_init(struct weir *node, const struct weir_config *config)
     weir__list_init(&node->handovers);
     weir__list_init(&node->watches);
     weir__list_init(&node->commits.held);
+    weir__list_init(&node->commits.flying);
+    weir__list_init(&node->commits.lost);
     node->members.alloc = node->alloc;
     weir__list_init(&node->takeovers);
     weir__append_init(node);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/upload.h"
 
+#include <stddef.h>
+
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -36,9 +38,14 @@ struct weir__upload {
     unsigned tries;
     struct weir__range *ranges;
     struct weir__commit commit;
-    struct weir__op op;
+    struct weir__op op; /* Followed by `trim`, where the log needs it. */
+    struct weir__op trim;
     struct weir_error error;
 };
+
+_Static_assert(offsetof(struct weir__upload, trim) ==
+                   offsetof(struct weir__upload, op) + sizeof(struct weir__op),
+               "two operations of one commit stand together");
 
 static void next_part(struct weir__upload *job);
 static void put_start(struct weir__upload *job);
@@ -192,6 +199,31 @@ static void settle(struct weir__upload *job)
     job->node->stats.upload_bytes += job->build.size;
 }
 
+/* The manifest knows where recovery of the log begins. */
+static void tell_log(const struct weir__upload *job, size_t ops)
+{
+    struct weir_wal *wal = job->node->wal;
+    struct weir_wal_mark mark = {job->trim.u.node_trim.epoch,
+                                 job->trim.u.node_trim.slot};
+
+    if (ops == 2 && wal != NULL && job->trim.status == 0)
+        wal->ops->noted(wal, &mark);
+}
+
+/* The log's mark goes with the commit that the upload makes anyway. */
+static void add_trim(struct weir__upload *job)
+{
+    const struct weir_wal *wal = job->node->wal;
+
+    if (wal == NULL || wal->ops->size <= offsetof(struct weir_wal_ops, noted) ||
+        wal->ops->noted == NULL)
+        return;
+    job->trim = (struct weir__op){.kind = WEIR__OP_NODE_TRIM};
+    job->trim.u.node_trim.epoch = wal->mark.epoch;
+    job->trim.u.node_trim.slot = wal->mark.slot;
+    job->commit.count = 2;
+}
+
 /* Commit `job->op`, and note that it is under way. */
 static void commit_op(struct weir__upload *job,
                       void (*done)(struct weir__commit *commit, int status))
@@ -205,6 +237,8 @@ static void commit_op(struct weir__upload *job,
     job->commit.done = done;
     job->commit.ctx = job;
     job->commit.err = &job->error;
+    if (job->op.kind == WEIR__OP_OBJECT_ADD)
+        add_trim(job);
     weir__manifest_commit(job->node->manifest, &job->commit);
 }
 
@@ -213,6 +247,8 @@ static void commit_done(struct weir__commit *commit, int status)
     struct weir__upload *job = commit->ctx;
 
     job->node->uploads.committing = 0;
+    if (status == 0)
+        tell_log(job, commit->count);
     if (status == 0)
         status = job->op.status;
     if (status != 0) {

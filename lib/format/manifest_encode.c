@@ -87,6 +87,7 @@ static int check_op(const struct weir__op *op, struct weir_error *err)
     case WEIR__OP_CLUSTER:
     case WEIR__OP_NODE_BEAT:
     case WEIR__OP_NODE_CLOSE:
+    case WEIR__OP_NODE_TRIM:
     case WEIR__OP_STREAM_DELETE:
     case WEIR__OP_STREAM_OPEN:
     case WEIR__OP_STREAM_TRIM:
@@ -197,6 +198,10 @@ static void write_body(struct weir__writer *w, const struct weir__op *op)
         break;
     case WEIR__OP_STREAM_HAND:
         write_stream_hand(w, op);
+        break;
+    case WEIR__OP_NODE_TRIM:
+        weir__write64(w, op->u.node_trim.epoch);
+        weir__write64(w, op->u.node_trim.slot);
         break;
     case WEIR__OP_NODE_CLEAN:
     case WEIR__OP_NODE_BEAT:

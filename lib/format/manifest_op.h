@@ -28,6 +28,7 @@ enum weir__op_kind {
     WEIR__OP_NODE_CLEAN = 11,    /* All in the writer's WAL is in objects. */
     WEIR__OP_NODE_BEAT = 12,     /* The writer lives. */
     WEIR__OP_NODE_CLOSE = 13,    /* The writer has ended in order. */
+    WEIR__OP_NODE_TRIM = 14,     /* Where recovery of its WAL begins. */
     WEIR__OP_STREAM_HAND = 16    /* The writer gives streams away. */
 };
 
@@ -119,6 +120,10 @@ struct weir__op {
             uint64_t expected; /* WEIR_KV_ANY, WEIR_KV_ABSENT, a version. */
             uint64_t version;  /* Out; with WEIR_ECONFLICT the present one. */
         } kv_put;
+        struct {
+            uint64_t epoch; /* In terms of the log. */
+            uint64_t slot;
+        } node_trim;
         struct {
             uint32_t node_id;         /* To whom; 0: to whoever opens them. */
             struct weir__hand *hands; /* By stream id, each once. */

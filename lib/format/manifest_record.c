@@ -98,6 +98,10 @@ static bool read_small_body(struct weir__reader *r, struct weir__op *op)
         return id != NULL;
     case WEIR__OP_NODE_OPEN:
         return read_node_open(r, op);
+    case WEIR__OP_NODE_TRIM:
+        op->u.node_trim.epoch = weir__read64(r);
+        op->u.node_trim.slot = weir__read64(r);
+        return !r->bad;
     case WEIR__OP_NODE_CLEAN:
     case WEIR__OP_NODE_BEAT:
     case WEIR__OP_NODE_CLOSE:

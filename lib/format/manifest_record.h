@@ -68,6 +68,8 @@
  *    11 NODE_CLEAN      no body
  *    12 NODE_BEAT       no body
  *    13 NODE_CLOSE      no body
+ *    14 NODE_TRIM       0  u64   epoch of the log
+ *                       8  u64   slot
  *    16 STREAM_HAND     0  u32   node id of the next owner, 0: none
  *                       4  u32   count of streams
  *                       8        streams of 24 bytes, by id:
@@ -93,12 +95,14 @@
  *                 8  u64  id of the WAL that may hold what no object does,
  *                         or 0
  *                16  u64  version of its last commit
- *                24  u32  id
- *                28  u32  lease in milliseconds, 0: none
- *                32  u16  1: it has ended in order, else 0
- *                34  u16  length n of its WAL's URI
- *                36  u32  count of reserved ranges
- *                40       URI, and a zero: n + 1
+ *                24  u64  epoch, and
+ *                32  u64  slot where recovery of its WAL begins
+ *                40  u32  id
+ *                44  u32  lease in milliseconds, 0: none
+ *                48  u16  1: it has ended in order, else 0
+ *                50  u16  length n of its WAL's URI
+ *                52  u32  count of reserved ranges
+ *                56       URI, and a zero: n + 1
  *                         ranges of object ids: u64 first, u64 count
  *               objects, by id:
  *                 0  u64  id
@@ -235,6 +239,8 @@ struct weir__snap_node {
     uint64_t epoch;
     uint64_t wal_id;
     uint64_t beat;
+    uint64_t mark_epoch;
+    uint64_t mark_slot;
     const char *wal;
     uint32_t id;
     uint32_t lease_ms;

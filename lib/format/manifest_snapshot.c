@@ -8,7 +8,7 @@
 #include <weir/stream.h>
 
 /* Least bytes that each thing takes. */
-#define NODE 41u
+#define NODE 57u
 #define PAIR 16u
 #define STREAM 50u
 #define EXTENT 40u
@@ -37,6 +37,8 @@ void weir__snapshot_node(struct weir__writer *w,
     weir__write64(w, node->epoch);
     weir__write64(w, node->wal_id);
     weir__write64(w, node->beat);
+    weir__write64(w, node->mark_epoch);
+    weir__write64(w, node->mark_slot);
     weir__write32(w, node->id);
     weir__write32(w, node->lease_ms);
     weir__write16(w, node->closed);
@@ -184,6 +186,8 @@ bool weir__snapshot_read_node(struct weir__reader *r,
     node->epoch = weir__read64(r);
     node->wal_id = weir__read64(r);
     node->beat = weir__read64(r);
+    node->mark_epoch = weir__read64(r);
+    node->mark_slot = weir__read64(r);
     node->id = weir__read32(r);
     node->lease_ms = weir__read32(r);
     node->closed = weir__read16(r);

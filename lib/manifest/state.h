@@ -76,7 +76,9 @@ struct weir__member {
     uint32_t lease_ms; /* 0: none. */
     uint64_t epoch;
     uint64_t wal_id;
-    uint64_t beat;   /* Version of its last commit under this epoch. */
+    uint64_t beat;       /* Version of its last commit under this epoch. */
+    uint64_t mark_epoch; /* Where recovery of its log begins. */
+    uint64_t mark_slot;
     const char *wal; /* Where its log is, or "". */
     bool closed;     /* It has ended in order. */
 };

@@ -68,6 +68,9 @@ static int apply(struct weir__state *state, const struct weir__record *record,
         return weir__state_node_clean(state, record->node_id, op);
     case WEIR__OP_NODE_BEAT:
         return 0; /* That it was committed is all. */
+    case WEIR__OP_NODE_TRIM:
+        weir__state_node_trim(state, record->node_id, op);
+        return 0;
     case WEIR__OP_NODE_CLOSE:
         return weir__state_node_close(state, record->node_id);
     case WEIR__OP_STREAM_HAND:

@@ -29,7 +29,9 @@ struct weir__mnode {
     uint64_t epoch;
     uint64_t wal_id; /* May hold what no object does; 0: none. */
     uint64_t beat;   /* Version of its last commit. */
-    uint64_t keys;   /* That go with its epoch. */
+    uint64_t mark_epoch;
+    uint64_t mark_slot;
+    uint64_t keys; /* That go with its epoch. */
     uint32_t lease_ms;
     bool closed;
     char *wal;                       /* Its URI, or NULL. */
@@ -121,6 +123,8 @@ int weir__state_object_add(struct weir__state *state,
 int weir__state_object_removed(struct weir__state *state, struct weir__op *op);
 int weir__state_kv_put(struct weir__state *state, uint32_t node_id,
                        struct weir__op *op);
+void weir__state_node_trim(struct weir__state *state, uint32_t node_id,
+                           struct weir__op *op);
 int weir__state_node_close(struct weir__state *state, uint32_t node_id);
 
 /* Parts that they share. */

@@ -53,8 +53,13 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
     /* Another log, though the one before may be needed: it is given up. */
     if (node->wal_id != 0 && node->wal_id != op->u.node_open.wal_id)
         weir__debt_forgive(state, node);
-    node->wal_id = op->u.node_open.wal_id;
     op->u.node_open.epoch = ++node->epoch;
+    /* Nothing of an earlier log is needed: this one begins here. */
+    if (node->wal_id == 0 || node->wal_id != op->u.node_open.wal_id) {
+        node->mark_epoch = node->epoch;
+        node->mark_slot = 0;
+    }
+    node->wal_id = op->u.node_open.wal_id;
     return 0;
 }
 
@@ -67,6 +72,21 @@ int weir__state_node_close(struct weir__state *state, uint32_t node_id)
     weir__state_drop_keys(state, node);
     node->closed = true;
     return 0;
+}
+
+void weir__state_node_trim(struct weir__state *state, uint32_t node_id,
+                           struct weir__op *op)
+{
+    uint64_t id = node_id;
+    struct weir__mnode *node = weir__order_get(&state->nodes, &id);
+    uint64_t epoch = op->u.node_trim.epoch;
+    uint64_t slot = op->u.node_trim.slot;
+
+    if (node == NULL || epoch < node->mark_epoch ||
+        (epoch == node->mark_epoch && slot < node->mark_slot))
+        return; /* It never goes back. */
+    node->mark_epoch = epoch;
+    node->mark_slot = slot;
 }
 
 bool weir__state_member(const struct weir__state *state, uint32_t id,
@@ -82,6 +102,8 @@ bool weir__state_member(const struct weir__state *state, uint32_t id,
                                  .epoch = node->epoch,
                                  .wal_id = node->wal_id,
                                  .beat = node->beat,
+                                 .mark_epoch = node->mark_epoch,
+                                 .mark_slot = node->mark_slot,
                                  .wal = node->wal != NULL ? node->wal : "",
                                  .closed = node->closed};
     return true;

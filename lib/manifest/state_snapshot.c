@@ -17,6 +17,8 @@ static void encode_nodes(const struct weir__state *state,
                                    .epoch = node->epoch,
                                    .wal_id = node->wal_id,
                                    .beat = node->beat,
+                                   .mark_epoch = node->mark_epoch,
+                                   .mark_slot = node->mark_slot,
                                    .wal = node->wal != NULL ? node->wal : "",
                                    .lease_ms = node->lease_ms,
                                    .closed = node->closed,
@@ -172,6 +174,8 @@ static int decode_nodes(struct weir__state *state, uint32_t count,
         node->epoch = snap.epoch;
         node->wal_id = snap.wal_id;
         node->beat = snap.beat;
+        node->mark_epoch = snap.mark_epoch;
+        node->mark_slot = snap.mark_slot;
         node->lease_ms = snap.lease_ms;
         node->closed = snap.closed != 0;
         node->wal = weir__strdup(state->alloc, snap.wal);

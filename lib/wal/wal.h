@@ -21,6 +21,9 @@ weir_wal_open_fn weir__wal_file_open;
 void weir__wal_file_open_disk(struct weir_wal_open *req,
                               struct weir__disk *disk, const char *name);
 
+/** `object:`: numbered objects in the node's store (docs/wal.md). */
+weir_wal_open_fn weir__wal_object_open;
+
 /** Open a file log only to read it: `recover` and `close` may be called, and
  * nothing is written.  Whose it is does not matter (`owner` is not read); one
  * that a node has open gives WEIR_EBUSY. */

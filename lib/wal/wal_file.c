@@ -588,4 +588,5 @@ const struct weir_wal_ops weir__wal_file_ops = {
     wal_write,
     wal_trim,
     wal_close,
+    NULL,
 };

@@ -147,6 +147,7 @@ static const struct weir_wal_ops memory_ops = {
     memory_write,
     memory_trim,
     memory_close,
+    NULL,
 };
 
 static int read_uri(const struct weir_wal_open *req, uint64_t *size)

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recovery of the object WAL: slot by slot, epoch by epoch, each sealed. */
+#include "base/error.h"
+#include "base/list.h"
+#include "wal/wal_object.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TRIES 12u
+#define BACKOFF_FIRST UINT64_C(50000000)
+#define BACKOFF_MOST UINT64_C(5000000000)
+
+static void read_start(struct wal_object *w);
+
+static void end(struct wal_object *w, int status, int more)
+{
+    struct weir_wal_recover *req = w->recover;
+
+    w->recover = NULL;
+    if (status != 0)
+        weir__error_copy(req->err, &w->error);
+    req->more = more;
+    req->done(req, status);
+}
+
+static int damaged(struct wal_object *w, const char *what)
+{
+    return weir__fail(&w->error, WEIR_ECORRUPT, "write-ahead log: %s: %s",
+                      w->key, what);
+}
+
+/* ---- Sealing ------------------------------------------------------------- */
+
+static void epoch_sealed(struct wal_object *w)
+{
+    w->epoch++;
+    w->slot = 0;
+    w->ahead = 0;
+    w->crc = 0;
+    w->depth = WEIR__OBJECT_DEPTH_MAX;
+    read_start(w);
+}
+
+static void fence_done(struct slot_io *io, int status)
+{
+    struct wal_object *w = io->w;
+
+    if (status == WEIR_EUNKNOWN) {
+        w->error = io->error;
+        weir__fail_status(&w->error, status);
+        end(w, WEIR_EUNAVAILABLE, 0);
+    } else if (io->slot != w->slot) {
+        w->ahead = io->slot; /* Whoever is there, nobody gets past it. */
+        read_start(w);
+    } else if (status == 0) {
+        epoch_sealed(w);
+    } else {
+        read_start(w); /* A record was faster, or another fence. */
+    }
+}
+
+static void fence(struct wal_object *w, uint64_t slot)
+{
+    struct weir__slot fence = {.kind = WEIR__SLOT_FENCE,
+                               .epoch = w->epoch,
+                               .slot = slot,
+                               .node_id = w->owner.node_id,
+                               .wal_id = w->base.id};
+
+    memcpy(fence.cluster, w->owner.cluster, sizeof(fence.cluster));
+    memcpy(fence.nonce, w->nonce, sizeof(fence.nonce));
+    w->seal.w = w;
+    w->seal.slot = slot;
+    w->seal.done = fence_done;
+    w->seal.iov_count = 1;
+    weir__slot_encode(w->seal.header, &fence);
+    weir__slot_put(&w->seal, w->epoch);
+}
+
+/* The slot is free.  A fence further ahead first, so that a writer that lives
+ * cannot run away; then one here. */
+static void seal(struct wal_object *w)
+{
+    if (w->slot == 0 || w->ahead >= w->slot)
+        fence(w, w->slot);
+    else
+        fence(w, w->slot + w->depth);
+}
+
+/* ---- Reading ------------------------------------------------------------- */
+
+static int give_records(struct wal_object *w, const struct weir__slot *slot,
+                        struct weir_buf *body)
+{
+    struct weir__wal_window window = {.buf = body,
+                                      .data = (unsigned char *)body->data +
+                                              WEIR__SLOT_HEADER,
+                                      .position = slot->position,
+                                      .len = (size_t)slot->len};
+    struct weir__wal_walk walk = {.name = w->key,
+                                  .wal_id = w->base.id,
+                                  .epoch = slot->epoch,
+                                  .epoch_start = slot->position,
+                                  .durable_end = slot->position + slot->len,
+                                  .limit = slot->position + slot->len,
+                                  .block = w->base.align,
+                                  .max_group = UINT32_MAX,
+                                  .at = slot->position,
+                                  .tail = slot->position};
+    struct weir_wal_record record;
+    int rc = 0;
+
+    while (rc == 0) {
+        switch (weir__wal_walk_step(&walk, &window, &record, &w->error)) {
+        case WEIR__WALK_RECORD:
+            rc = w->recover->record(w->recover, &record);
+            break;
+        case WEIR__WALK_END:
+            return 0;
+        case WEIR__WALK_CORRUPT:
+            return WEIR_ECORRUPT;
+        case WEIR__WALK_MORE:
+        case WEIR__WALK_SEEK:
+            return damaged(w, "a record goes beyond the object");
+        }
+    }
+    return rc;
+}
+
+/* Does it belong here? */
+static int check(struct wal_object *w, const struct weir__slot *slot)
+{
+    if (memcmp(slot->cluster, w->owner.cluster, sizeof(slot->cluster)) != 0 ||
+        slot->node_id != w->owner.node_id || slot->epoch != w->epoch ||
+        slot->slot != w->slot || slot->wal_id != w->base.id)
+        return damaged(w, "it is another one's");
+    if (slot->kind == WEIR__SLOT_FENCE)
+        return 0;
+    if ((slot->kind == WEIR__SLOT_HEAD) != (w->slot == 0))
+        return damaged(w, "it is of the wrong kind");
+    if (w->crc != 0 && slot->before != w->crc)
+        return damaged(w, "it does not follow the slot before");
+    if (slot->position % w->base.align != 0 || slot->position < w->next)
+        return damaged(w, "its position is below that of the slot before");
+    return 0;
+}
+
+static void take(struct wal_object *w, const struct weir__slot *slot,
+                 struct weir_buf *body, uint32_t crc)
+{
+    int rc = 0;
+
+    w->crc = crc;
+    w->slot++;
+    if (slot->kind == WEIR__SLOT_HEAD) {
+        if (slot->depth > 0 && slot->depth <= WEIR__OBJECT_DEPTH_MAX)
+            w->depth = slot->depth;
+        read_start(w);
+        return;
+    }
+    if (w->place_count == 0)
+        w->base.begin = slot->position;
+    w->next = slot->position + slot->len;
+    rc = weir__object_place(w, slot->epoch, slot->slot, w->next);
+    if (rc == 0)
+        rc = give_records(w, slot, body);
+    end(w, rc, rc == 0);
+}
+
+static void got(struct wal_object *w, struct weir_buf *body, uint64_t size)
+{
+    struct weir__slot slot;
+    uint32_t crc = 0;
+    int rc = weir__slot_decode(&slot, (const unsigned char *)body->data,
+                               body->len, size, &crc);
+
+    if (rc != 0)
+        damaged(w, rc == WEIR_EVERSION ? "written by a newer version"
+                                       : "not a slot, or cut short");
+    else
+        rc = check(w, &slot);
+    if (rc != 0)
+        end(w, rc, 0);
+    else if (slot.kind == WEIR__SLOT_FENCE)
+        epoch_sealed(w);
+    else
+        take(w, &slot, body, crc);
+}
+
+static void read_again(struct weir_timer *timer)
+{
+    read_start(WEIR__CONTAINER(timer, struct wal_object, timer));
+}
+
+static void retry(struct wal_object *w, int status)
+{
+    struct weir_env *env = w->host->env;
+    uint64_t wait = BACKOFF_FIRST << (w->tries < 8 ? w->tries : 8);
+    enum weir_error_class class = weir_error_class(status);
+
+    if ((class != WEIR_CLASS_RETRY && class != WEIR_CLASS_UNKNOWN) ||
+        ++w->tries >= TRIES) {
+        end(w, status, 0);
+        return;
+    }
+    w->timer = (struct weir_timer){
+        .fire = read_again,
+        .deadline =
+            env->ops->now(env) + (wait < BACKOFF_MOST ? wait : BACKOFF_MOST)};
+    env->ops->timer_start(env, &w->timer);
+}
+
+static void read_done(struct weir_store_req *req, int status)
+{
+    struct wal_object *w = req->ctx;
+    struct weir_buf *body = req->body;
+
+    if (status == 0) {
+        w->tries = 0;
+        got(w, body, req->size);
+    } else if (status == WEIR_ENOENT) {
+        w->tries = 0;
+        seal(w);
+    } else {
+        retry(w, status);
+    }
+    if (status == 0)
+        weir_buf_unref(body);
+}
+
+static void read_start(struct wal_object *w)
+{
+    if (w->epoch >= w->owner.epoch) {
+        end(w, 0, 0);
+        return;
+    }
+    weir__slot_key(w->key, w->owner.node_id, w->epoch, w->slot);
+    w->error.code = 0;
+    w->get = (struct weir_store_req){.verb = WEIR_STORE_GET,
+                                     .key = w->key,
+                                     .length = UINT64_MAX,
+                                     .done = read_done,
+                                     .ctx = w,
+                                     .err = &w->error};
+    w->store->ops->submit(w->store, &w->get);
+}
+
+static void recover_run(struct weir_task *task)
+{
+    read_start(WEIR__CONTAINER(task, struct wal_object, task));
+}
+
+void weir__object_recover(struct weir_wal *wal, struct weir_wal_recover *req)
+{
+    struct wal_object *w = weir__wal_object(wal);
+
+    w->recover = req;
+    w->task.run = recover_run;
+    w->host->env->ops->post(w->host->env, &w->task);
+}

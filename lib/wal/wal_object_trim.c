@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trimming the object WAL: slots go once the manifest knows that recovery
+ * begins behind them.  Heads and fences stay: a writer that was fenced may
+ * still try. */
+#include "base/alloc.h"
+#include "base/list.h"
+#include "wal/wal_object.h"
+
+#include <string.h>
+
+int weir__object_place(struct wal_object *w, uint64_t epoch, uint64_t slot,
+                       uint64_t end)
+{
+    if (w->place_count == w->place_room) {
+        size_t room = w->place_room * 2 + 64;
+        struct slot_place *places =
+            weir__resize(w->host->alloc, w->places, room, sizeof(*places));
+
+        if (places == NULL)
+            return WEIR_ENOMEM;
+        w->places = places;
+        w->place_room = room;
+    }
+    w->places[w->place_count++] = (struct slot_place){epoch, slot, end};
+    return 0;
+}
+
+static int is_before(const struct slot_place *place,
+                     const struct weir_wal_mark *mark)
+{
+    return place->epoch < mark->epoch ||
+           (place->epoch == mark->epoch && place->slot < mark->slot);
+}
+
+void weir__object_trim(struct weir_wal *wal, uint64_t position)
+{
+    struct wal_object *w = weir__wal_object(wal);
+    size_t i = 0;
+
+    while (i < w->place_count && w->places[i].end <= position)
+        i++;
+    if (i == 0)
+        return;
+    wal->begin = w->places[i - 1].end;
+    if (i < w->place_count)
+        wal->mark =
+            (struct weir_wal_mark){w->places[i].epoch, w->places[i].slot};
+    else
+        wal->mark = (struct weir_wal_mark){w->owner.epoch, w->first};
+}
+
+static void free_log(struct wal_object *w)
+{
+    struct weir_wal_req *req = w->close;
+
+    weir__free(w->host->alloc, w->places);
+    weir__free(w->host->alloc, w);
+    req->done(req, 0);
+}
+
+static void delete_next(struct wal_object *w);
+
+static void deleted(struct weir_store_req *req, int status)
+{
+    struct wal_object *w = req->ctx;
+
+    (void)status; /* What stays is garbage, and nothing worse. */
+    w->deleting = 0;
+    if (w->close != NULL)
+        free_log(w);
+    else
+        delete_next(w);
+}
+
+static void delete_next(struct wal_object *w)
+{
+    struct slot_place place;
+
+    if (w->deleting || w->place_count == 0 ||
+        !is_before(&w->places[0], &w->noted))
+        return;
+    place = w->places[0];
+    w->place_count--;
+    memmove(w->places, w->places + 1, w->place_count * sizeof(place));
+    weir__slot_key(w->del_key, w->owner.node_id, place.epoch, place.slot);
+    w->deleting = 1;
+    w->del = (struct weir_store_req){.verb = WEIR_STORE_DELETE,
+                                     .key = w->del_key,
+                                     .done = deleted,
+                                     .ctx = w};
+    w->store->ops->submit(w->store, &w->del);
+}
+
+void weir__object_noted(struct weir_wal *wal, const struct weir_wal_mark *mark)
+{
+    struct wal_object *w = weir__wal_object(wal);
+
+    w->noted = *mark;
+    delete_next(w);
+}
+
+static void close_run(struct weir_task *task)
+{
+    struct wal_object *w = WEIR__CONTAINER(task, struct wal_object, task);
+
+    if (!w->deleting)
+        free_log(w);
+}
+
+void weir__object_close(struct weir_wal *wal, struct weir_wal_req *req)
+{
+    struct wal_object *w = weir__wal_object(wal);
+
+    w->close = req;
+    w->host->env->ops->timer_stop(w->host->env, &w->timer);
+    w->task.run = close_run;
+    w->host->env->ops->post(w->host->env, &w->task);
+}
