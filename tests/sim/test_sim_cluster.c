@@ -24,6 +24,9 @@ static struct machine {
     struct weir *node;
     struct weir_stream *streams[STREAMS];
     int status; /* Of the program that ran last. */
+    uint64_t epoch;
+    int sick;   /* Its log was taken over, or failed: it must be restarted. */
+    int asleep; /* Paused: a zombie when it wakes up. */
 } machines[NODES];
 
 static void open_world(uint64_t number)
@@ -47,6 +50,7 @@ static void run(uint64_t ns)
 /* ---- Programs of a node -------------------------------------------------- */
 
 static const char *lease = "10s";
+static const char *wal; /* NULL: the node's disk. */
 
 static void start_program(void *ctx)
 {
@@ -55,6 +59,8 @@ static void start_program(void *ctx)
     m->status = weir_sim_config(&m->config, m->sim);
     if (m->status == 0)
         m->status = weir_config_set(m->config, "lease", lease, NULL);
+    if (m->status == 0 && wal != NULL)
+        m->status = weir_config_set(m->config, "wal", wal, NULL);
     if (m->status == 0)
         m->status = weir_config_set(m->config, "log_cache", "4MiB", NULL);
     if (m->status == 0)
@@ -63,6 +69,12 @@ static void start_program(void *ctx)
         m->status = weir_config_set(m->config, "max_batch", "64KiB", NULL);
     if (m->status == 0)
         m->status = weir_open(&m->node, m->config, NULL);
+    if (m->status == 0) {
+        struct weir_node_stat stat;
+
+        weir_node_stat_sync(m->node, &stat);
+        m->epoch = stat.epoch;
+    }
 }
 
 /* 0, or why the program did not run to its end. */
@@ -86,6 +98,8 @@ static void crash(struct machine *m)
 {
     weir_sim_crash(m->sim);
     m->node = NULL;
+    m->sick = 0;
+    m->asleep = 0;
     memset(m->streams, 0, sizeof(m->streams));
 }
 
@@ -157,6 +171,7 @@ static int hand_over(struct machine *m, int stream)
 }
 
 static int life;
+static uint64_t epoch_seen;
 
 static void life_program(void *ctx)
 {
@@ -167,8 +182,10 @@ static void life_program(void *ctx)
     m->status = weir_node_list_sync(m->node, &list);
     life = -1;
     for (size_t i = 0; i < list.count; i++)
-        if (rows[i].node_id == (uint32_t)arg + 1)
+        if (rows[i].node_id == (uint32_t)arg + 1) {
             life = rows[i].life;
+            epoch_seen = rows[i].epoch;
+        }
 }
 
 static int life_of(struct machine *m, int node)
@@ -333,6 +350,17 @@ static struct track {
 
 static uint64_t numbers; /* Given to appends. */
 
+/* What all runs together came to. */
+static struct {
+    unsigned acked;
+    unsigned failed;
+    unsigned crashes;
+    unsigned given;
+    unsigned taken;
+    unsigned tail; /* Batches that takeovers found in logs. */
+    unsigned naps;
+} sum;
+
 static struct pending {
     struct appended *append;
     uint64_t number;
@@ -368,6 +396,10 @@ static void collect(void)
             t->acked[base % MOST] = p->number;
             if (t->end <= base)
                 t->end = base + 1;
+            sum.acked++;
+        } else {
+            sum.failed++;
+            machines[p->machine].sick = 1;
         }
         free(p->append);
     }
@@ -414,6 +446,10 @@ static void give_away(int machine, int stream)
     struct machine *m = &machines[machine];
     int rc = hand_over(m, stream);
 
+    if (rc == WEIR_EFENCED || rc == WEIR_EPOISONED)
+        m->sick = 1;
+
+    sum.given += rc == 0;
     if (rc == 0 || rc == WEIR_EFENCED)
         m->streams[stream] = NULL;
 }
@@ -422,6 +458,26 @@ static void try_open(int machine, int stream)
 {
     if (owner_of(stream) < 0)
         open_stream(&machines[machine], stream);
+}
+
+/* A dead one; with the object log also one that sleeps or lives, which is
+ * refused unless its lease has run out. */
+static void try_take_over(int by)
+{
+    int dead = (int)weir_sim_below(sim, NODES);
+
+    if (dead == by || (machines[dead].node != NULL && wal == NULL))
+        return;
+    if (take_over(&machines[by], dead) != 0)
+        return;
+    sum.taken++;
+    sum.tail += (unsigned)took.batches;
+}
+
+static void wake(struct machine *m)
+{
+    weir_sim_resume(m->sim);
+    m->asleep = 0;
 }
 
 /* One thing that happens. */
@@ -437,22 +493,34 @@ static void act(void)
             start(m);
         return;
     }
-    if (m->streams[stream] != NULL && dice < 60) {
-        some_appends(n, stream);
-    } else if (m->streams[stream] != NULL && dice < 75) {
-        give_away(n, stream);
-    } else if (dice < 80) {
+    if (m->asleep) {
+        if (dice < 40)
+            wake(m);
+        return;
+    }
+    if (m->sick) {
         crash(m);
         forget(n);
-    } else if (dice < 84) {
-        call(m, stop_program);
-    } else if (dice < 92) {
-        int dead = (int)weir_sim_below(sim, NODES);
-
-        if (dead != n && machines[dead].node == NULL)
-            take_over(m, dead);
-    } else {
+        return;
+    }
+    if (m->streams[stream] != NULL && dice < 85) {
+        some_appends(n, stream);
+    } else if (m->streams[stream] != NULL && dice < 89) {
+        give_away(n, stream);
+    } else if (dice < 85) {
         try_open(n, stream);
+    } else if (dice < 92) {
+        sum.crashes++;
+        crash(m);
+        forget(n);
+    } else if (dice < 93) {
+        call(m, stop_program);
+    } else if (dice < 97) {
+        try_take_over(n);
+    } else if (wal != NULL) {
+        weir_sim_pause(m->sim);
+        m->asleep = 1;
+        sum.naps++;
     }
 }
 
@@ -486,14 +554,34 @@ static void check_program(void *ctx)
         breach("acknowledged, and not there", checked, at);
 }
 
+/* Was it taken over while it slept?  Its epoch is not the present one. */
+static int is_fenced(int machine)
+{
+    struct machine *other = &machines[(machine + 1) % NODES];
+
+    return machines[machine].sick || other->node == NULL ||
+           life_of(&machines[machine], machine) != WEIR_NODE_LIVE ||
+           epoch_seen != machines[machine].epoch;
+}
+
 /* All come back and end what they owe; then everything is read. */
 static void check_all(void)
 {
     struct machine *last = &machines[0];
 
     for (int i = 0; i < NODES; i++)
+        if (machines[i].asleep)
+            wake(&machines[i]);
+    run(120 * SECOND);
+    collect();
+    for (int i = 0; i < NODES; i++) {
+        if (machines[i].node != NULL && is_fenced(i)) {
+            crash(&machines[i]);
+            forget(i);
+        }
         if (machines[i].node == NULL)
             ck_assert_int_eq(start(&machines[i]), 0);
+    }
     run(120 * SECOND);
     collect();
     for (int s = 0; s < STREAMS; s++) {
@@ -523,9 +611,10 @@ static void some_life(uint64_t number)
     memset(tracks, 0, sizeof(tracks));
     pending_count = 0;
     lease = weir_sim_below(sim, 2) == 0 ? "10s" : "3s";
+    wal = weir_sim_below(sim, 2) == 0 ? "object:" : NULL;
     for (int i = 0; i < NODES; i++)
         ck_assert_int_eq(start(&machines[i]), 0);
-    for (int step = 0; step < 150; step++) {
+    for (int step = 0; step < 300; step++) {
         act();
         run(weir_sim_below(sim, 3) == 0 ? weir_sim_below(sim, 10 * SECOND)
                                         : weir_sim_below(sim, 20 * MS));
@@ -536,6 +625,7 @@ static void some_life(uint64_t number)
         forget(i);
     weir_sim_free(sim);
     lease = "10s";
+    wal = NULL;
 }
 
 START_TEST(streams_that_move_at_random_lose_nothing)
@@ -546,6 +636,11 @@ START_TEST(streams_that_move_at_random_lose_nothing)
 
     for (uint64_t i = 0; i < n; i++)
         some_life(first + i);
+    printf("%u acknowledged, %u failed, %u crashes, %u handed over, %u taken "
+           "over with %u batches, %u naps\n",
+           sum.acked, sum.failed, sum.crashes, sum.given, sum.taken, sum.tail,
+           sum.naps);
+    fflush(stdout);
 }
 END_TEST
 
