@@ -54,34 +54,37 @@ static void print_properties(void)
 
 static void print_help(void)
 {
-    printf("Usage: " PROGRAM " --store URI [OPTION]...\n"
-           "Serve the Kafka protocol from an object store.\n"
-           "\n"
-           "  --store URI            where the data goes: dir:/path, "
-           "s3://bucket/prefix?..., mem:\n"
-           "  --wal URI              write-ahead log, file:/path?size=256MiB; "
-           "by default the\n"
-           "                         file .wal in the folder of a dir: store\n"
-           "  --manifest URI         where the manifest is; by default in "
-           "the store\n"
-           "  --listen HOST:PORT     where to listen (127.0.0.1:9092); port "
-           "0 takes a free one\n"
-           "  --advertise HOST:PORT  where clients are sent to, if not where "
-           "they came to\n"
-           "  -X NAME=VALUE          set one of the properties below\n"
-           "  -v, -q                 log more, log less (repeat)\n"
-           "  --help, --version\n"
-           "\n"
-           "Prints \"" PROGRAM ": listening on HOST:PORT\" when it is ready. "
-           "SIGTERM and SIGINT end\n"
-           "it.  Exit code 0: ended by a signal; 1: failed; 2: bad option.\n"
-           "\n"
-           "For an s3: store, keys are taken from AWS_ACCESS_KEY_ID, "
-           "AWS_SECRET_ACCESS_KEY\n"
-           "and AWS_SESSION_TOKEN, the region from AWS_REGION or\n"
-           "AWS_DEFAULT_REGION.\n"
-           "\n"
-           "Properties of the broker:\n");
+    printf(
+        "Usage: " PROGRAM " --store URI [OPTION]...\n"
+        "Serve the Kafka protocol from an object store.\n"
+        "\n"
+        "  --store URI            where the data goes: dir:/path, "
+        "s3://bucket/prefix?..., mem:\n"
+        "  --wal URI              write-ahead log: file:/path?size=256MiB, or "
+        "object: for one in\n"
+        "                         the store; by default the file .wal in "
+        "the folder of a dir:\n"
+        "                         store, object: with others\n"
+        "  --manifest URI         where the manifest is; by default in "
+        "the store\n"
+        "  --listen HOST:PORT     where to listen (127.0.0.1:9092); port "
+        "0 takes a free one\n"
+        "  --advertise HOST:PORT  where clients are sent to, if not where "
+        "they came to\n"
+        "  -X NAME=VALUE          set one of the properties below\n"
+        "  -v, -q                 log more, log less (repeat)\n"
+        "  --help, --version\n"
+        "\n"
+        "Prints \"" PROGRAM ": listening on HOST:PORT\" when it is ready. "
+        "SIGTERM and SIGINT end\n"
+        "it.  Exit code 0: ended by a signal; 1: failed; 2: bad option.\n"
+        "\n"
+        "For an s3: store, keys are taken from AWS_ACCESS_KEY_ID, "
+        "AWS_SECRET_ACCESS_KEY\n"
+        "and AWS_SESSION_TOKEN, the region from AWS_REGION or\n"
+        "AWS_DEFAULT_REGION.\n"
+        "\n"
+        "Properties of the broker:\n");
     settings_print();
     printf("\nProperties of the node below it:\n");
     print_properties();
@@ -239,8 +242,7 @@ static int complete_uris(struct options *o)
     if (strcmp(wal, "mem:") != 0 || strcmp(store, "mem:") == 0)
         return 0;
     if (strncmp(store, "dir:", 4) != 0)
-        return invalid("--wal: expected file:/path?size=256MiB: a store that "
-                       "is not a directory has no place for it");
+        return set_property(o, "--store", "wal", "object:");
     path = store + 4;
     path_len = (int)strcspn(path, "?");
     len = snprintf(uri, sizeof(uri), "file:%.*s/.wal%s%s?size=256MiB", path_len,

@@ -96,6 +96,9 @@ struct wal_object {
     uint64_t position; /* Of the next one. */
     uint32_t last_crc;
     int poisoned;
+    struct weir_wal_write *refused; /* To be told, */
+    int refusal;                    /* and why. */
+    struct weir_task refuse;
 
     /* Trimming. */
     struct slot_place *places; /* Oldest first. */

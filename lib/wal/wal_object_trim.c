@@ -37,6 +37,8 @@ void weir__object_trim(struct weir_wal *wal, uint64_t position)
     struct wal_object *w = weir__wal_object(wal);
     size_t i = 0;
 
+    if (position > wal->end)
+        return;
     while (i < w->place_count && w->places[i].end <= position)
         i++;
     if (i == 0)

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-/* Where the first epoch of a log begins. */
-#define FIRST_POSITION 4096u
-
 static struct weir__slot slot_of(const struct wal_object *w,
                                  enum weir__slot_kind kind, uint64_t number)
 {
@@ -53,8 +50,7 @@ void weir__object_start(struct weir_wal *wal, struct weir_wal_req *req)
     struct wal_object *w = weir__wal_object(wal);
     struct weir__slot head;
 
-    w->position =
-        w->next > 0 ? weir__round_up(w->next, w->base.align) : FIRST_POSITION;
+    w->position = w->next > 0 ? weir__round_up(w->next, w->base.align) : 0;
     w->base.end = w->position;
     if (w->place_count == 0)
         w->base.begin = w->position;
@@ -124,6 +120,11 @@ static void put_done(struct slot_io *io, int status)
 static int check_write(const struct wal_object *w,
                        const struct weir_wal_write *req)
 {
+    if (req->len > w->base.max_group)
+        return weir__fail(req->err, WEIR_ETOOBIG,
+                          "object log: write of %zu bytes, at most %u are "
+                          "allowed",
+                          req->len, w->base.max_group);
     if (req->position == w->position && req->len > 0 &&
         req->len % w->base.align == 0 && req->iov_count < WEIR__OBJECT_PIECES &&
         w->own - w->first < w->base.depth)
@@ -135,23 +136,31 @@ static int check_write(const struct wal_object *w,
                       (unsigned long long)w->position);
 }
 
+static void refuse_run(struct weir_task *task)
+{
+    struct wal_object *w = WEIR__CONTAINER(task, struct wal_object, refuse);
+
+    w->refused->done(w->refused, w->refusal);
+}
+
 void weir__object_write(struct weir_wal *wal, struct weir_wal_write *req)
 {
     struct wal_object *w = weir__wal_object(wal);
     struct flight *f = flight_of(w, w->own);
     struct weir__slot slot = slot_of(w, WEIR__SLOT_DATA, w->own);
-    int rc = check_write(w, req);
 
+    w->refusal = check_write(w, req);
+    if (w->refusal != 0) {
+        w->refused = req;
+        w->refuse.run = refuse_run;
+        w->host->env->ops->post(w->host->env, &w->refuse);
+        return;
+    }
     f->write = req;
     f->over = 0;
     f->io.w = w;
     f->io.slot = w->own++;
     f->io.done = put_done;
-    if (rc != 0) { /* A mistake of ours: never sent. */
-        f->io.error.code = 0;
-        put_done(&f->io, WEIR_EUNKNOWN);
-        return;
-    }
     slot.len = req->len;
     memcpy(&f->io.iov[1], req->iov, req->iov_count * sizeof(*req->iov));
     f->io.iov_count = req->iov_count + 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every write-ahead log promises, on every log there is. */
+#include "store/store.h"
 #include "support/host.h"
 #include "support/mem_disk.h"
 #include "support/step_env.h"
@@ -13,7 +14,15 @@
 
 #define MIB ((size_t)1 << 20)
 
-enum kind { KIND_MEMORY, KIND_FILE, KIND_DISK, KIND_COUNT };
+enum kind {
+    KIND_MEMORY,
+    KIND_FILE,
+    KIND_DISK,
+    KIND_COUNT,
+    KIND_OBJECT = KIND_COUNT
+};
+/* The object log has no end: it is never full. */
+enum { KINDS = KIND_OBJECT + 1 };
 
 static struct test_host host;
 static struct step_env env;
@@ -40,14 +49,35 @@ static void setup(int which)
         mem_image_init(&image, 2 * MIB);
     }
     wal_rig_init(&rig, &at);
-    if (kind == KIND_MEMORY)
+    if (kind == KIND_OBJECT) {
+        snprintf(uri, sizeof(uri), "object:");
+        ck_assert_int_eq(
+            weir__store_memory_open(&rig.store, &rig.host, "mem:", NULL, NULL),
+            0);
+    } else if (kind == KIND_MEMORY)
         snprintf(uri, sizeof(uri), "mem:?size=2MiB");
     else
         snprintf(uri, sizeof(uri), "file:%s/wal?size=2MiB", test_dir());
 }
 
+static int store_closed;
+static struct weir_task closed_task;
+
+static void store_gone(struct weir_task *task)
+{
+    (void)task;
+    store_closed = 1;
+}
+
 static void teardown(void)
 {
+    if (rig.store != NULL) {
+        store_closed = 0;
+        closed_task.run = store_gone;
+        rig.store->ops->close(rig.store, &closed_task);
+        while (!store_closed)
+            host.host.env->ops->poll(host.host.env, 1000000000);
+    }
     wal_rig_free(&rig);
     if (kind == KIND_DISK)
         mem_image_free(&image);
@@ -56,8 +86,9 @@ static void teardown(void)
 
 static int open_log(void)
 {
-    static weir_wal_open_fn *const open[KIND_COUNT] = {
-        weir__wal_memory_open, weir__wal_file_open, open_disk};
+    static weir_wal_open_fn *const open[KINDS] = {
+        weir__wal_memory_open, weir__wal_file_open, open_disk,
+        weir__wal_object_open};
 
     return wal_rig_open(&rig, open[kind], uri);
 }
@@ -311,19 +342,19 @@ int main(void)
     TCase *tc = test_case("wal");
 
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, new_log_is_empty, 0, KIND_COUNT);
-    tcase_add_loop_test(tc, writes_move_the_end, 0, KIND_COUNT);
-    tcase_add_loop_test(tc, what_was_written_is_recovered, 0, KIND_COUNT);
+    tcase_add_loop_test(tc, new_log_is_empty, 0, KINDS);
+    tcase_add_loop_test(tc, writes_move_the_end, 0, KINDS);
+    tcase_add_loop_test(tc, what_was_written_is_recovered, 0, KINDS);
     tcase_add_loop_test(tc, recovery_can_be_repeated_and_is_not_lost_by_it, 0,
-                        KIND_COUNT);
-    tcase_add_loop_test(tc, caller_can_end_the_recovery, 0, KIND_COUNT);
+                        KINDS);
+    tcase_add_loop_test(tc, caller_can_end_the_recovery, 0, KINDS);
     tcase_add_loop_test(tc, full_log_refuses_until_it_is_trimmed, 0,
                         KIND_COUNT);
     tcase_add_loop_test(tc, ring_goes_round_many_times, 0, KIND_COUNT);
-    tcase_add_loop_test(tc, trim_beyond_the_end_is_ignored, 0, KIND_COUNT);
+    tcase_add_loop_test(tc, trim_beyond_the_end_is_ignored, 0, KINDS);
     tcase_add_loop_test(tc, write_elsewhere_than_at_the_end_is_refused, 0,
                         KIND_COUNT);
-    tcase_add_loop_test(tc, group_longer_than_agreed_is_refused, 0, KIND_COUNT);
-    tcase_add_loop_test(tc, no_memory_is_an_error_at_any_point, 0, KIND_COUNT);
+    tcase_add_loop_test(tc, group_longer_than_agreed_is_refused, 0, KINDS);
+    tcase_add_loop_test(tc, no_memory_is_an_error_at_any_point, 0, KINDS);
     return test_run();
 }

@@ -85,5 +85,33 @@ if [ -x "$build/weir" ]; then
     fact 'what it reads back is the same' same
 fi
 
+# The bucket alone: the log is in it too.  A node that is killed loses nothing,
+# and another one takes over what it had.
+bucket() { # NODE COMMAND...
+    local id=$1
+    shift
+    AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret timeout 120 \
+        "$build/weir" --store "s3://weir/bucket?endpoint=$endpoint" \
+        --wal object: -X "node_id=$id" -X upload_interval=1h "$@"
+}
+killed() {
+    seq 1 5000 | bucket 1 append numbers
+    # More is under way when it is killed.
+    (seq 5001 1000000 | bucket 1 append numbers >/dev/null 2>&1) &
+    local child=$!
+    sleep 2
+    pkill -9 -P "$child" -x weir || pkill -9 -x -f "$build/weir.*bucket.*"
+    wait "$child" 2>/dev/null || true
+    return 0
+}
+kept() { # A beginning of the numbers, at least what was acknowledged.
+    bucket 1 cat numbers >"$dir/read" && [ "$(wc -l <"$dir/read")" -ge 5000 ] &&
+        cmp "$dir/read" <(seq 1 "$(wc -l <"$dir/read")")
+}
+if [ -x "$build/weir" ]; then
+    fact 'a node appends to a log in the bucket, and is killed' killed
+    fact 'what it had acknowledged is there' kept
+fi
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -10,7 +10,7 @@
 #include <weir.h>
 #include <weir/sim.h>
 
-enum { DISK = 5 << 20, NODES = 3, STREAMS = 3, MOST = 600 };
+enum { DISK = 5 << 20, NODES = 3, STREAMS = 3, MOST = 600, POOL = 8000 };
 #define MS ((uint64_t)1000000)
 #define SECOND ((uint64_t)1000000000)
 
@@ -29,6 +29,18 @@ static struct machine {
     int asleep; /* Paused: a zombie when it wakes up. */
 } machines[NODES];
 
+/** An append under way, in the test's memory. */
+struct appended {
+    struct weir_append req;
+    int over;
+    int status;
+    unsigned char data[8];
+};
+
+/* One for each append of a life; none is used twice. */
+static struct appended pool[POOL];
+static size_t pool_used;
+
 static void open_world(uint64_t number)
 {
     struct weir_sim_options options = {
@@ -36,6 +48,7 @@ static void open_world(uint64_t number)
 
     seed = number;
     memset(machines, 0, sizeof(machines));
+    pool_used = 0;
     ck_assert_int_eq(weir_sim_new(&sim, &options), 0);
     for (uint32_t i = 0; i < NODES; i++)
         ck_assert_int_eq(weir_sim_node_new(&machines[i].sim, sim, i + 1, DISK),
@@ -198,14 +211,6 @@ static int life_of(struct machine *m, int node)
 
 /* ---- Appends that are awaited or not ------------------------------------- */
 
-/** An append under way, in the test's memory. */
-struct appended {
-    struct weir_append req;
-    int over;
-    int status;
-    unsigned char data[8];
-};
-
 static void append_done(struct weir_req *req, int status)
 {
     struct appended *a = req->ctx;
@@ -216,9 +221,10 @@ static void append_done(struct weir_req *req, int status)
 
 static struct appended *append(struct machine *m, int stream, uint64_t number)
 {
-    struct appended *a = calloc(1, sizeof(*a));
+    struct appended *a = &pool[pool_used++];
 
-    ck_assert_ptr_nonnull(a);
+    ck_assert_uint_le(pool_used, POOL);
+    memset(a, 0, sizeof(*a));
     memcpy(a->data, &number, 8);
     a->req = (struct weir_append){.req = {.done = append_done, .ctx = a},
                                   .data = a->data,
@@ -315,8 +321,6 @@ START_TEST(who_cannot_renew_its_lease_acknowledges_nothing)
     run(120 * SECOND);
     ck_assert(b->over && b->status == 0);
     ck_assert_uint_eq(b->req.base_offset, 1);
-    free(a);
-    free(b);
     weir_sim_free(sim);
 }
 END_TEST
@@ -335,7 +339,6 @@ START_TEST(a_node_that_closes_without_its_store_ends_all_the_same)
     ck_assert_int_eq(call(&machines[0], stop_program), 0);
     ck_assert_int_eq(a->over, 1);
     ck_assert_int_eq(a->status, WEIR_EUNKNOWN);
-    free(a);
     weir_sim_free(sim);
 }
 END_TEST
@@ -401,7 +404,6 @@ static void collect(void)
             sum.failed++;
             machines[p->machine].sick = 1;
         }
-        free(p->append);
     }
     pending_count = kept;
 }
@@ -413,9 +415,7 @@ static void forget(int machine)
 
     collect();
     for (size_t i = 0; i < pending_count; i++) {
-        if (pending[i].machine == machine)
-            free(pending[i].append);
-        else
+        if (pending[i].machine != machine)
             pending[kept++] = pending[i];
     }
     pending_count = kept;

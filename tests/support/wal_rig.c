@@ -24,6 +24,7 @@ void wal_rig_init(struct wal_rig *rig, const struct weir_host *host)
     memset(rig->owner.cluster, 0xc1, sizeof(rig->owner.cluster));
     rig->owner.node_id = 7;
     rig->max_group = (uint32_t)RIG_GROUP;
+    rig->mark = (struct weir_wal_mark){1, 0};
 }
 
 void wal_rig_free(struct wal_rig *rig)
@@ -61,6 +62,8 @@ int wal_rig_open(struct wal_rig *rig, weir_wal_open_fn *open, const char *uri)
     req.host = &rig->host;
     req.uri = uri;
     req.owner = rig->owner;
+    req.store = rig->store;
+    req.mark = rig->mark;
     req.max_group = rig->max_group;
     req.done = open_done;
     req.ctx = rig;

@@ -29,6 +29,8 @@ struct rig_records {
 struct wal_rig {
     struct weir_host host; /* Fill in. */
     struct weir_wal_owner owner;
+    struct weir_store *store; /* For the logs that need one. */
+    struct weir_wal_mark mark;
     uint32_t max_group; /* RIG_GROUP, unless changed before the start. */
 
     struct weir_wal *wal;
