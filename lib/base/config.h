@@ -68,6 +68,9 @@
     X(WAL_SALVAGE, "wal_salvage", BOOL, "false", 0, 1, "",                     \
       "Open although acknowledged records in the WAL are damaged beyond "      \
       "telling whose they are, with what can be read.  Loses data.")           \
+    X(PROBE, "probe", BOOL, "true", 0, 1, "",                                  \
+      "When a node opens on an s3: store, prove first that the bucket has "    \
+      "what a node relies on, with about nine requests.")                      \
     X(S3_ACCESS_KEY, "s3_access_key", STRING, "", 0, 0, "",                    \
       "Access key of an s3: store.")                                           \
     X(S3_SECRET_KEY, "s3_secret_key", SECRET, "", 0, 0, "",                    \

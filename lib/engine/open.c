@@ -359,19 +359,12 @@ static void applied(void *ctx)
     }
 }
 
-static int begin(struct weir__open *open)
+static int manifest_start(struct weir__open *open)
 {
     struct weir *node = open->node;
-    const char *uri = weir__config_text(node->config, WEIR__P_MANIFEST);
-    int rc;
-
-    if (strcmp(uri, "store:") != 0)
-        return weir__fail(&open->error, WEIR_EINVAL,
-                          "manifest: %s: expected store:", uri);
-    rc = weir__backend_store(node, &open->error);
-    if (rc == 0)
-        rc = weir__mlog_store_open(&open->manifest.log, &node->host,
+    int rc = weir__mlog_store_open(&open->manifest.log, &node->host,
                                    node->store, &open->error);
+
     if (rc != 0)
         return rc;
     open->manifest.host = &node->host;
@@ -385,6 +378,47 @@ static int begin(struct weir__open *open)
     open->manifest.ctx = open;
     open->manifest.err = &open->error;
     weir__manifest_open(&open->manifest);
+    return 0;
+}
+
+static void probed(struct weir__probe *probe, int status)
+{
+    struct weir__open *open = probe->ctx;
+
+    if (status == 0)
+        status = manifest_start(open);
+    if (status != 0)
+        open_fail(open, status);
+}
+
+/* Directories and memory are known; of a bucket nobody knows who serves it. */
+static int must_probe(const struct weir *node)
+{
+    return node->config->number[WEIR__P_PROBE] != 0 && !node->read_only &&
+           strncmp(weir__config_text(node->config, WEIR__P_STORE), "s3:", 3) ==
+               0;
+}
+
+static int begin(struct weir__open *open)
+{
+    struct weir *node = open->node;
+    const char *uri = weir__config_text(node->config, WEIR__P_MANIFEST);
+    int rc;
+
+    if (strcmp(uri, "store:") != 0)
+        return weir__fail(&open->error, WEIR_EINVAL,
+                          "manifest: %s: expected store:", uri);
+    rc = weir__backend_store(node, &open->error);
+    if (rc != 0)
+        return rc;
+    if (!must_probe(node))
+        return manifest_start(open);
+    open->probe = (struct weir__probe){.host = &node->host,
+                                       .store = node->store,
+                                       .done = probed,
+                                       .ctx = open,
+                                       .err = &open->error};
+    weir__probe_start(&open->probe);
     return 0;
 }
 

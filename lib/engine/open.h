@@ -6,10 +6,12 @@
 #define WEIR_ENGINE_OPEN_H
 
 #include "engine/node.h"
+#include "store/store.h"
 
 struct weir__open {
     struct weir *node;
     struct weir__open_req *req;
+    struct weir__probe probe;
     struct weir__manifest_open manifest;
     struct weir_wal_open wal;
     struct weir_wal_recover recover;

@@ -18,4 +18,36 @@ weir_store_open_fn weir__store_dir_open;
  * `struct weir_config` with the keys, read only in the call. */
 weir_store_open_fn weir__store_s3_open;
 
+/** Most requests that a probe has under way. */
+enum { WEIR__PROBE_RACERS = 4 };
+
+/** Proves on a real store what a node relies on: that a create fails if the key
+ * exists, for two that follow each other and for four at once, and that a
+ * read sees what was written.  A store that ignores the condition would lose
+ * commits in silence.  Fill in the first group; the caller's until `done`. */
+struct weir__probe {
+    const struct weir_host *host;
+    struct weir_store *store;
+    /* `status` 0; WEIR_EUNSUPPORTED: `err` names what is missing and what to
+     * do; or why it could not be found out. */
+    void (*done)(struct weir__probe *probe, int status);
+    void *ctx;
+    struct weir_error *err;
+
+    struct weir_store_req reqs[WEIR__PROBE_RACERS]; /* Private. */
+    struct weir_iov iov[WEIR__PROBE_RACERS];
+    char keys[2][40];
+    char bodies[WEIR__PROBE_RACERS][8];
+    unsigned left;
+    unsigned won;
+    unsigned tries;
+    int status;
+    int verdict;
+    struct weir_timer timer;
+    struct weir_error error;
+};
+
+/** Begin: about nine requests, below the prefix "probe/". */
+void weir__probe_start(struct weir__probe *probe);
+
 #endif

@@ -85,6 +85,25 @@ if [ -x "$build/weir" ]; then
     fact 'what it reads back is the same' same
 fi
 
+# A versioned bucket takes every PUT: it is refused, by what is missing.
+versioned() {
+    local body='<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>'
+    make_bucket versioned && [ "$(curl -sS -o "$dir/answer" -w '%{http_code}' \
+        -X PUT --aws-sigv4 aws:amz:us-east-1:s3 --user "$key:$secret" \
+        -H "x-amz-content-sha256: $(printf %s "$body" | sha256sum |
+            cut -d' ' -f1)" -d "$body" "$endpoint/versioned?versioning=")" = 200 ]
+}
+refused() {
+    echo x | AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret timeout 60 \
+        "$build/weir" --store "s3://versioned/node?endpoint=$endpoint" \
+        --wal "file:$dir/wal2?size=64MiB" append s >"$dir/said" 2>&1
+    grep -q 'If-None-Match is ignored' "$dir/said"
+}
+if [ -x "$build/weir" ]; then
+    fact 'a bucket can be versioned' versioned
+    fact 'a versioned bucket is refused' refused
+fi
+
 # The bucket alone: the log is in it too.  A node that is killed loses nothing,
 # and another one takes over what it had.
 bucket() { # NODE COMMAND...
