@@ -607,7 +607,6 @@ def bad_options_are_named():
             (["--store", "dir:/x", "-X", "no_such_name=1"], "no_such_name"),
             (["--store", "dir:/x", "-X", "num.partitions=0"], "1 to 10000"),
             (["--store", "dir:/x", "-X", "log_cache=lots"], "log_cache"),
-            (["--store", "s3://bucket/prefix"], "--wal"),
             (["--store", "dir:/x", "surplus"], "surplus"),
             (["--nonsense"], "nonsense")):
         status, _, err = run(*args)

@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.path.realpath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 WEIR = os.path.join(BUILD, "weir")
-LIMIT = 30  # Seconds after which a run hangs.
+LIMIT = 60
 
 
 def line(n):

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* A node may use what its log cache is allowed, an object of all of that in
- * the making, and some. */
-enum { STEPS = 160, DISK_MIN = 1 << 20, MEMORY_MAX = 12 << 20 };
+ * the making, and blocks on their way from the store. */
+enum { STEPS = 160, DISK_MIN = 1 << 20, MEMORY_MAX = 16 << 20 };
 
 uint64_t scenario_below(struct scenario *sc, uint64_t n)
 {

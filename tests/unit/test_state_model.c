@@ -551,10 +551,10 @@ static void apply(const struct weir__record *header, struct weir__op *ops)
 
 static void commit(int n)
 {
-    struct weir__op mine[OPS];
-    struct weir__op its[OPS];
-    struct weir__range copies[OPS][3];
-    struct weir__hand given[OPS][3];
+    struct weir__op mine[OPS] = {{0}};
+    struct weir__op its[OPS] = {{0}};
+    struct weir__range copies[OPS][3] = {{{0}}};
+    struct weir__hand given[OPS][3] = {{{0}}};
     struct weir__record header = {.version = (uint64_t)n + 1,
                                   .wall = 1000 + n,
                                   .node_id = 1 + roll(NODES),
