@@ -137,7 +137,7 @@ PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) $(SIM
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: benches all lib programs tests help deps install uninstall lint test check \
+.PHONY: benches python all lib programs tests help deps install uninstall lint test check \
   test-s3 demo bench check-asan check-tsan fuzz fuzzers sim mutants soak clean format \
   map docs dist
 
@@ -145,6 +145,12 @@ all: lib programs ## Build the library and the programs
 lib: $(LIBA) $(LIBSO) ## Build build/libweir.a and build/libweir.so
 programs: $(PROGRAMS) $(SAMPLES) ## Build weir, weir-kafka, weir-sim, samples
 tests: $(TESTS) $(REPLAYS) $(CHILDREN) ## Build the test programs
+
+PYTHON ?= /usr/bin/python3
+python: ## Build the Python package in place (PYTHONPATH=bindings/python)
+	$(Q).ci/deps build python
+	$(Q)$(MAKE) --no-print-directory lib
+	$(Q)cd bindings/python && CC='$(CC)' $(PYTHON) build_weir.py
 
 GROUPS ?= build test lint
 deps: ## Install the Debian packages (GROUPS="build test lint s3 ...")
@@ -263,7 +269,7 @@ check: tests ## Run the Check programs and the fuzzers' corpora
 	  tests/run $(B)/test-logs $(filter-out $(LEFT_OUT),$(TESTS)) $(REPLAYS)
 
 test: ## Run all tests
-	$(Q).ci/deps build test
+	$(Q).ci/deps build test python
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)J=$(J) BUILD=$(B) tests/run $(B)/test-logs \
 	  $(TESTS) $(REPLAYS) $(SCRIPT_TESTS)
