@@ -92,6 +92,8 @@ extern const struct command bench_fetch_command;
 extern const struct command dump_wal_command;
 extern const struct command dump_object_command;
 extern const struct command dump_manifest_command;
+extern const struct command nodes_command;
+extern const struct command takeover_command;
 extern const struct command properties_command;
 
 /* options.c */

@@ -14,7 +14,7 @@ static const struct cli_option global_options[] = {
      "object store: dir:/path, mem: or\n"
      "s3://bucket/prefix?endpoint=...&region=..."},
     {OPT_WAL, "wal", "URI",
-     "write-ahead log: file:/path?size=256MiB or mem:\n"
+     "write-ahead log: file:/path?size=256MiB, object: or mem:\n"
      "(with dir:/path by default file:/path/.wal)"},
     {OPT_MANIFEST, "manifest", "URI",
      "where the manifest is (default: store:, in the store)"},
@@ -28,11 +28,11 @@ static const struct cli_option global_options[] = {
     {0, NULL, NULL, NULL}};
 
 static const struct command *const commands[] = {
-    &append_command,    &cat_command,          &ls_command,
-    &stat_command,      &trim_command,         &rm_command,
-    &flush_command,     &bench_append_command, &bench_fetch_command,
-    &dump_wal_command,  &dump_object_command,  &dump_manifest_command,
-    &properties_command};
+    &append_command,   &cat_command,          &ls_command,
+    &stat_command,     &trim_command,         &rm_command,
+    &flush_command,    &bench_append_command, &bench_fetch_command,
+    &dump_wal_command, &dump_object_command,  &dump_manifest_command,
+    &nodes_command,    &takeover_command,     &properties_command};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

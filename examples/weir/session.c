@@ -40,6 +40,8 @@ int cli_error(const struct cli *cli, const char *format, ...)
 /* What the user can do about it, if that is not plain. */
 static const char *advice(const struct cli *cli, int status)
 {
+    if (status == WEIR_EBUSY && cli->node != NULL)
+        return ""; /* The node is open: it is something on it. */
     if (status == WEIR_EBUSY && (cli->command->flags & COMMAND_READS) != 0)
         return "\nAnother process has this node open.  `-X read_only=true` "
                "reads what is in objects already.";

@@ -419,6 +419,31 @@ ends() {
     check "and goes again" weir rm long
 }
 
+# ---- Several nodes -----------------------------------------------------------
+
+cluster() {
+    local WEIR_STORE=dir:$dir/cluster
+    export WEIR_STORE
+    check "a node appends" timeout 60 bash -c 'seq 1 50 | weir append moved'
+    check "another node does not get its stream" status 1 "another node" \
+        timeout 60 bash -c 'echo x | weir -X node_id=2 append moved'
+    check "the first has ended in order" json \
+        'rows[0]["node_id"] == 1 and rows[0]["life"] == "closed"' \
+        weir -X node_id=2 --json nodes
+    check "it is taken over" weir -X node_id=2 takeover 1
+    check "its log is clean then" json \
+        'rows[0]["wal_clean"] and rows[0]["streams"] == 0' \
+        weir -X node_id=2 --json nodes
+    check "the stream goes on" timeout 60 bash -c \
+        'echo 51 | weir -X node_id=2 append moved'
+    check "and has all of it" same "$(seq 1 51 | sed 's/$/\\n/' | tr -d '\n')" \
+        weir -X node_id=2 cat moved
+    check "a node that is not there is no dead one" status 1 "no node 9" \
+        weir -X node_id=2 takeover 9
+    check "a node that is no number is refused" status 2 "expected a number" \
+        weir -X node_id=2 takeover first
+}
+
 export WEIR_STORE=
 usage
 export WEIR_STORE=dir:$dir/store
@@ -431,6 +456,7 @@ processes
 kills
 benchmarks
 ends
+cluster
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
