@@ -276,6 +276,11 @@ WEIR_API size_t weir_sim_blocks(const struct weir_sim_node *node);
  * environment, its number, its disk as `wal` and the world's store as
  * `store`.
  *
+ * `wal` may be set to "object:", a log in the world's store, or to "sim:ID",
+ * the disk of the node with that number, as a volume that is attached here:
+ * one node has it open at a time (WEIR_EBUSY), and its crash leaves the
+ * others' disks as they are.
+ *
  * Ownership: the caller frees it with `weir_config_free`, unless the node
  * crashes before.
  *
