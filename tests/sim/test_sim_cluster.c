@@ -343,6 +343,40 @@ START_TEST(a_node_that_closes_without_its_store_ends_all_the_same)
 }
 END_TEST
 
+/* Its write leaves after the takeover.  The log itself tells it so, whatever it
+ * thinks of its lease. */
+START_TEST(a_zombie_acknowledges_nothing_on_the_object_log)
+{
+    for (uint64_t i = 0; i < 20; i++) {
+        struct appended *late, *good;
+
+        open_world(test_seed() + i);
+        wal = "object:";
+        ck_assert_int_eq(start(&machines[0]), 0);
+        ck_assert_int_eq(start(&machines[1]), 0);
+        ck_assert_int_eq(open_stream(&machines[0], 0), 0);
+        good = append(&machines[0], 0, 1);
+        run(SECOND);
+        ck_assert(good->over && good->status == 0);
+        late = append(&machines[0], 0, 2);
+        weir_sim_pause(machines[0].sim);
+        run(30 * SECOND);
+        ck_assert_int_eq(take_over(&machines[1], 0), 0);
+        ck_assert_int_eq(open_stream(&machines[1], 0), 0);
+        good = append(&machines[1], 0, 3);
+        run(SECOND);
+        ck_assert(good->over && good->status == 0);
+        ck_assert_uint_eq(good->req.base_offset, 1);
+        weir_sim_resume(machines[0].sim);
+        run(30 * SECOND);
+        ck_assert_int_eq(late->over, 1);
+        ck_assert_int_ne(late->status, 0);
+        weir_sim_free(sim);
+    }
+    wal = NULL;
+}
+END_TEST
+
 /* ---- Streams that move at random ----------------------------------------- */
 
 /** What a stream must hold: numbers of appends in their order. */
@@ -652,6 +686,7 @@ int main(void)
     tcase_add_test(tc, a_lease_that_runs_out_is_seen_by_the_others);
     tcase_add_test(tc, who_cannot_renew_its_lease_acknowledges_nothing);
     tcase_add_test(tc, a_node_that_closes_without_its_store_ends_all_the_same);
+    tcase_add_test(tc, a_zombie_acknowledges_nothing_on_the_object_log);
     tcase_add_test(tc, streams_that_move_at_random_lose_nothing);
     return test_run();
 }
