@@ -292,9 +292,11 @@ test-s3: ## Run the tests against a real S3 server (radosgw)
 	$(Q)J=1 BUILD=$(B) tests/run $(B)/test-logs $(S3_TESTS)
 
 bench: ## Print figures of this machine
-	$(Q).ci/deps build bench
-	$(Q)$(MAKE) --no-print-directory all benches
+	$(Q).ci/deps build bench python
+	$(Q)$(MAKE) --no-print-directory all benches python
 	$(Q)BUILD=$(B) tests/bench/run
+	$(Q)$(PYTHON) tests/bench/cluster.py
+	$(Q)$(PYTHON) bindings/python/bench.py
 benches: $(BENCHES)
 
 soak: ## Crash, fault and power-cut loops, T seconds each (T=9600: a night)
