@@ -80,7 +80,23 @@
     X(S3_CA_FILE, "s3_ca_file", STRING, "", 0, 0, "",                          \
       "File of CA certificates (PEM) to trust instead of the system's.")       \
     X(S3_TIMEOUT, "s3_timeout", DURATION, "60s", 1000000, INT64_MAX, "",       \
-      "Longest that one request to the store may take.")                       \
+      "Longest that one request to the store may take, with all its "          \
+      "attempts.")                                                             \
+    X(S3_ATTEMPTS, "s3_attempts", INT, "8", 1, 100, "",                        \
+      "How often a request to the store is sent, at most, when it fails in "   \
+      "a way that may pass.")                                                  \
+    X(S3_ATTEMPT_TIMEOUT, "s3_attempt_timeout", DURATION, "10s", 1000000,      \
+      INT64_MAX, "",                                                           \
+      "Longest that one attempt of a request to the store may take, and for "  \
+      "a large one as much more as it takes at 1 MiB/s.")                      \
+    X(S3_RETRY_DELAY, "s3_retry_delay", DURATION, "50ms", 0, INT64_MAX, "",    \
+      "Before the second attempt lies a random time of up to this; the bound " \
+      "doubles with each attempt.")                                            \
+    X(S3_RETRY_DELAY_MAX, "s3_retry_delay_max", DURATION, "20s", 0, INT64_MAX, \
+      "", "The most that this bound grows to.")                                \
+    X(S3_HEDGE, "s3_hedge", DURATION, "2s", 0, INT64_MAX, "",                  \
+      "A read that has not ended after this is sent a second time, and the "   \
+      "answer that comes first is taken.  0: never.")                          \
     X(S3_CONNECTIONS, "s3_connections", INT, "16", 1, 1024, "",                \
       "Requests under way at one time, at most.")
 

@@ -22,6 +22,31 @@ int weir__sha256(unsigned char out[WEIR__SHA256_SIZE],
     return good ? 0 : WEIR_ENOMEM;
 }
 
+int weir__md5_base64(char out[WEIR__MD5_BASE64], const struct weir_iov *iov,
+                     size_t iov_count)
+{
+    unsigned char digest[16];
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    bool good;
+
+    if (md == NULL)
+        return WEIR_ENOMEM;
+    if (EVP_DigestInit_ex(md, EVP_md5(), NULL) != 1) {
+        EVP_MD_CTX_free(md);
+        return WEIR_EUNSUPPORTED;
+    }
+    good = true;
+    for (size_t i = 0; i < iov_count && good; i++)
+        good = iov[i].len == 0 ||
+               EVP_DigestUpdate(md, iov[i].data, iov[i].len) == 1;
+    good = good && EVP_DigestFinal_ex(md, digest, NULL) == 1;
+    EVP_MD_CTX_free(md);
+    if (!good)
+        return WEIR_ENOMEM;
+    weir__base64(out, digest, sizeof(digest));
+    return 0;
+}
+
 int weir__hmac_sha256(unsigned char out[WEIR__SHA256_SIZE], const void *key,
                       size_t key_len, const void *data, size_t len)
 {

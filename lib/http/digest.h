@@ -18,6 +18,14 @@
 int weir__sha256(unsigned char out[WEIR__SHA256_SIZE],
                  const struct weir_iov *iov, size_t iov_count);
 
+/** Room for an MD5 in base64, with its zero. */
+#define WEIR__MD5_BASE64 25
+
+/** MD5 of all pieces in base64, which S3 wants with a batch of deletions: 0;
+ * WEIR_ENOMEM; WEIR_EUNSUPPORTED (the system's policy forbids it). */
+int weir__md5_base64(char out[WEIR__MD5_BASE64], const struct weir_iov *iov,
+                     size_t iov_count);
+
 /** HMAC-SHA-256 of `data` under `key`: 0 or WEIR_ENOMEM. */
 int weir__hmac_sha256(unsigned char out[WEIR__SHA256_SIZE], const void *key,
                       size_t key_len, const void *data, size_t len);

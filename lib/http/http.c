@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ struct weir__http {
     /* Between the threads; atomic. */
     struct weir__http_req *submitted; /* The newest first. */
     int closing;
+    int cancels; /* 1: look for requests that were canceled. */
 
     /* The core's. */
     struct weir_task joined;
@@ -194,21 +196,52 @@ static void finish_ended(struct weir__http *http)
     }
 }
 
+static void cancel_transfer(struct weir__http *http, struct weir__transfer *t)
+{
+    struct weir__http_req *req = t->req;
+
+    weir__transfer_abort(t, WEIR_ECANCELED);
+    curl_multi_remove_handle(http->multi, t->easy);
+    http->active--;
+    finish(http, req);
+}
+
 static void cancel_all(struct weir__http *http)
 {
     while (http->waiting != NULL)
         refuse(http, pop_waiting(http), WEIR_ECANCELED);
-    for (unsigned i = 0; i < http->connections; i++) {
-        struct weir__transfer *t = &http->transfers[i];
-        struct weir__http_req *req = t->req;
+    for (unsigned i = 0; i < http->connections; i++)
+        if (http->transfers[i].req != NULL)
+            cancel_transfer(http, &http->transfers[i]);
+}
 
-        if (req == NULL)
+static bool is_canceled(const struct weir__http_req *req)
+{
+    return __atomic_load_n(&req->canceled, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Those that nobody wants any more. */
+static void cancel_some(struct weir__http *http)
+{
+    struct weir__http_req **at = &http->waiting;
+
+    if (__atomic_exchange_n(&http->cancels, 0, __ATOMIC_ACQ_REL) == 0)
+        return;
+    while (*at != NULL) {
+        struct weir__http_req *req = *at;
+
+        if (!is_canceled(req)) {
+            at = &req->next;
             continue;
-        weir__transfer_abort(t, WEIR_ECANCELED);
-        curl_multi_remove_handle(http->multi, t->easy);
-        http->active--;
-        finish(http, req);
+        }
+        *at = req->next;
+        refuse(http, req, WEIR_ECANCELED);
     }
+    http->waiting_end = at;
+    for (unsigned i = 0; i < http->connections; i++)
+        if (http->transfers[i].req != NULL &&
+            is_canceled(http->transfers[i].req))
+            cancel_transfer(http, &http->transfers[i]);
 }
 
 /* Milliseconds until a waiting request's deadline. */
@@ -235,6 +268,7 @@ static void *run(void *ctx)
 
     while (!__atomic_load_n(&http->closing, __ATOMIC_ACQUIRE)) {
         take_submitted(http);
+        cancel_some(http);
         expire_waiting(http);
         while (http->waiting != NULL && http->active < http->connections)
             start(http, pop_waiting(http));
@@ -352,12 +386,20 @@ void weir__http_submit(struct weir__http *http, struct weir__http_req *req)
     req->answer = (struct weir__http_answer){.content_length = -1};
     req->body = NULL;
     req->sent = 0;
+    req->canceled = 0;
     do {
         req->next = head;
     } while (!__atomic_compare_exchange_n(&http->submitted, &head, req, false,
                                           __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     if (head == NULL)
         curl_multi_wakeup(http->multi);
+}
+
+void weir__http_cancel(struct weir__http *http, struct weir__http_req *req)
+{
+    __atomic_store_n(&req->canceled, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&http->cancels, 1, __ATOMIC_RELEASE);
+    curl_multi_wakeup(http->multi);
 }
 
 void weir__http_close(struct weir__http *http, struct weir_task *closed)

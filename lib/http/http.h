@@ -29,6 +29,9 @@
  * twice (a conditional PUT that was done the first time would fail the second
  * time, and its caller take it for another's) that is an error instead. */
 #define WEIR__HTTP_ONCE 1u
+/** Make a connection of its own, with a fresh look at the address: the last
+ * try may have failed because of the connection. */
+#define WEIR__HTTP_FRESH 2u
 
 /** What is kept of an answer's headers; "" when there was none. */
 struct weir__http_answer {
@@ -39,6 +42,8 @@ struct weir__http_answer {
     char etag[80];
     char region[40];     /* x-amz-bucket-region */
     char request_id[80]; /* x-amz-request-id */
+    char put_id[40];     /* x-amz-meta-weir-put */
+    char crc32c[16];     /* x-amz-checksum-crc32c */
     char date[40];
 };
 
@@ -52,7 +57,7 @@ struct weir__http_req {
     uint64_t body_size; /* Sum of the pieces. */
     uint64_t max_body;  /* Most bytes of a good answer's body. */
     uint64_t deadline;  /* Of the environment's clock; 0: none. */
-    unsigned flags;     /* WEIR__HTTP_ONCE. */
+    unsigned flags;     /* WEIR__HTTP_*. */
     /* `status` 0: there is an answer, good or bad, and it is complete.  Else
      * WEIR_EUNAVAILABLE, WEIR_ETIMEDOUT, WEIR_ETOOBIG (the answer's body),
      * WEIR_EIO (its headers), WEIR_ENOMEM, WEIR_ECANCELED. */
@@ -67,6 +72,7 @@ struct weir__http_req {
     struct weir_task task;       /* Private. */
     struct weir__http_req *next; /* Private. */
     int status;                  /* Private. */
+    int canceled;                /* Private; atomic. */
 };
 
 struct weir__http;
@@ -85,6 +91,10 @@ int weir__http_open(struct weir__http **out,
 /** Start a request.  In the core; `done` runs there, never before the
  * return. */
 void weir__http_submit(struct weir__http *http, struct weir__http_req *req);
+
+/** End a request with WEIR_ECANCELED soon, unless it ends before that.  In
+ * the core, before its `done`. */
+void weir__http_cancel(struct weir__http *http, struct weir__http_req *req);
 
 /** End all requests with WEIR_ECANCELED, then end the thread, free everything
  * and post `closed`.  In the core, once. */

@@ -87,6 +87,8 @@ static void keep_header(struct weir__http_answer *answer, const char *line,
         {"x-amz-bucket-region", answer->region, sizeof(answer->region)},
         {"x-amz-request-id", answer->request_id, sizeof(answer->request_id)},
         {"date", answer->date, sizeof(answer->date)},
+        {"x-amz-meta-weir-put", answer->put_id, sizeof(answer->put_id)},
+        {"x-amz-checksum-crc32c", answer->crc32c, sizeof(answer->crc32c)},
     };
     const char *colon = memchr(line, ':', len);
     const char *value;
@@ -253,6 +255,8 @@ static void set_method(struct weir__transfer *t)
     }
     if (strcmp(req->method, "GET") != 0)
         curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, req->method);
+    if ((req->flags & WEIR__HTTP_FRESH) != 0)
+        curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
 static void set_connection(struct weir__transfer *t, uint64_t timeout_ns)

@@ -41,11 +41,14 @@ struct weir__s3_place {
     bool https;
     bool path_style; /* The bucket is in the path, not in the host's name. */
     bool insecure;   /* Plain http to another machine. */
+    bool amazon;     /* The host follows from the region. */
     char *bucket;
     char *prefix; /* "" or ends with a slash. */
     char *region;
-    char *host; /* Of the Host header: with the bucket, with a port unless
-                   it is the scheme's own. */
+    char *host;      /* Of the Host header: with the bucket, with a port unless
+                        it is the scheme's own. */
+    const char *sse; /* Server-side encryption of what is put, or NULL. */
+    const char *sse_key; /* Id of its KMS key, or NULL. */
 };
 
 /** Read a URI: 0; WEIR_EINVAL, naming the part; WEIR_ENOMEM.  Free the place
@@ -54,24 +57,69 @@ int weir__s3_place_read(struct weir__s3_place *place,
                         const struct weir_alloc *alloc,
                         const struct weir__uri *uri, struct weir_error *err);
 void weir__s3_place_free(struct weir__s3_place *place);
+/** The bucket is in another region: 0, WEIR_EINVAL (that is none),
+ * WEIR_ENOMEM. */
+int weir__s3_place_move(struct weir__s3_place *place, const char *region);
 
-/** Headers that a message has at most. */
-#define WEIR__S3_HEADERS 12
+/** Headers and parameters that a message has at most. */
+#define WEIR__S3_HEADERS 10
+#define WEIR__S3_PARAMS 8
 
 /** A signed request, ready for HTTP. */
 struct weir__s3_message {
     const struct weir_alloc *alloc;
     const char *method;
     char *url;
-    char *lines[WEIR__S3_HEADERS + 1]; /* "name: value"; ends with NULL. */
+    char *lines[WEIR__S3_HEADERS + 6]; /* "name: value"; ends with NULL. */
     size_t line_count;
 };
 
-/** What the body of a PUT is signed and checked with. */
+/** Room for the id of a PUT: 32 digits. */
+#define WEIR__S3_PUT_ID 33
+
+/** What the body of a PUT is signed and checked with, and known by. */
 struct weir__s3_payload {
     char hash[WEIR__SHA256_HEX]; /* Hexadecimal, or UNSIGNED-PAYLOAD. */
     char crc32c[16];             /* Base64, or "". */
+    char id[WEIR__S3_PUT_ID];    /* Of this one PUT, or "". */
 };
+
+/** Of a request without a body: SHA-256 of nothing. */
+#define WEIR__S3_NO_PAYLOAD                                                    \
+    {                                                                          \
+        .hash = "e3b0c44298fc1c149afbf4c8996fb924"                             \
+                "27ae41e4649b934ca495991b7852b855"                             \
+    }
+
+/** What a request of any kind says; nothing is encoded or signed yet. */
+struct weir__s3_ask {
+    const char *method;
+    const char *key; /* With the store's prefix; NULL: the bucket itself. */
+    struct weir__pair headers[WEIR__S3_HEADERS];
+    size_t header_count;
+    struct weir__pair query[WEIR__S3_PARAMS];
+    size_t query_count;
+    const char *payload_hash;
+};
+
+/** Add a pair; there must be room. */
+void weir__s3_ask_header(struct weir__s3_ask *ask, const char *name,
+                         const char *value);
+void weir__s3_ask_query(struct weir__s3_ask *ask, const char *name,
+                        const char *value);
+/** Headers that what is put has, of the place and the payload. */
+void weir__s3_ask_put(struct weir__s3_ask *ask,
+                      const struct weir__s3_place *place,
+                      const struct weir__s3_payload *payload);
+/** Sign it: 0 or WEIR_ENOMEM. */
+int weir__s3_ask_sign(struct weir__s3_message *message,
+                      const struct weir__s3_place *place,
+                      const struct weir__s3_credentials *credentials,
+                      const struct weir__s3_ask *ask, int64_t wall);
+
+/** Hash and checksum of some pieces.  It reads them all: on a worker. */
+int weir__s3_digest(struct weir__s3_payload *payload,
+                    const struct weir_iov *iov, size_t iov_count, bool https);
 
 /** Compute it.  For a PUT it reads the whole body: run it on a worker. */
 int weir__s3_payload(struct weir__s3_payload *payload,
@@ -126,10 +174,12 @@ int weir__s3_list_read(struct weir__s3_list *list,
 void weir__s3_list_free(struct weir__s3_list *list);
 
 /** Check what came with a GET against what was asked, and fill in `req`.
- * Takes `body` over.  0, WEIR_ECORRUPT, WEIR_EIO, WEIR_ENOMEM. */
+ * Takes `body` over.  0, WEIR_ECORRUPT, WEIR_ERANGE, WEIR_EUNSUPPORTED,
+ * WEIR_ENOMEM. */
 int weir__s3_read_get(struct weir_store_req *req,
                       const struct weir_alloc *alloc,
                       const struct weir__http_answer *answer,
-                      struct weir_buf *body, const char *what);
+                      struct weir_buf *body, const char *what,
+                      struct weir_error *err);
 
 #endif

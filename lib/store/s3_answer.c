@@ -48,7 +48,7 @@ static bool parse_range(const char *text, uint64_t *first, uint64_t *last,
 /* A part of the object came: is it the right one? */
 static int check_part(struct weir_store_req *req,
                       const struct weir__http_answer *answer, size_t len,
-                      const char *what)
+                      const char *what, struct weir_error *err)
 {
     uint64_t first;
     uint64_t last;
@@ -60,7 +60,7 @@ static int check_part(struct weir_store_req *req,
         last < first || last >= size ||
         weir__store_range(req, size, &offset, &length) != 0 ||
         first != offset || last - first + 1 != length || len != length)
-        return weir__fail(req->err, WEIR_ECORRUPT,
+        return weir__fail(err, WEIR_ECORRUPT,
                           "%s: offset %" PRIu64 ", length %" PRIu64
                           "%s were asked for, and %zu bytes came as \"%.60s\"",
                           what, req->offset, req->length,
@@ -72,7 +72,8 @@ static int check_part(struct weir_store_req *req,
 }
 
 /* The whole object came. */
-static int check_whole(struct weir_store_req *req, size_t len, const char *what)
+static int check_whole(struct weir_store_req *req, size_t len, const char *what,
+                       struct weir_error *err)
 {
     uint64_t offset;
     uint64_t length;
@@ -81,7 +82,7 @@ static int check_whole(struct weir_store_req *req, size_t len, const char *what)
     if (rc != 0)
         return rc;
     if (length != len)
-        return weir__fail(req->err, WEIR_EUNSUPPORTED,
+        return weir__fail(err, WEIR_EUNSUPPORTED,
                           "%s: the server ignores the Range header", what);
     req->size = len;
     return 0;
@@ -90,11 +91,12 @@ static int check_whole(struct weir_store_req *req, size_t len, const char *what)
 int weir__s3_read_get(struct weir_store_req *req,
                       const struct weir_alloc *alloc,
                       const struct weir__http_answer *answer,
-                      struct weir_buf *body, const char *what)
+                      struct weir_buf *body, const char *what,
+                      struct weir_error *err)
 {
     size_t len = body != NULL ? body->len : 0;
-    int rc = answer->status == 206 ? check_part(req, answer, len, what)
-                                   : check_whole(req, len, what);
+    int rc = answer->status == 206 ? check_part(req, answer, len, what, err)
+                                   : check_whole(req, len, what, err);
 
     if (rc == 0 && body == NULL) {
         body = weir_buf_new(alloc, 0, 0);

@@ -182,20 +182,25 @@ static int set_region(struct weir__s3_place *place, const char *region,
     return place->region != NULL ? 0 : WEIR_ENOMEM;
 }
 
+static void amazon_host(char *to, size_t room, const char *region)
+{
+    snprintf(to, room, "s3.%s.amazonaws.com%s", region,
+             strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+}
+
 /* Amazon's own; a certificate there covers no bucket with a dot. */
 static int set_amazon(struct weir__s3_place *place, const struct weir__uri *uri,
                       struct weir_error *err)
 {
     struct endpoint e = {.https = true, .port = ""};
     int path_style = strchr(place->bucket, '.') != NULL;
-    bool china = strncmp(place->region, "cn-", 3) == 0;
     char host[100];
     int rc = weir__uri_bool(uri, "path_style", &path_style, err);
 
     if (rc != 0)
         return rc;
-    snprintf(host, sizeof(host), "s3.%s.amazonaws.com%s", place->region,
-             china ? ".cn" : "");
+    amazon_host(host, sizeof(host), place->region);
+    place->amazon = true;
     e.host = host;
     e.host_len = strlen(host);
     place->https = true;
@@ -250,6 +255,32 @@ int weir__s3_place_read(struct weir__s3_place *place,
         rc = endpoint != NULL ? set_endpoint(place, uri, endpoint, err)
                               : set_amazon(place, uri, err);
     return rc == 0 ? 0 : weir__fail_status(err, rc);
+}
+
+int weir__s3_place_move(struct weir__s3_place *place, const char *region)
+{
+    struct weir__s3_place moved = *place;
+    struct endpoint e = {.https = true, .port = ""};
+    char host[100];
+
+    if (!is_region(region))
+        return WEIR_EINVAL;
+    moved.region = weir__strdup(place->alloc, region);
+    if (moved.region == NULL)
+        return WEIR_ENOMEM;
+    if (place->amazon) {
+        amazon_host(host, sizeof(host), region);
+        e.host = host;
+        e.host_len = strlen(host);
+        if (set_host(&moved, &e) != 0) {
+            weir__free(place->alloc, moved.region);
+            return WEIR_ENOMEM;
+        }
+        weir__free(place->alloc, place->host);
+    }
+    weir__free(place->alloc, place->region);
+    *place = moved;
+    return 0;
 }
 
 void weir__s3_place_free(struct weir__s3_place *place)

@@ -18,23 +18,26 @@
 
 enum { RANGE_ROOM = 64, LIMIT_ROOM = 16 };
 
-int weir__s3_payload(struct weir__s3_payload *payload,
-                     const struct weir_store_req *req, bool https)
+int weir__s3_digest(struct weir__s3_payload *payload,
+                    const struct weir_iov *iov, size_t iov_count, bool https)
 {
     unsigned char digest[WEIR__SHA256_SIZE];
     unsigned char big_endian[4];
+    uint64_t size = 0;
     uint32_t crc = 0;
 
+    for (size_t i = 0; i < iov_count; i++)
+        size += iov[i].len;
     payload->crc32c[0] = '\0';
-    if (!https || weir__store_body_size(req) <= WEIR__S3_HASHED) {
-        if (weir__sha256(digest, req->iov, req->iov_count) != 0)
+    if (!https || size <= WEIR__S3_HASHED) {
+        if (weir__sha256(digest, iov, iov_count) != 0)
             return WEIR_ENOMEM;
         weir__hex(payload->hash, digest, sizeof(digest));
         return 0;
     }
-    for (size_t i = 0; i < req->iov_count; i++)
-        if (req->iov[i].len > 0)
-            crc = weir__crc32c(crc, req->iov[i].data, req->iov[i].len);
+    for (size_t i = 0; i < iov_count; i++)
+        if (iov[i].len > 0)
+            crc = weir__crc32c(crc, iov[i].data, iov[i].len);
     for (int i = 0; i < 4; i++)
         big_endian[i] = (unsigned char)(crc >> (24 - 8 * i));
     weir__base64(payload->crc32c, big_endian, sizeof(big_endian));
@@ -42,29 +45,64 @@ int weir__s3_payload(struct weir__s3_payload *payload,
     return 0;
 }
 
+int weir__s3_payload(struct weir__s3_payload *payload,
+                     const struct weir_store_req *req, bool https)
+{
+    return weir__s3_digest(payload, req->iov, req->iov_count, https);
+}
+
+void weir__s3_ask_header(struct weir__s3_ask *ask, const char *name,
+                         const char *value)
+{
+    ask->headers[ask->header_count++] = (struct weir__pair){name, value};
+}
+
+void weir__s3_ask_query(struct weir__s3_ask *ask, const char *name,
+                        const char *value)
+{
+    ask->query[ask->query_count++] = (struct weir__pair){name, value};
+}
+
+void weir__s3_ask_put(struct weir__s3_ask *ask,
+                      const struct weir__s3_place *place,
+                      const struct weir__s3_payload *payload)
+{
+    /* Also tells an object from a web page that came in its place. */
+    weir__s3_ask_header(ask, "content-type", "application/octet-stream");
+    if (payload->id[0] != '\0')
+        weir__s3_ask_header(ask, "x-amz-meta-weir-put", payload->id);
+    if (place->sse != NULL)
+        weir__s3_ask_header(ask, "x-amz-server-side-encryption", place->sse);
+    if (place->sse_key != NULL)
+        weir__s3_ask_header(ask, "x-amz-server-side-encryption-aws-kms-key-id",
+                            place->sse_key);
+}
+
 /* A message that is being written. */
 struct draft {
     struct weir__s3_message *message;
     const struct weir__s3_place *place;
-    const struct weir_store_req *req;
+    const struct weir__s3_ask *ask;
     struct weir__sigv4 sign;
-    struct weir__pair headers[WEIR__S3_HEADERS];
-    struct weir__pair query[8];
+    struct weir__pair headers[WEIR__S3_HEADERS + 5];
+    char *path; /* Of the URL, not encoded. */
+};
+
+/* What a request of the port asks for, in words of S3. */
+struct translation {
+    struct weir__s3_ask ask;
+    const struct weir_alloc *alloc;
+    const struct weir__s3_place *place;
+    const struct weir_store_req *req;
     char range[RANGE_ROOM];
     char limit[LIMIT_ROOM];
-    char *path;   /* Of the URL, not encoded. */
-    char *prefix; /* LIST: with the store's own in front. */
-    char *after;
+    char *key;    /* With the store's own prefix, */
+    char *prefix; /* and so the prefix of a LIST. */
 };
 
 static void add_header(struct draft *d, const char *name, const char *value)
 {
     d->headers[d->sign.header_count++] = (struct weir__pair){name, value};
-}
-
-static void add_query(struct draft *d, const char *name, const char *value)
-{
-    d->query[d->sign.query_count++] = (struct weir__pair){name, value};
 }
 
 static char *concat(const struct weir_alloc *alloc, const char *a,
@@ -79,7 +117,7 @@ static char *concat(const struct weir_alloc *alloc, const char *a,
 }
 
 /* Range header of a GET; false: none is needed. */
-static bool write_range(struct draft *d)
+static bool write_range(struct translation *d)
 {
     const struct weir_store_req *req = d->req;
 
@@ -98,78 +136,73 @@ static bool write_range(struct draft *d)
     return true;
 }
 
-static bool write_list(struct draft *d, const char *after)
+static bool write_list(struct translation *t, const char *after)
 {
-    const struct weir_alloc *alloc = d->message->alloc;
+    struct weir__s3_ask *ask = &t->ask;
 
-    d->prefix = concat(alloc, d->place->prefix, d->req->key, "", "");
-    if (d->prefix == NULL)
+    ask->method = "GET";
+    t->prefix = concat(t->alloc, t->place->prefix, t->req->key, "", "");
+    if (t->prefix == NULL)
         return false;
-    if (after != NULL) {
-        d->after = weir__strdup(alloc, after);
-        if (d->after == NULL)
-            return false;
-        add_query(d, "start-after", d->after);
-    }
-    snprintf(d->limit, sizeof(d->limit), "%u", (unsigned)d->req->limit);
-    add_query(d, "list-type", "2");
-    add_query(d, "encoding-type", "url");
-    add_query(d, "max-keys", d->limit);
-    add_query(d, "prefix", d->prefix);
+    snprintf(t->limit, sizeof(t->limit), "%u", (unsigned)t->req->limit);
+    if (after != NULL)
+        weir__s3_ask_query(ask, "start-after", after);
+    weir__s3_ask_query(ask, "list-type", "2");
+    weir__s3_ask_query(ask, "encoding-type", "url");
+    weir__s3_ask_query(ask, "max-keys", t->limit);
+    weir__s3_ask_query(ask, "prefix", t->prefix);
     return true;
 }
 
-/* What the verb adds; false when memory is out. */
-static bool write_verb(struct draft *d, const struct weir__s3_payload *payload,
+static bool write_put(struct translation *t,
+                      const struct weir__s3_payload *payload)
+{
+    struct weir__s3_ask *ask = &t->ask;
+
+    ask->method = "PUT";
+    weir__s3_ask_put(ask, t->place, payload);
+    if ((t->req->flags & WEIR_STORE_IF_ABSENT) != 0)
+        weir__s3_ask_header(ask, "if-none-match", "*");
+    if (payload->crc32c[0] != '\0')
+        weir__s3_ask_header(ask, "x-amz-checksum-crc32c", payload->crc32c);
+    return true;
+}
+
+/* What the verb says; false when memory is out. */
+static bool write_verb(struct translation *t,
+                       const struct weir__s3_payload *payload,
                        const char *after)
 {
-    const struct weir_store_req *req = d->req;
+    struct weir__s3_ask *ask = &t->ask;
+    const struct weir_store_req *req = t->req;
 
-    switch (req->verb) {
-    case WEIR_STORE_PUT:
-        d->sign.method = "PUT";
-        /* Also tells an object from a web page that came in its place. */
-        add_header(d, "content-type", "application/octet-stream");
-        if ((req->flags & WEIR_STORE_IF_ABSENT) != 0)
-            add_header(d, "if-none-match", "*");
-        if (payload->crc32c[0] != '\0')
-            add_header(d, "x-amz-checksum-crc32c", payload->crc32c);
-        return true;
-    case WEIR_STORE_GET:
-        /* No range has no bytes: then it is the size that matters. */
-        d->sign.method = req->length == 0 ? "HEAD" : "GET";
-        if (req->length > 0 && write_range(d))
-            add_header(d, "range", d->range);
-        return true;
-    case WEIR_STORE_HEAD:
-        d->sign.method = "HEAD";
-        return true;
-    case WEIR_STORE_DELETE:
-        d->sign.method = "DELETE";
-        return true;
-    case WEIR_STORE_LIST:
-        d->sign.method = "GET";
-        return write_list(d, after);
+    if (req->verb == WEIR_STORE_LIST)
+        return write_list(t, after);
+    t->key = concat(t->alloc, t->place->prefix, req->key, "", "");
+    ask->key = t->key;
+    if (t->key == NULL)
+        return false;
+    if (req->verb == WEIR_STORE_PUT)
+        return write_put(t, payload);
+    /* No range has no bytes: then it is the size that matters. */
+    if (req->verb == WEIR_STORE_GET && req->length > 0) {
+        ask->method = "GET";
+        if (write_range(t))
+            weir__s3_ask_header(ask, "range", t->range);
+    } else {
+        ask->method = req->verb == WEIR_STORE_DELETE ? "DELETE" : "HEAD";
     }
-    return false;
+    return true;
 }
 
 static bool write_path(struct draft *d)
 {
     const struct weir__s3_place *place = d->place;
-    bool list = d->req->verb == WEIR_STORE_LIST;
+    const char *key = d->ask->key != NULL ? d->ask->key : "";
 
-    if (place->path_style)
-        d->path = concat(d->message->alloc, "/", place->bucket, "/", "");
-    else
-        d->path = weir__strdup(d->message->alloc, "/");
-    if (d->path != NULL && !list) {
-        char *front = d->path;
-
-        d->path =
-            concat(d->message->alloc, front, place->prefix, d->req->key, "");
-        weir__free(d->message->alloc, front);
-    }
+    d->path =
+        concat(d->message->alloc, "/", place->path_style ? place->bucket : "",
+               place->path_style ? "/" : "", key);
     d->sign.path = d->path;
     return d->path != NULL;
 }
@@ -221,22 +254,23 @@ static bool write_lines(struct draft *d)
     return good;
 }
 
-int weir__s3_request(struct weir__s3_message *message,
-                     const struct weir__s3_place *place,
-                     const struct weir__s3_credentials *credentials,
-                     const struct weir_store_req *req, const char *after,
-                     const struct weir__s3_payload *payload, int64_t wall)
+int weir__s3_ask_sign(struct weir__s3_message *message,
+                      const struct weir__s3_place *place,
+                      const struct weir__s3_credentials *credentials,
+                      const struct weir__s3_ask *ask, int64_t wall)
 {
     const struct weir_alloc *alloc = place->alloc;
     char date[WEIR__SIGV4_DATE];
-    struct draft d = {.message = message, .place = place, .req = req};
+    struct draft d = {.message = message, .place = place, .ask = ask};
     bool good;
 
     *message = (struct weir__s3_message){.alloc = alloc};
     weir__sigv4_date(date, wall);
+    d.sign.method = ask->method;
     d.sign.headers = d.headers;
-    d.sign.query = d.query;
-    d.sign.payload_hash = payload->hash;
+    d.sign.query = ask->query;
+    d.sign.query_count = ask->query_count;
+    d.sign.payload_hash = ask->payload_hash;
     d.sign.date = date;
     d.sign.region = place->region;
     d.sign.service = "s3";
@@ -244,20 +278,39 @@ int weir__s3_request(struct weir__s3_message *message,
     d.sign.secret_key = credentials->secret_key;
     add_header(&d, "host", place->host);
     add_header(&d, "x-amz-date", date);
-    add_header(&d, "x-amz-content-sha256", payload->hash);
+    add_header(&d, "x-amz-content-sha256", ask->payload_hash);
     if (credentials->token != NULL)
         add_header(&d, "x-amz-security-token", credentials->token);
+    for (size_t i = 0; i < ask->header_count; i++)
+        add_header(&d, ask->headers[i].name, ask->headers[i].value);
 
-    good = write_verb(&d, payload, after) && write_path(&d) && write_url(&d) &&
-           write_lines(&d);
-    message->method = d.sign.method;
+    good = write_path(&d) && write_url(&d) && write_lines(&d);
+    message->method = ask->method;
     weir__free(alloc, d.path);
-    weir__free(alloc, d.prefix);
-    weir__free(alloc, d.after);
     if (good)
         return 0;
     weir__s3_message_wipe(message);
     return WEIR_ENOMEM;
+}
+
+int weir__s3_request(struct weir__s3_message *message,
+                     const struct weir__s3_place *place,
+                     const struct weir__s3_credentials *credentials,
+                     const struct weir_store_req *req, const char *after,
+                     const struct weir__s3_payload *payload, int64_t wall)
+{
+    struct translation t = {.alloc = place->alloc,
+                            .place = place,
+                            .req = req,
+                            .ask = {.payload_hash = payload->hash}};
+    int rc = WEIR_ENOMEM;
+
+    *message = (struct weir__s3_message){.alloc = place->alloc};
+    if (write_verb(&t, payload, after))
+        rc = weir__s3_ask_sign(message, place, credentials, &t.ask, wall);
+    weir__free(place->alloc, t.key);
+    weir__free(place->alloc, t.prefix);
+    return rc;
 }
 
 void weir__s3_message_wipe(struct weir__s3_message *message)

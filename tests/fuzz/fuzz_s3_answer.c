@@ -60,8 +60,8 @@ static void fuzz_get(const uint8_t *data, size_t size)
     if (body == NULL)
         return;
     body->len = data[4];
-    if (weir__s3_read_get(&req, weir_alloc_default(), &answer, body, "GET") !=
-        0)
+    if (weir__s3_read_get(&req, weir_alloc_default(), &answer, body, "GET",
+                          NULL) != 0)
         return;
     if (weir__store_range(&req, req.size, &offset, &length) != 0 ||
         req.body->len != length)

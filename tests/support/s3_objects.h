@@ -11,6 +11,7 @@ struct s3_object {
     char *key;
     unsigned char *data;
     size_t len;
+    char id[64]; /* x-amz-meta-weir-put, or "". */
 };
 
 /** Sorted by key.  Zero it before use. */

@@ -237,6 +237,7 @@ static void refuse(struct answer *a, int status, const char *code)
 static int check_signature(const struct request *r)
 {
     static char values[WEIR__SIGV4_PAIRS][TEXT_ROOM];
+    char region[64] = "";
     struct weir__pair headers[WEIR__SIGV4_PAIRS];
     struct weir__pair query[PARAMS];
     struct weir__sigv4 s = {.method = r->method,
@@ -244,7 +245,7 @@ static int check_signature(const struct request *r)
                             .query = query,
                             .query_count = r->param_count,
                             .headers = headers,
-                            .region = "us-east-1",
+                            .region = region,
                             .service = "s3",
                             .access_key = S3_SERVER_KEY,
                             .secret_key = S3_SERVER_SECRET};
@@ -259,6 +260,10 @@ static int check_signature(const struct request *r)
 
     if (!header_of(r->head, "authorization", given, sizeof(given)) ||
         (at = strstr(given, "SignedHeaders=")) == NULL)
+        return 0;
+    /* The bucket is in whatever region the client thinks. */
+    if (sscanf(given, "AWS4-HMAC-SHA256 Credential=%*[^/]/%*[^/]/%63[^/]",
+               region) != 1)
         return 0;
     header_of(r->head, "x-amz-date", date, sizeof(date));
     header_of(r->head, "x-amz-content-sha256", hash, sizeof(hash));
@@ -380,10 +385,16 @@ static void do_get(const struct s3_object *object, const struct request *r,
         first++;
     a->status = range ? 206 : 200;
     a->told = len;
-    if (range)
-        snprintf(a->header, sizeof(a->header),
+    if (object->id[0] != '\0')
+        snprintf(a->header, sizeof(a->header), "x-amz-meta-weir-put: %s\r\n",
+                 object->id);
+    if (range) {
+        size_t n = strlen(a->header);
+
+        snprintf(a->header + n, sizeof(a->header) - n,
                  "Content-Range: bytes %zu-%zu/%zu\r\n", first, first + len - 1,
                  object->len);
+    }
     if (strcmp(r->method, "HEAD") == 0)
         return;
     a->body = malloc(len + 1);
@@ -394,6 +405,7 @@ static void do_get(const struct s3_object *object, const struct request *r,
 static void do_put(struct s3_server *server, const struct request *r,
                    const char *key, struct answer *a)
 {
+    struct s3_object *object;
     char text[16];
 
     if (!check_body(r)) {
@@ -406,6 +418,8 @@ static void do_put(struct s3_server *server, const struct request *r,
         return;
     }
     s3_objects_put(&server->objects, key, r->body, r->len);
+    object = s3_objects_find(&server->objects, key);
+    header_of(r->head, "x-amz-meta-weir-put", object->id, sizeof(object->id));
     a->status = 200;
     snprintf(a->header, sizeof(a->header), "ETag: \"etag\"\r\n");
 }

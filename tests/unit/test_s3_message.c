@@ -323,7 +323,8 @@ static int check_get(uint64_t offset, uint64_t length, unsigned flags,
 
     body->len = len;
     snprintf(answer.content_range, sizeof(answer.content_range), "%s", range);
-    rc = weir__s3_read_get(&req, weir_alloc_default(), &answer, body, "GET k");
+    rc = weir__s3_read_get(&req, weir_alloc_default(), &answer, body, "GET k",
+                           &err);
     ck_assert_int_eq(rc == 0, req.body != NULL);
     weir_buf_unref(req.body);
     return rc;

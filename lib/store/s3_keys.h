@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Credentials of an s3 store: where they come from, and that they stay fresh.
+ */
+#ifndef WEIR_STORE_S3_KEYS_H
+#define WEIR_STORE_S3_KEYS_H
+
+#include "base/list.h"
+#include "store/s3.h"
+
+#include <stdbool.h>
+#include <weir/config.h>
+
+struct weir__s3_keys;
+struct weir__s3_source;
+
+/** Who waits for credentials. */
+struct weir__s3_keys_wait {
+    struct weir__list link; /* Private. */
+    /* 0; WEIR_EAUTH: there are none, `keys->error` tells why; or
+     * WEIR_ECANCELED. */
+    void (*ready)(struct weir__s3_keys_wait *wait, int status);
+};
+
+struct weir__s3_keys {
+    struct weir_host host;
+    struct weir__http *http;
+    struct weir__s3_credentials now; /* Valid if `have`. */
+    bool have;
+    int64_t expires;   /* Wall clock; 0: never. */
+    int64_t try_after; /* A renewal failed: not again before. */
+    struct weir_error error;
+    struct weir__s3_source *source; /* NULL: they are the configuration's. */
+    struct weir__list waiting;
+    bool renewing;
+};
+
+/** Take the keys of the configuration, or prepare to look for some where it
+ * says.  0, WEIR_EAUTH (none are set), WEIR_EINVAL, WEIR_ENOMEM. */
+int weir__s3_keys_open(struct weir__s3_keys *keys, const struct weir_host *host,
+                       const struct weir_config *config,
+                       const struct weir__s3_place *place,
+                       struct weir_error *err);
+
+/** 0: `keys->now` can be used until the return to the caller's caller.
+ * 1: `wait->ready` will run. */
+int weir__s3_keys_get(struct weir__s3_keys *keys,
+                      struct weir__s3_keys_wait *wait);
+
+/** The store does not take them.  true: others will be looked for. */
+bool weir__s3_keys_reject(struct weir__s3_keys *keys);
+
+/** End all waits with WEIR_ECANCELED.  Before the HTTP door closes. */
+void weir__s3_keys_cancel(struct weir__s3_keys *keys);
+
+/** Overwrite and free. */
+void weir__s3_keys_free(struct weir__s3_keys *keys);
+
+#endif
