@@ -79,9 +79,10 @@ static void print_help(void)
         "SIGTERM and SIGINT end\n"
         "it.  Exit code 0: ended by a signal; 1: failed; 2: bad option.\n"
         "\n"
-        "For an s3: store, keys are taken from AWS_ACCESS_KEY_ID, "
-        "AWS_SECRET_ACCESS_KEY\n"
-        "and AWS_SESSION_TOKEN, the region from AWS_REGION or\n"
+        "For an s3: store, keys are found as the AWS tools find them "
+        "(AWS_ACCESS_KEY_ID,\n"
+        "AWS_PROFILE and so on; see s3_credentials), the region in AWS_REGION "
+        "or\n"
         "AWS_DEFAULT_REGION.\n"
         "\n"
         "Properties of the broker:\n");
@@ -185,26 +186,15 @@ static int read_option(struct options *o, int option, int *level)
     }
 }
 
-/* Keys from the environment, unless they were set already. */
-static int read_environment(struct options *o)
+/* Keys from where the AWS tools look, unless they were set. */
+static int find_keys(struct options *o)
 {
-    static const char *const names[][2] = {
-        {"AWS_ACCESS_KEY_ID", "s3_access_key"},
-        {"AWS_SECRET_ACCESS_KEY", "s3_secret_key"},
-        {"AWS_SESSION_TOKEN", "s3_session_token"},
-    };
-    const char *value, *old;
-    size_t i;
+    const char *set = weir_config_get(o->config, "s3_access_key");
+    const char *from = weir_config_get(o->config, "s3_credentials");
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        value = getenv(names[i][0]);
-        old = weir_config_get(o->config, names[i][1]);
-        if (value == NULL || value[0] == 0 || (old != NULL && old[0] != 0))
-            continue;
-        if (set_property(o, names[i][0], names[i][1], value) != 0)
-            return -1;
-    }
-    return 0;
+    if (set[0] != 0 || strcmp(from, "config") != 0)
+        return 0;
+    return set_property(o, "s3_credentials", "s3_credentials", "chain");
 }
 
 /* The region is part of the store's URI. */
@@ -276,7 +266,7 @@ static enum options_outcome finish(struct options *o, bool said_store,
 {
     if (!said_store)
         invalid("--store: expected a URI, such as dir:/var/lib/weir");
-    else if (read_environment(o) == 0 && (said_wal || complete_uris(o) == 0) &&
+    else if (find_keys(o) == 0 && (said_wal || complete_uris(o) == 0) &&
              complete_lease(o, said_lease) == 0 &&
              check_settings(&o->settings) == 0)
         return OPTIONS_RUN;

@@ -183,14 +183,9 @@ static int settle_s3(struct cli *cli)
     char *uri = NULL;
     int rc = 0;
 
-    if (!is_set(cli, "s3_access_key") && !is_set(cli, "s3_secret_key")) {
-        rc = set(cli, "s3_access_key", environment("AWS_ACCESS_KEY_ID"));
-        if (rc == 0)
-            rc =
-                set(cli, "s3_secret_key", environment("AWS_SECRET_ACCESS_KEY"));
-        if (rc == 0)
-            rc = set(cli, "s3_session_token", environment("AWS_SESSION_TOKEN"));
-    }
+    if (!is_set(cli, "s3_access_key") &&
+        strcmp(weir_config_get(cli->config, "s3_credentials"), "config") == 0)
+        rc = set(cli, "s3_credentials", "chain");
     if (region == NULL)
         region = environment("AWS_DEFAULT_REGION");
     if (rc != 0 || region == NULL || strstr(cli->store, "?region=") != NULL ||

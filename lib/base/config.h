@@ -71,6 +71,14 @@
     X(PROBE, "probe", BOOL, "true", 0, 1, "",                                  \
       "When a node opens on an s3: store, prove first that the bucket has "    \
       "what a node relies on, with about nine requests.")                      \
+    X(S3_CREDENTIALS, "s3_credentials", ENUM, "config", 0, 0,                  \
+      "config|chain|environment|web-identity|profile|container|instance",      \
+      "Where the keys of an s3: store come from.  config: s3_access_key and "  \
+      "the like.  The others are those of the AWS tools, and read the "        \
+      "environment variables of these: keys in the environment, a token to "   \
+      "exchange at STS, a profile in a file, the endpoint of a container, "    \
+      "that of an instance (IMDSv2); chain: s3_access_key if it is set, else " \
+      "these in this order.")                                                  \
     X(S3_ACCESS_KEY, "s3_access_key", STRING, "", 0, 0, "",                    \
       "Access key of an s3: store.")                                           \
     X(S3_SECRET_KEY, "s3_secret_key", SECRET, "", 0, 0, "",                    \

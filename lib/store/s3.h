@@ -155,6 +155,9 @@ int weir__s3_error_status(const struct weir__s3_error *error,
                           const struct weir_store_req *req, const char *what,
                           struct weir_error *err);
 
+/** "2013-05-24T10:20:30.400Z" as milliseconds since 1970; 0: not a time. */
+int64_t weir__s3_time(const char *text);
+
 /** Keys of a LIST. */
 struct weir__s3_list {
     const struct weir_alloc *alloc;

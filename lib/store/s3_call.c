@@ -79,12 +79,13 @@ static void fail(struct weir__s3_call *call, int status, const char *text)
     finish(call, status, &error);
 }
 
-void weir__s3_line_close(struct weir__s3_line *line)
+void weir__s3_line_close(struct weir__s3_line *line,
+                         struct weir_task *keys_closed)
 {
     struct weir__list *at;
 
     line->closing = true;
-    weir__s3_keys_cancel(&line->keys);
+    weir__s3_keys_close(&line->keys, keys_closed);
     while ((at = weir__list_pop(&line->waiting)) != NULL ||
            (at = weir__list_pop(&line->idle)) != NULL)
         fail(WEIR__CONTAINER(at, struct weir__s3_call, link), WEIR_ECANCELED,

@@ -39,8 +39,10 @@ struct weir__s3_line {
 /** Set up what the first group of `line->retry` and the place allow. */
 void weir__s3_line_init(struct weir__s3_line *line);
 /** End what is not under way with WEIR_ECANCELED; no call is begun any
- * more.  What is under way ends with the HTTP door. */
-void weir__s3_line_close(struct weir__s3_line *line);
+ * more.  What is under way ends with the HTTP door.  `keys_closed`: see
+ * weir__s3_keys_close. */
+void weir__s3_line_close(struct weir__s3_line *line,
+                         struct weir_task *keys_closed);
 
 /** One attempt. */
 struct weir__s3_attempt {

@@ -33,6 +33,7 @@ struct weir__s3_keys {
     struct weir__s3_source *source; /* NULL: they are the configuration's. */
     struct weir__list waiting;
     bool renewing;
+    struct weir_task *closed; /* Posted when a renewal ends; may be NULL. */
 };
 
 /** Take the keys of the configuration, or prepare to look for some where it
@@ -42,7 +43,7 @@ int weir__s3_keys_open(struct weir__s3_keys *keys, const struct weir_host *host,
                        const struct weir__s3_place *place,
                        struct weir_error *err);
 
-/** 0: `keys->now` can be used until the return to the caller's caller.
+/** 0: `keys->now` can be used, before anything else is done with `keys`.
  * 1: `wait->ready` will run. */
 int weir__s3_keys_get(struct weir__s3_keys *keys,
                       struct weir__s3_keys_wait *wait);
@@ -50,8 +51,10 @@ int weir__s3_keys_get(struct weir__s3_keys *keys,
 /** The store does not take them.  true: others will be looked for. */
 bool weir__s3_keys_reject(struct weir__s3_keys *keys);
 
-/** End all waits with WEIR_ECANCELED.  Before the HTTP door closes. */
-void weir__s3_keys_cancel(struct weir__s3_keys *keys);
+/** End all waits with WEIR_ECANCELED, before the HTTP door closes.  If
+ * `keys->renewing`, `closed` is posted when that has ended, and sets it to
+ * false. */
+void weir__s3_keys_close(struct weir__s3_keys *keys, struct weir_task *closed);
 
 /** Overwrite and free. */
 void weir__s3_keys_free(struct weir__s3_keys *keys);

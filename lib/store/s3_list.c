@@ -79,8 +79,7 @@ static bool parse_size(const char *text, uint64_t *out)
     return *text == '\0';
 }
 
-/* "2013-05-24T10:20:30.400Z" as milliseconds since 1970; 0: not a time. */
-static int64_t parse_time(const char *text)
+int64_t weir__s3_time(const char *text)
 {
     struct tm tm = {0};
     const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
@@ -168,7 +167,7 @@ static int on_element(void *ctx, const char *path, const char *text)
     else if (strcmp(path, "/Contents/Size") == 0)
         r->has_size = parse_size(text, &r->size);
     else if (strcmp(path, "/Contents/LastModified") == 0)
-        r->modified = parse_time(text);
+        r->modified = weir__s3_time(text);
     else if (strcmp(path, "/Contents/Key") == 0)
         r->has_key = decode(r->key, text);
     return 0;

@@ -29,6 +29,7 @@ struct s3 {
     size_t pending;           /* Requests not yet done. */
     struct weir_task *closed; /* Set: closing. */
     struct weir_task http_closed;
+    struct weir_task keys_closed;
 };
 
 /* A request under way. */
@@ -57,8 +58,10 @@ static void free_if_closed(struct s3 *s3)
     struct weir_env *env = s3->host.env;
     struct weir_task *closed = s3->closed;
 
-    if (closed == NULL || s3->pending > 0 || s3->line.http != NULL)
+    if (closed == NULL || s3->pending > 0 || s3->line.http != NULL ||
+        s3->line.keys.renewing)
         return;
+    s3->closed = NULL; /* Once. */
     free_all(s3);
     env->ops->post(env, closed);
 }
@@ -440,13 +443,22 @@ static void on_http_closed(struct weir_task *task)
     free_if_closed(s3);
 }
 
+static void on_keys_closed(struct weir_task *task)
+{
+    struct s3 *s3 = WEIR__CONTAINER(task, struct s3, keys_closed);
+
+    s3->line.keys.renewing = false;
+    free_if_closed(s3);
+}
+
 static void s3_close(struct weir_store *store, struct weir_task *closed)
 {
     struct s3 *s3 = (void *)store;
 
     s3->closed = closed;
     s3->http_closed.run = on_http_closed;
-    weir__s3_line_close(&s3->line);
+    s3->keys_closed.run = on_keys_closed;
+    weir__s3_line_close(&s3->line, &s3->keys_closed);
     weir__http_close(s3->line.http, &s3->http_closed);
 }
 
