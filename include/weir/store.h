@@ -5,11 +5,11 @@
  *
  * A store is a flat map from keys to immutable bytes.  Keys are made of
  * `[a-z0-9/_.-]`, at most 512 bytes, no segment empty or beginning with a
- * dot.  All
- * operations are asynchronous: `submit` returns at once, `done` runs in the
- * core.  A node relies on three properties (and refuses a store without the
- * first): a create is atomic and fails if the key exists; a read after an
- * acknowledged write sees it; an acknowledged write is durable.
+ * dot; a node asks for no others.  All operations are asynchronous: `submit`
+ * returns at once, `done` runs in the core.  A node relies on three
+ * properties (and refuses a store without the first): a create is atomic and
+ * fails if the key exists; a read after an acknowledged write sees it; an
+ * acknowledged write is durable.
  */
 #ifndef WEIR_STORE_H
 #define WEIR_STORE_H

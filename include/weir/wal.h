@@ -175,6 +175,32 @@ struct weir_wal_open {
  */
 typedef void weir_wal_open_fn(struct weir_wal_open *req);
 
+/**
+ * Give the records of some groups to a recovery, each checked: for logs of the
+ * host's own, which need not know what a record is.
+ *
+ * The groups are whole and follow one another, as they were written: what
+ * lies between `begin` and `end`, or a part of it.  A payload that fails its
+ * checksum is given as a damaged record, and those behind it follow.
+ *
+ * Ownership: records refer to `groups`; who keeps one takes a reference.
+ * Threads: in the core.
+ *
+ * @param wal       Log: its `id` and `align` are those that the groups were
+ *                  written with.
+ * @param req       The recovery: `record` is called, `err` filled in.
+ * @param groups    Bytes that were read.
+ * @param skip      How many of them come before the groups: the log's own.
+ * @param position  Of the first byte behind that: the beginning of a record,
+ *                  where a group was written or where the log was trimmed.
+ * @return 0; what `record` has returned; WEIR_ECORRUPT (what is there is no
+ *         record of this log, so that nobody can tell whose it was).
+ */
+WEIR_API int weir_wal_give_groups(const struct weir_wal *wal,
+                                  struct weir_wal_recover *req,
+                                  struct weir_buf *groups, size_t skip,
+                                  uint64_t position);
+
 WEIR_END
 
 #endif

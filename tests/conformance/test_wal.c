@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every write-ahead log promises, on every log there is. */
+/* What every write-ahead log promises, on every log there is; that of
+ * examples/custom_wal.c among them. */
 #include "store/store.h"
 #include "support/host.h"
 #include "support/mem_disk.h"
+#include "support/own.h"
 #include "support/step_env.h"
 #include "support/test.h"
 #include "support/wal_rig.h"
@@ -18,6 +20,7 @@ enum kind {
     KIND_MEMORY,
     KIND_FILE,
     KIND_DISK,
+    KIND_OWN,
     KIND_COUNT,
     KIND_OBJECT = KIND_COUNT
 };
@@ -54,7 +57,9 @@ static void setup(int which)
         ck_assert_int_eq(
             weir__store_memory_open(&rig.store, &rig.host, "mem:", NULL, NULL),
             0);
-    } else if (kind == KIND_MEMORY)
+    } else if (kind == KIND_OWN)
+        snprintf(uri, sizeof(uri), "ring:%s/wal", test_dir());
+    else if (kind == KIND_MEMORY)
         snprintf(uri, sizeof(uri), "mem:?size=2MiB");
     else
         snprintf(uri, sizeof(uri), "file:%s/wal?size=2MiB", test_dir());
@@ -87,10 +92,11 @@ static void teardown(void)
 static int open_log(void)
 {
     static weir_wal_open_fn *const open[KINDS] = {
-        weir__wal_memory_open, weir__wal_file_open, open_disk,
+        weir__wal_memory_open, weir__wal_file_open, open_disk, NULL,
         weir__wal_object_open};
 
-    return wal_rig_open(&rig, open[kind], uri);
+    return wal_rig_open(&rig, kind == KIND_OWN ? own_wal_open : open[kind],
+                        uri);
 }
 
 static void open_all(void)
@@ -213,7 +219,7 @@ START_TEST(full_log_refuses_until_it_is_trimmed)
 
     setup(_i);
     open_all();
-    while ((rc = wal_rig_append(&rig, 50000)) == 0 && writes < 100)
+    while ((rc = wal_rig_append(&rig, 50000)) == 0 && writes < 1000)
         writes++;
     ck_assert_int_eq(rc, WEIR_EAGAIN);
     ck_assert_int_gt(writes, 30);

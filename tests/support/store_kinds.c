@@ -2,6 +2,7 @@
 #include "support/store_kinds.h"
 
 #include "store/store.h"
+#include "support/own.h"
 #include "support/s3_server.h"
 #include "support/test.h"
 
@@ -10,10 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MEMORY, DIRECTORY, S3, KINDS, REAL = KINDS, REAL_END };
+enum { MEMORY, DIRECTORY, S3, OWN, KINDS, REAL = KINDS, REAL_END };
 
 /* What the open store of kind S3 talks to. */
 static struct s3_server *server;
+/* What the store of examples/custom_store.c is on. */
+static own_bucket bucket;
 
 int store_kind_first(void)
 {
@@ -23,6 +26,11 @@ int store_kind_first(void)
 int store_kind_end(void)
 {
     return getenv("WEIR_TEST_S3") != NULL ? REAL_END : KINDS;
+}
+
+int store_kind_checks_keys(int kind)
+{
+    return kind != OWN;
 }
 
 struct weir_config *store_s3_config(const char *access_key,
@@ -86,6 +94,8 @@ void store_kind_open(struct store_rig *rig, int kind)
         snprintf(uri, sizeof(uri), "s3://bucket/some/prefix?endpoint=%s",
                  s3_server_endpoint(server));
         rc = open_s3(rig, uri, S3_SERVER_KEY, S3_SERVER_SECRET, NULL);
+    } else if (kind == OWN) {
+        rc = store_rig_open(rig, own_store_open, "shared:", &bucket);
     } else {
         rc = open_real(rig);
     }
@@ -97,4 +107,5 @@ void store_kind_close(struct store_rig *rig, int kind)
     store_rig_close(rig);
     if (kind == S3)
         s3_server_stop(server);
+    own_bucket_clear(&bucket);
 }

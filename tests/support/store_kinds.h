@@ -13,6 +13,9 @@
 int store_kind_first(void);
 int store_kind_end(void);
 
+/** 1 if a store of the kind refuses what is no key. */
+int store_kind_checks_keys(int kind);
+
 /** Open an empty store of a kind. */
 void store_kind_open(struct store_rig *rig, int kind);
 /** A configuration with keys, for an s3: store. */
