@@ -33,6 +33,10 @@ enum weir_store_verb {
 
 /** PUT only: WEIR_ECONFLICT if the key exists, decided atomically. */
 #define WEIR_STORE_IF_ABSENT 1u
+/** PUT only: nobody else ever writes the key, so it may go in parts (S3's
+ * multipart upload), and WEIR_STORE_IF_ABSENT be decided only as well as the
+ * store's parts allow. */
+#define WEIR_STORE_PARTS 4u
 /** GET only: the last `length` bytes; `offset` is not used. */
 #define WEIR_STORE_SUFFIX 2u
 
@@ -46,7 +50,7 @@ struct weir_store_entry {
 /** One operation.  The caller's, and unmodified by it, until `done`. */
 struct weir_store_req {
     enum weir_store_verb verb;
-    unsigned flags;  /* WEIR_STORE_IF_ABSENT, WEIR_STORE_SUFFIX. */
+    unsigned flags;  /* WEIR_STORE_IF_ABSENT, _PARTS, _SUFFIX. */
     const char *key; /* Key, or for LIST the prefix (may be ""). */
 
     const struct weir_iov *iov; /* PUT: the body, in pieces. */

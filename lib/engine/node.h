@@ -78,16 +78,24 @@ struct weir__lease {
 };
 
 /** Removal of dead objects. */
+/** One object that is being removed. */
+struct weir__removal {
+    struct weir_store_req del;
+    uint64_t id;
+    int status;
+    char key[64];
+};
+
 struct weir__sweep {
     struct weir_timer due;
-    struct weir_store_req del;
+    struct weir__removal *removals; /* Of one round; NULL between rounds. */
+    size_t count;
+    size_t under_way;
     struct weir__commit commit;
     struct weir__op op;
     uint64_t ids[64]; /* Removed from the store, to be committed. */
-    size_t count;
-    size_t at;
+    int failed;       /* Some were not removed. */
     int busy;
-    char key[64];
 };
 
 struct weir {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Removes objects that nothing names, once their grace is over: first from
  * the store, then from the manifest's list of the dead. */
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/fetch.h"
@@ -11,8 +12,6 @@
 /* When the store does not remove an object: try again after so long. */
 #define RETRY_NS 5000000000u
 #define IDS (sizeof(((struct weir__sweep *)0)->ids) / sizeof(uint64_t))
-
-static void remove_next(struct weir *node);
 
 static void wake_at(struct weir *node, uint64_t after)
 {
@@ -38,16 +37,31 @@ static void commit_done(struct weir__commit *commit, int status)
 {
     struct weir *node = commit->ctx;
 
-    sweep_end(node, status);
+    sweep_end(node, status != 0 ? status : node->sweep.failed);
 }
 
-static void commit_removed(struct weir *node)
+/* All have been removed, or not. */
+static void round_end(struct weir *node)
 {
     struct weir__sweep *sweep = &node->sweep;
+    size_t count = 0;
 
+    sweep->failed = 0;
+    for (size_t i = 0; i < sweep->count; i++) {
+        if (sweep->removals[i].status == 0)
+            sweep->ids[count++] = sweep->removals[i].id;
+        else
+            sweep->failed = sweep->removals[i].status;
+    }
+    weir__free(node->alloc, sweep->removals);
+    sweep->removals = NULL;
+    if (!weir__node_is_open(node) || count == 0) {
+        sweep_end(node, count == 0 ? sweep->failed : WEIR_ECLOSED);
+        return;
+    }
     sweep->op = (struct weir__op){.kind = WEIR__OP_OBJECT_REMOVED};
     sweep->op.u.object_removed.ids = sweep->ids;
-    sweep->op.u.object_removed.count = sweep->at;
+    sweep->op.u.object_removed.count = count;
     sweep->commit = (struct weir__commit){
         .ops = &sweep->op, .count = 1, .done = commit_done, .ctx = node};
     weir__manifest_commit(node->manifest, &sweep->commit);
@@ -56,38 +70,40 @@ static void commit_removed(struct weir *node)
 static void removed(struct weir_store_req *req, int status)
 {
     struct weir *node = req->ctx;
+    struct weir__removal *removal =
+        WEIR__CONTAINER(req, struct weir__removal, del);
 
-    if (!weir__node_is_open(node)) {
-        sweep_end(node, WEIR_ECLOSED);
-    } else if (status != 0) {
-        weir__log(node->host.log, WEIR_LOG_WARN, "remove %s: %s",
-                  node->sweep.key, weir_error_text(status));
-        sweep_end(node, status);
-    } else {
-        weir__object_reader_forget(node->reader,
-                                   node->sweep.ids[node->sweep.at]);
-        node->sweep.at++;
-        remove_next(node);
-    }
+    removal->status = status;
+    if (status == 0)
+        weir__object_reader_forget(node->reader, removal->id);
+    else if (weir__node_is_open(node))
+        weir__log(node->host.log, WEIR_LOG_WARN, "remove %s: %s", removal->key,
+                  weir_error_text(status));
+    if (--node->sweep.under_way == 0)
+        round_end(node);
 }
 
-static void remove_next(struct weir *node)
+/* All at once: an s3: store makes one request of them. */
+static void round_begin(struct weir *node)
 {
     struct weir__sweep *sweep = &node->sweep;
 
-    if (sweep->at == sweep->count) {
-        commit_removed(node);
-        return;
+    sweep->busy = 1;
+    sweep->under_way = sweep->count;
+    for (size_t i = 0; i < sweep->count; i++) {
+        struct weir__removal *removal = &sweep->removals[i];
+
+        weir__object_key(removal->key, removal->id);
+        removal->del = (struct weir_store_req){.verb = WEIR_STORE_DELETE,
+                                               .key = removal->key,
+                                               .done = removed,
+                                               .ctx = node};
+        node->store->ops->submit(node->store, &removal->del);
     }
-    weir__object_key(sweep->key, sweep->ids[sweep->at]);
-    sweep->del = (struct weir_store_req){.verb = WEIR_STORE_DELETE,
-                                         .key = sweep->key,
-                                         .done = removed,
-                                         .ctx = node};
-    node->store->ops->submit(node->store, &sweep->del);
 }
 
-/* Collect dead objects whose grace is over; tell when the next one's is. */
+/* Collect dead objects whose grace is over, as ids; tell when the next one's
+ * is. */
 static void collect(struct weir *node, int64_t *next)
 {
     struct weir__sweep *sweep = &node->sweep;
@@ -122,9 +138,15 @@ void weir__sweep_look(struct weir *node)
         return;
     collect(node, &next);
     if (sweep->count != 0) {
-        sweep->busy = 1;
-        sweep->at = 0;
-        remove_next(node);
+        sweep->removals =
+            weir__calloc(node->alloc, sweep->count, sizeof(*sweep->removals));
+        if (sweep->removals == NULL) {
+            wake_at(node, RETRY_NS);
+            return;
+        }
+        for (size_t i = 0; i < sweep->count; i++)
+            sweep->removals[i].id = sweep->ids[i];
+        round_begin(node);
     } else if (next != INT64_MAX) {
         wake_at(node, (uint64_t)next * MS);
     }

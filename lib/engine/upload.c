@@ -348,7 +348,8 @@ static void put_done(struct weir_store_req *req, int status)
 static void put_start(struct weir__upload *job)
 {
     job->put = (struct weir_store_req){.verb = WEIR_STORE_PUT,
-                                       .flags = WEIR_STORE_IF_ABSENT,
+                                       .flags = WEIR_STORE_IF_ABSENT |
+                                                WEIR_STORE_PARTS,
                                        .key = job->key,
                                        .iov = job->build.iov,
                                        .iov_count = job->build.iov_count,

@@ -92,8 +92,7 @@ void weir__s3_line_close(struct weir__s3_line *line,
              "the store is closed");
 }
 
-/* ---- Sending ---------------------------------------------------------------
- */
+/* ---- Sending ------------------------------------------------------------- */
 
 static void answered(struct weir__http_req *http, int status);
 
@@ -279,8 +278,7 @@ static void hedge_now(struct weir_timer *timer)
     (void)attempt_start(&call->attempts[1]);
 }
 
-/* ---- What follows upon an answer
- * --------------------------------------------- */
+/* ---- What follows upon an answer ----------------------------------------- */
 
 static void wait_over(struct weir_timer *timer)
 {

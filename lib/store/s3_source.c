@@ -98,8 +98,7 @@ struct weir__s3_source {
 
 static void next_kind(struct weir__s3_source *s);
 
-/* ---- Settings
- * ------------------------------------------------------------------ */
+/* ---- Settings ------------------------------------------------------------ */
 
 static const char *setting(const struct weir__s3_source *s, enum setting i,
                            const char *otherwise)
@@ -156,8 +155,7 @@ int weir__s3_source_new(struct weir__s3_source **out,
     return 0;
 }
 
-/* ---- Ends
- * ------------------------------------------------------------------------ */
+/* ---- Ends ---------------------------------------------------------------- */
 
 static void drop_request(struct weir__s3_source *s)
 {
@@ -216,8 +214,7 @@ static void found(struct weir__s3_source *s, int rc, const char *what,
                cause->text);
 }
 
-/* ---- Files
- * ------------------------------------------------------------------------ */
+/* ---- Files --------------------------------------------------------------- */
 
 /* On a worker. */
 static void read_file(struct weir_work *work)
@@ -282,8 +279,7 @@ static void want_file(struct weir__s3_source *s, const char *path,
     s->host.env->ops->work(s->host.env, &s->work);
 }
 
-/* ---- Services
- * ----------------------------------------------------------------------- */
+/* ---- Services ------------------------------------------------------------ */
 
 static void send_request(struct weir__s3_source *s);
 
@@ -382,8 +378,7 @@ static bool set_url(struct weir__s3_source *s, const char *base,
     return n > 0 && (size_t)n < sizeof(s->url);
 }
 
-/* ---- Web identity: a token in a file, exchanged at STS
- * ------------------------------- */
+/* ---- Web identity: a token in a file, exchanged at STS ------------------- */
 
 static void write_form(struct weir__writer *w, const char *name,
                        const char *value)
@@ -454,8 +449,7 @@ static void look_web_identity(struct weir__s3_source *s)
         want_file(s, s->settings[TOKEN_FILE], have_identity);
 }
 
-/* ---- A profile in a file
- * ---------------------------------------------------------------- */
+/* ---- A profile in a file ------------------------------------------------- */
 
 static void have_profiles(struct weir__s3_source *s)
 {
@@ -476,8 +470,7 @@ static void look_profile(struct weir__s3_source *s)
     want_file(s, setting(s, CREDENTIALS_FILE, path), have_profiles);
 }
 
-/* ---- The endpoint of a container
- * ---------------------------------------------------------- */
+/* ---- The endpoint of a container ----------------------------------------- */
 
 static void keys_answered(struct weir__s3_source *s, const char *text,
                           size_t len)
@@ -542,8 +535,7 @@ static void look_container(struct weir__s3_source *s)
         ask_container(s, s->settings[AUTHORIZATION]);
 }
 
-/* ---- The endpoint of an instance: IMDSv2
- * ----------------------------------------------------- */
+/* ---- The endpoint of an instance: IMDSv2 --------------------------------- */
 
 #define IMDS_KEYS "/latest/meta-data/iam/security-credentials/"
 
@@ -597,8 +589,7 @@ static void look_instance(struct weir__s3_source *s)
         ask(s, "PUT", have_imds_token);
 }
 
-/* ---- One place after the other
- * ----------------------------------------------------------------- */
+/* ---- One place after the other ------------------------------------------- */
 
 static void look_environment(struct weir__s3_source *s)
 {

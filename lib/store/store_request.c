@@ -90,7 +90,8 @@ static int check_list(const struct weir_store_req *req)
 
 int weir__store_check(const struct weir_store_req *req)
 {
-    unsigned known = req->verb == WEIR_STORE_PUT   ? WEIR_STORE_IF_ABSENT
+    unsigned known = req->verb == WEIR_STORE_PUT
+                         ? WEIR_STORE_IF_ABSENT | WEIR_STORE_PARTS
                      : req->verb == WEIR_STORE_GET ? WEIR_STORE_SUFFIX
                                                    : 0;
 

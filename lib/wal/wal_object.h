@@ -25,6 +25,8 @@
 #include <weir/wal.h>
 
 #define WEIR__OBJECT_DEPTH_MAX 16u
+/** Slots that are removed at one time. */
+#define WEIR__OBJECT_REMOVALS 32u
 /** Pieces of a group, and its header. */
 #define WEIR__OBJECT_PIECES 32u
 
@@ -105,9 +107,11 @@ struct wal_object {
     size_t place_count;
     size_t place_room;
     struct weir_wal_mark noted;
-    struct weir_store_req del;
-    char del_key[WEIR__SLOT_KEY];
-    int deleting;
+    struct {
+        struct weir_store_req req;
+        char key[WEIR__SLOT_KEY];
+    } removals[WEIR__OBJECT_REMOVALS];
+    unsigned deleting; /* Removals under way. */
     struct weir_wal_req *close;
 };
 

@@ -60,37 +60,46 @@ static void free_log(struct wal_object *w)
     req->done(req, 0);
 }
 
-static void delete_next(struct wal_object *w);
+static void delete_some(struct wal_object *w);
 
 static void deleted(struct weir_store_req *req, int status)
 {
     struct wal_object *w = req->ctx;
 
     (void)status; /* What stays is garbage, and nothing worse. */
-    w->deleting = 0;
+    if (--w->deleting > 0)
+        return;
     if (w->close != NULL)
         free_log(w);
     else
-        delete_next(w);
+        delete_some(w);
 }
 
-static void delete_next(struct wal_object *w)
+/* As many as may be under way at once: an s3: store makes one request of
+ * them. */
+static void delete_some(struct wal_object *w)
 {
-    struct slot_place place;
+    unsigned count = 0;
 
-    if (w->deleting || w->place_count == 0 ||
-        !is_before(&w->places[0], &w->noted))
+    if (w->deleting > 0)
         return;
-    place = w->places[0];
-    w->place_count--;
-    memmove(w->places, w->places + 1, w->place_count * sizeof(place));
-    weir__slot_key(w->del_key, w->owner.node_id, place.epoch, place.slot);
-    w->deleting = 1;
-    w->del = (struct weir_store_req){.verb = WEIR_STORE_DELETE,
-                                     .key = w->del_key,
-                                     .done = deleted,
-                                     .ctx = w};
-    w->store->ops->submit(w->store, &w->del);
+    while (count < w->place_count && count < WEIR__OBJECT_REMOVALS &&
+           is_before(&w->places[count], &w->noted)) {
+        weir__slot_key(w->removals[count].key, w->owner.node_id,
+                       w->places[count].epoch, w->places[count].slot);
+        count++;
+    }
+    w->place_count -= count;
+    memmove(w->places, w->places + count,
+            w->place_count * sizeof(w->places[0]));
+    w->deleting = count;
+    for (unsigned i = 0; i < count; i++) {
+        w->removals[i].req = (struct weir_store_req){.verb = WEIR_STORE_DELETE,
+                                                     .key = w->removals[i].key,
+                                                     .done = deleted,
+                                                     .ctx = w};
+        w->store->ops->submit(w->store, &w->removals[i].req);
+    }
 }
 
 void weir__object_noted(struct weir_wal *wal, const struct weir_wal_mark *mark)
@@ -98,14 +107,14 @@ void weir__object_noted(struct weir_wal *wal, const struct weir_wal_mark *mark)
     struct wal_object *w = weir__wal_object(wal);
 
     w->noted = *mark;
-    delete_next(w);
+    delete_some(w);
 }
 
 static void close_run(struct weir_task *task)
 {
     struct wal_object *w = WEIR__CONTAINER(task, struct wal_object, task);
 
-    if (!w->deleting)
+    if (w->deleting == 0)
         free_log(w);
 }
 

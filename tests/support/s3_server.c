@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/s3_server.h"
+#include "support/s3_server_inside.h"
 
 #include "base/crc32c.h"
 #include "http/digest.h"
 #include "store/sigv4.h"
-#include "support/s3_objects.h"
 #include "support/test.h"
 
 #include <arpa/inet.h>
@@ -17,60 +16,6 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { HEAD_ROOM = 16384, TEXT_ROOM = 1200, PARAMS = 8, METHODS = 8 };
-
-struct connection {
-    struct connection *next;
-    struct s3_server *server;
-    pthread_t thread;
-    int fd;
-};
-
-struct s3_server {
-    char endpoint[64];
-    int listener;
-    pthread_t thread;
-
-    pthread_mutex_t lock; /* Of all that follows. */
-    int stopping;
-    struct connection *connections;
-    int connection_count;
-    struct s3_objects objects;
-    struct s3_fault fault;
-    int seen; /* Requests that the fault could have hit. */
-    struct {
-        char method[8];
-        int count;
-    } methods[METHODS];
-    char last_head[HEAD_ROOM];
-};
-
-struct param {
-    char name[64];
-    char value[TEXT_ROOM];
-};
-
-/* A request, cut up. */
-struct request {
-    char head[HEAD_ROOM]; /* As it came, for headers; ends with a zero. */
-    char method[8];
-    char path[TEXT_ROOM]; /* Decoded, with the bucket. */
-    struct param params[PARAMS];
-    size_t param_count;
-    unsigned char *body;
-    size_t len;
-    struct s3_fault fault; /* What is to go wrong. */
-};
-
-/* An answer, as it is to be sent. */
-struct answer {
-    int status;
-    char header[256]; /* Lines of its own. */
-    unsigned char *body;
-    size_t len;
-    size_t told; /* Content-Length: a HEAD has no body. */
-};
 
 /* ---- Bytes in and out ---------------------------------------------------- */
 
@@ -97,7 +42,7 @@ static void reset(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
-static int header_of(const char *head, const char *name, char *out, size_t room)
+int s3_header_of(const char *head, const char *name, char *out, size_t room)
 {
     size_t len = strlen(name);
 
@@ -198,9 +143,9 @@ static int read_body(int fd, struct request *r)
     char text[64];
     size_t at = 0;
 
-    if (header_of(r->head, "content-length", text, sizeof(text)))
+    if (s3_header_of(r->head, "content-length", text, sizeof(text)))
         r->len = strtoul(text, NULL, 10);
-    if (header_of(r->head, "expect", text, sizeof(text)) &&
+    if (s3_header_of(r->head, "expect", text, sizeof(text)) &&
         r->fault.kind != S3_NO_CONTINUE &&
         send_all(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25) != 0)
         return -1;
@@ -212,12 +157,13 @@ static int read_body(int fd, struct request *r)
             return -1;
         at += (size_t)n;
     }
+    r->body[at] = '\0';
     return 0;
 }
 
 /* ---- Is the request what it says? ---------------------------------------- */
 
-static void refuse(struct answer *a, int status, const char *code)
+void s3_refuse(struct answer *a, int status, const char *code)
 {
     char text[400];
 
@@ -258,15 +204,15 @@ static int check_signature(const struct request *r)
     char *save = NULL;
     int good;
 
-    if (!header_of(r->head, "authorization", given, sizeof(given)) ||
+    if (!s3_header_of(r->head, "authorization", given, sizeof(given)) ||
         (at = strstr(given, "SignedHeaders=")) == NULL)
         return 0;
     /* The bucket is in whatever region the client thinks. */
     if (sscanf(given, "AWS4-HMAC-SHA256 Credential=%*[^/]/%*[^/]/%63[^/]",
                region) != 1)
         return 0;
-    header_of(r->head, "x-amz-date", date, sizeof(date));
-    header_of(r->head, "x-amz-content-sha256", hash, sizeof(hash));
+    s3_header_of(r->head, "x-amz-date", date, sizeof(date));
+    s3_header_of(r->head, "x-amz-content-sha256", hash, sizeof(hash));
     s.date = date;
     s.payload_hash = hash;
     for (size_t i = 0; i < r->param_count; i++)
@@ -278,7 +224,7 @@ static int check_signature(const struct request *r)
          name = strtok_r(NULL, ";", &save)) {
         char *value = values[s.header_count];
 
-        header_of(r->head, name, value, TEXT_ROOM);
+        s3_header_of(r->head, name, value, TEXT_ROOM);
         headers[s.header_count++] = (struct weir__pair){name, value};
     }
     weir__writer_init(&w, weir_alloc_default());
@@ -288,7 +234,7 @@ static int check_signature(const struct request *r)
     return good;
 }
 
-static int check_body(const struct request *r)
+int s3_check_body(const struct request *r)
 {
     const struct weir_iov iov = {r->body, r->len};
     unsigned char digest[WEIR__SHA256_SIZE];
@@ -297,12 +243,12 @@ static int check_body(const struct request *r)
     char base64[16];
     char text[80];
 
-    header_of(r->head, "x-amz-content-sha256", text, sizeof(text));
+    s3_header_of(r->head, "x-amz-content-sha256", text, sizeof(text));
     weir__sha256(digest, &iov, 1);
     weir__hex(hex, digest, sizeof(digest));
     if (strcmp(text, "UNSIGNED-PAYLOAD") != 0 && strcmp(text, hex) != 0)
         return 0;
-    if (header_of(r->head, "x-amz-checksum-crc32c", text, sizeof(text))) {
+    if (s3_header_of(r->head, "x-amz-checksum-crc32c", text, sizeof(text))) {
         uint32_t crc = weir__crc32c(0, r->body, r->len);
 
         for (int i = 0; i < 4; i++)
@@ -315,8 +261,8 @@ static int check_body(const struct request *r)
 
 /* ---- What the requests do ------------------------------------------------ */
 
-static const char *param(const struct request *r, const char *name,
-                         const char *otherwise)
+const char *s3_param(const struct request *r, const char *name,
+                     const char *otherwise)
 {
     for (size_t i = 0; i < r->param_count; i++)
         if (strcmp(r->params[i].name, name) == 0)
@@ -327,11 +273,12 @@ static const char *param(const struct request *r, const char *name,
 static void do_list(struct s3_server *server, const struct request *r,
                     struct answer *a)
 {
-    ck_assert_str_eq(param(r, "list-type", ""), "2");
-    ck_assert_str_eq(param(r, "encoding-type", ""), "url");
+    ck_assert_str_eq(s3_param(r, "list-type", ""), "2");
+    ck_assert_str_eq(s3_param(r, "encoding-type", ""), "url");
     a->body = (unsigned char *)s3_objects_list(
-        &server->objects, param(r, "prefix", ""), param(r, "start-after", ""),
-        strtoul(param(r, "max-keys", "1000"), NULL, 10));
+        &server->objects, s3_param(r, "prefix", ""),
+        s3_param(r, "start-after", ""),
+        strtoul(s3_param(r, "max-keys", "1000"), NULL, 10));
     a->len = strlen((char *)a->body);
     a->told = a->len;
     a->status = 200;
@@ -348,7 +295,7 @@ static int find_range(const struct request *r, size_t size, size_t *first,
     *first = 0;
     *len = size;
     if (r->fault.kind == S3_FULL_BODY ||
-        !header_of(r->head, "range", text, sizeof(text)))
+        !s3_header_of(r->head, "range", text, sizeof(text)))
         return 0;
     ck_assert_int_eq(strncmp(text, "bytes=", 6), 0);
     if (text[6] == '-') {
@@ -378,7 +325,7 @@ static void do_get(const struct s3_object *object, const struct request *r,
     int range = find_range(r, object->len, &first, &len);
 
     if (range < 0) {
-        refuse(a, 416, "InvalidRange");
+        s3_refuse(a, 416, "InvalidRange");
         return;
     }
     if (r->fault.kind == S3_SHIFT_RANGE && first + len < object->len)
@@ -408,18 +355,19 @@ static void do_put(struct s3_server *server, const struct request *r,
     struct s3_object *object;
     char text[16];
 
-    if (!check_body(r)) {
-        refuse(a, 400, "BadDigest");
+    if (!s3_check_body(r)) {
+        s3_refuse(a, 400, "BadDigest");
         return;
     }
-    if (header_of(r->head, "if-none-match", text, sizeof(text)) &&
+    if (s3_header_of(r->head, "if-none-match", text, sizeof(text)) &&
         s3_objects_find(&server->objects, key) != NULL) {
-        refuse(a, 412, "PreconditionFailed");
+        s3_refuse(a, 412, "PreconditionFailed");
         return;
     }
     s3_objects_put(&server->objects, key, r->body, r->len);
     object = s3_objects_find(&server->objects, key);
-    header_of(r->head, "x-amz-meta-weir-put", object->id, sizeof(object->id));
+    s3_header_of(r->head, "x-amz-meta-weir-put", object->id,
+                 sizeof(object->id));
     a->status = 200;
     snprintf(a->header, sizeof(a->header), "ETag: \"etag\"\r\n");
 }
@@ -432,13 +380,20 @@ static void act(struct s3_server *server, const struct request *r,
     struct s3_object *object;
 
     if (strstr(r->head, "Credential=" S3_SERVER_KEY "/") == NULL) {
-        refuse(a, 403, "InvalidAccessKeyId");
+        s3_refuse(a, 403, "InvalidAccessKeyId");
     } else if (!check_signature(r)) {
-        refuse(a, 403, "SignatureDoesNotMatch");
+        s3_refuse(a, 403, "SignatureDoesNotMatch");
     } else if (strncmp(r->path, bucket, sizeof(bucket) - 1) != 0) {
-        refuse(a, 404, "NoSuchBucket");
+        s3_refuse(a, 404, "NoSuchBucket");
+    } else if (strcmp(r->method, "POST") == 0) {
+        s3_do_post(server, r, key, a);
+    } else if (s3_param(r, "partNumber", NULL) != NULL) {
+        s3_do_part(server, r, a);
     } else if (strcmp(r->method, "PUT") == 0) {
         do_put(server, r, key, a);
+    } else if (s3_param(r, "uploadId", NULL) != NULL) {
+        s3_end_upload(server, s3_param(r, "uploadId", ""), NULL);
+        a->status = 204;
     } else if (strcmp(r->method, "DELETE") == 0) {
         s3_objects_remove(&server->objects, key);
         a->status = 204;
@@ -447,7 +402,7 @@ static void act(struct s3_server *server, const struct request *r,
     } else {
         object = s3_objects_find(&server->objects, key);
         if (object == NULL)
-            refuse(a, 404, "NoSuchKey");
+            s3_refuse(a, 404, "NoSuchKey");
         else
             do_get(object, r, a);
     }
@@ -490,7 +445,7 @@ static void replace_answer(const struct s3_fault *fault, struct answer *a)
     free(a->body);
     *a = (struct answer){.status = fault->status};
     if (fault->code != NULL)
-        refuse(a, fault->status, fault->code);
+        s3_refuse(a, fault->status, fault->code);
     if (fault->body != NULL) {
         free(a->body);
         a->body = (unsigned char *)strdup(fault->body);
@@ -704,6 +659,7 @@ void s3_server_stop(struct s3_server *server)
     }
     close(server->listener);
     s3_objects_free(&server->objects);
+    s3_objects_free(&server->uploads);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
@@ -747,7 +703,7 @@ void s3_server_header(struct s3_server *server, const char *name, char *out,
                       size_t room)
 {
     pthread_mutex_lock(&server->lock);
-    header_of(server->last_head, name, out, room);
+    s3_header_of(server->last_head, name, out, room);
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -761,6 +717,16 @@ long s3_server_size(struct s3_server *server, const char *key)
     size = object != NULL ? (long)object->len : -1;
     pthread_mutex_unlock(&server->lock);
     return size;
+}
+
+int s3_server_uploads(struct s3_server *server)
+{
+    int count;
+
+    pthread_mutex_lock(&server->lock);
+    count = (int)server->uploads.count;
+    pthread_mutex_unlock(&server->lock);
+    return count;
 }
 
 void s3_server_store(struct s3_server *server, const char *key,

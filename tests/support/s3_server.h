@@ -3,9 +3,10 @@
  * A small S3 server on loopback, with a script of faults.
  *
  * It knows one bucket, "bucket", and PUT (If-None-Match: *), GET (Range),
- * HEAD, DELETE and LIST v2; it checks the signature of each request against
- * what came over the wire, the SHA-256 and the CRC32C of bodies.  One thread
- * takes connections, each of which has a thread of its own.
+ * HEAD, DELETE, LIST v2, uploads in parts and deletions in batches; it checks
+ * the signature of each request against what came over the wire, the SHA-256
+ * and the CRC32C of bodies.  One thread takes connections, each of which has a
+ * thread of its own.
  */
 #ifndef TESTS_SUPPORT_S3_SERVER_H
 #define TESTS_SUPPORT_S3_SERVER_H
@@ -68,6 +69,8 @@ void s3_server_header(struct s3_server *server, const char *name, char *out,
                       size_t room);
 /** An object as stored, whole key: its size, or -1. */
 long s3_server_size(struct s3_server *server, const char *key);
+/** Uploads in parts that were not ended, and their parts. */
+int s3_server_uploads(struct s3_server *server);
 /** Store an object behind everyone's back. */
 void s3_server_store(struct s3_server *server, const char *key,
                      const void *data, size_t len);
