@@ -20,6 +20,7 @@
 #include <weir/log.h>
 #include <weir/manifest_log.h>
 #include <weir/node.h>
+#include <weir/probe.h>
 #include <weir/stats.h>
 #include <weir/store.h>
 #include <weir/stream.h>

@@ -94,6 +94,7 @@ extern const struct command dump_object_command;
 extern const struct command dump_manifest_command;
 extern const struct command nodes_command;
 extern const struct command takeover_command;
+extern const struct command probe_command;
 extern const struct command properties_command;
 
 /* options.c */
@@ -121,6 +122,9 @@ int cli_parse_bytes(const char *text, uint64_t *out);
 int cli_settle(struct cli *cli);
 /** The same for the log alone: a command that needs no store. */
 int cli_settle_wal(struct cli *cli);
+/** A folder that is not there must not be made by a look into it: 0 or the
+ * exit code, after a message. */
+int cli_check_folder(struct cli *cli);
 /** Open the node: 0 or the exit code, after a message. */
 int cli_open(struct cli *cli);
 /** Close it: 0 or EXIT_FAILURE, after a message. */

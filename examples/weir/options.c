@@ -28,11 +28,12 @@ static const struct cli_option global_options[] = {
     {0, NULL, NULL, NULL}};
 
 static const struct command *const commands[] = {
-    &append_command,   &cat_command,          &ls_command,
-    &stat_command,     &trim_command,         &rm_command,
-    &flush_command,    &bench_append_command, &bench_fetch_command,
-    &dump_wal_command, &dump_object_command,  &dump_manifest_command,
-    &nodes_command,    &takeover_command,     &properties_command};
+    &append_command,    &cat_command,          &ls_command,
+    &stat_command,      &trim_command,         &rm_command,
+    &flush_command,     &bench_append_command, &bench_fetch_command,
+    &dump_wal_command,  &dump_object_command,  &dump_manifest_command,
+    &nodes_command,     &takeover_command,     &probe_command,
+    &properties_command};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

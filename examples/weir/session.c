@@ -266,8 +266,7 @@ static int fail_store(const struct cli *cli, int status, const char *verb)
     return cli_fail(cli, status, ": %s", what);
 }
 
-/* To look into a folder that is not there would make it. */
-static int check_folder(struct cli *cli)
+int cli_check_folder(struct cli *cli)
 {
     const char *store = weir_config_get(cli->config, "store");
     char path[4096];
@@ -284,7 +283,7 @@ static int check_folder(struct cli *cli)
 
 int cli_open(struct cli *cli)
 {
-    int rc = check_folder(cli);
+    int rc = cli_check_folder(cli);
 
     if (rc != 0)
         return rc;

@@ -99,9 +99,16 @@ refused() {
         --wal "file:$dir/wal2?size=64MiB" append s >"$dir/said" 2>&1
     grep -q 'If-None-Match is ignored' "$dir/said"
 }
+probe() { # BUCKET
+    AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret timeout 60 \
+        "$build/weir" probe "s3://$1/node?endpoint=$endpoint"
+}
 if [ -x "$build/weir" ]; then
     fact 'a bucket can be versioned' versioned
     fact 'a versioned bucket is refused' refused
+    fact 'the probe finds all that a node needs' probe weir
+    fact 'the probe tells what a versioned bucket lacks' \
+        says 'conditional_create *no' probe versioned
 fi
 
 # The bucket alone: the log is in it too.  A node that is killed loses nothing,

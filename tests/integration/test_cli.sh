@@ -82,7 +82,7 @@ wait_lines() {
 usage() {
     check "help lists the commands" eval 'weir --help | grep -q "bench append"'
     for command in append cat ls stat trim rm flush "bench append" \
-        "bench fetch" "dump wal" "dump object" "dump manifest" properties; do
+        "bench fetch" "dump wal" "dump object" "dump manifest" probe properties; do
         # shellcheck disable=SC2086 # Two words are two arguments.
         check "help of $command names it" \
             eval "weir $command --help | grep -q '^Usage: .* $command'"
@@ -295,6 +295,23 @@ PYTHON
 
 # A second node of the same store: its own WAL by default, and the stream goes
 # to who opened it last.
+probes() {
+    check "probe tells what a store can do, and that it is enough" \
+        json 'rows[0]["backend"] == "dir" and rows[-1]["usable"] == 1 and
+              {r["name"] for r in rows if r["kind"] == "check"} >=
+              {"create", "conditional_create", "create_race", "list"} and
+              all(r["result"] == "yes" for r in rows if "result" in r)' \
+        weir probe --json
+    check "probe takes a URI and needs no WAL" eval '
+        WEIR_STORE= WEIR_WAL= weir probe mem: | grep -q "^usable  *yes"'
+    check "probe of a folder that is not there does not make it" \
+        status 1 "No such file" weir probe "dir:$dir/none/x"
+    check "probe of a store that cannot be reached fails, and tells why" \
+        status 1 "cannot connect" weir -X s3_retry_delay=1ms \
+        -X s3_access_key=K -X s3_secret_key=S \
+        probe "s3://bucket/p?endpoint=http://127.0.0.1:1"
+}
+
 nodes() {
     append shared 'by 1\n'
     weir flush
@@ -451,6 +468,7 @@ records
 streams
 objects
 dumps
+probes
 nodes
 processes
 kills
