@@ -87,7 +87,7 @@ INC_examples := -Iinclude
 
 # Flags of the libraries, found after the packages were installed.  Make reads
 # the file, or makes it first and starts again.
-NO_DEPS := help clean deps format uninstall dist
+NO_DEPS := help clean deps format uninstall dist reference diagrams
 ifneq ($(filter-out $(NO_DEPS),$(or $(MAKECMDGOALS),all)),)
   include build/packages.mk
 endif
@@ -139,7 +139,7 @@ PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) $(SIM
 .SECONDARY:
 .PHONY: benches python all lib programs tests help deps install uninstall lint test check \
   test-s3 demo bench check-asan check-tsan fuzz fuzzers sim mutants soak clean format \
-  map docs dist
+  map docs dist reference diagrams
 
 all: lib programs ## Build the library and the programs
 lib: $(LIBA) $(LIBSO) ## Build build/libweir.a and build/libweir.so
@@ -330,6 +330,11 @@ map: ## Write lib/libweir.map from the public headers
 
 docs: build/tests/lint/tables ## Bring the tables of docs/ up to date
 	tests/lint/tables --write
+reference: ## Make man pages and HTML from the headers: build/reference
+	$(Q)docs/reference
+diagrams: ## Make the pictures of docs/diagrams from their texts
+	$(Q).ci/deps docs
+	$(Q)docs/diagrams/make
 $(B)/tests/lint/tables: $(B)/obj/tests/lint/tables.o $(LIBA)
 	$(call program,)
 
@@ -345,7 +350,8 @@ LINT_STAMPS := $(LINT_SRC:%=build/lint/%.ok) $(LINT_HDR:%=build/lint/%.ok)
 LINT_FLAGS = $(STD) $(WARN) $(if $(filter lib/%,$<),$(INC_lib),\
   $(if $(filter tests/%,$<),$(INC_tests),$(INC_examples))) \
   $(LIB_CFLAGS) $(PROGRAM_CFLAGS) $(TEST_CFLAGS)
-CHECKS := layers symbols comments headers sizes cffi readme tables text scripts
+CHECKS := layers symbols comments headers sizes cffi readme tables text scripts \
+  reference diagrams
 
 lint: ## Check layout, layers, headers, symbols, comments, sizes, ...
 	$(Q).ci/deps build test lint
