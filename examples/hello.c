@@ -17,8 +17,8 @@ int main(void)
     struct weir_config *config = NULL;
     struct weir *node = NULL;
     int ok = weir_config_new(&config, NULL) == 0 &&
-             weir_config_set(config, "store", "dir:weir-data", &err) == 0 &&
-             weir_config_set(config, "wal", "file:weir-wal", &err) == 0 &&
+             weir_config_set(config, "store", "dir:hello-data", &err) == 0 &&
+             weir_config_set(config, "wal", "file:hello-wal", &err) == 0 &&
              weir_open(&node, config, &err) == 0 &&
              weir_stream_open_sync(node, &open) == 0 &&
              weir_append_sync(open.stream, &hello) == 0; /* It is durable. */

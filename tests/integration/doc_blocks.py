@@ -13,8 +13,6 @@ A block says by the words behind its fence what it is:
     sh repo   commands of somebody who has a clone: not run, but every `make
               TARGET` and every file in it must be there
     sh s3     runs where there is an S3 server: `make test-s3`
-
-A page may say MARK in a comment, <!-- s3 -->, for all of its blocks.
 """
 import re
 
@@ -92,10 +90,13 @@ def with_outputs(found):
 
 
 def matches(expected, printed):
-    """Is it that, where `...` stands for anything?"""
-    pattern = ".*".join(re.escape(part) for part in
-                        expected.strip().split("..."))
-    return re.fullmatch(pattern, printed.strip(), re.S) is not None
+    """Is it that, where `...` stands for anything?  One blank is as good as
+    many."""
+    expected, printed = (re.sub(r"^ | $", "", re.sub(r" +", " ", text),
+                                flags=re.M).strip()
+                         for text in (expected, printed))
+    pattern = ".*".join(re.escape(part) for part in expected.split("..."))
+    return re.fullmatch(pattern, printed, re.S) is not None
 
 
 def command_of(block, number):

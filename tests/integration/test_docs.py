@@ -5,7 +5,7 @@ what it is said to print.  doc_blocks.py tells how blocks are marked.
 
     BUILD=build tests/integration/test_docs.py [PAGE...]
 
-With WEIR_TEST_S3_ENDPOINT only the pages with blocks that need an S3 server
+SHOW=1 shows what each block printed.  With WEIR_TEST_S3_ENDPOINT only the pages with blocks that need an S3 server
 are run; without it those blocks are left out.
 """
 import os
@@ -67,7 +67,8 @@ def install(prefix):
 
 def environment(prefix, folder):
     env = {k: v for k, v in os.environ.items()
-           if k in ("PATH", "LANG", "TMPDIR", "USER")}
+           if k in ("PATH", "LANG", "TMPDIR", "USER") or
+           (S3_ENDPOINT and k.startswith("AWS_"))}
     env["PATH"] = f"{prefix}/bin:{env['PATH']}"
     env["HOME"] = str(folder)
     env["PKG_CONFIG_PATH"] = f"{prefix}/lib/pkgconfig"
@@ -110,6 +111,8 @@ def run(blocks, env, folder):
         printed = out.read_text(errors="replace") if out.exists() else ""
         expect(str(number) != at,
                f"{block.where}: ended with status {status}\n{printed}")
+        if os.environ.get("SHOW"):
+            print(f"--- {block.where}\n{printed}", end="")
         if block.expected is not None:
             expect(doc_blocks.matches(block.expected.text, printed),
                    f"{block.expected.where}: it printed\n{printed}")
@@ -192,7 +195,7 @@ def main():
             FACTS.prove(a_wrong_block_is_noticed)
             FACTS.prove(the_program_of_the_readme_is_an_example)
         for page in wanted:
-            FACTS.prove(each_block_of, page, prefix, package)
+            FACTS.prove(each_block_of, page, pathlib.Path(prefix), package)
     FACTS.end()
 
 

@@ -110,7 +110,7 @@ def the_smallest_program_reads_what_it_wrote(path):
 
 @folder
 def a_program_that_cannot_open_says_so_in_a_line(path):
-    os.mkdir(f"{path}/weir-wal")  # A folder, where the log is to be.
+    os.mkdir(f"{path}/hello-wal")  # A folder, where the log is to be.
     run("hello", cwd=path, status=1)
     run("epoll_service", "0", "dir:/no/where", "mem:", status=1)
     run("custom_wal", "/no/where", status=1)
