@@ -406,6 +406,11 @@ install: all ## Install to DESTDIR/PREFIX
 	$(if $(KAFKA_SRC),install -m 755 $(B)/weir-kafka $(DESTDIR)$(BINDIR)/)
 	$(if $(MAN),install -d $(DESTDIR)$(MANDIR)/man1 && \
 	  install -m 644 $(MAN) $(DESTDIR)$(MANDIR)/man1/)
+	@# The manual of the functions, where there is a Python to make it.
+	if command -v python3 >/dev/null; then dir=$$(mktemp -d) && \
+	  docs/reference --out $$dir && install -d $(DESTDIR)$(MANDIR)/man3 && \
+	  install -m 644 $$dir/man/man3/*.3 $(DESTDIR)$(MANDIR)/man3/ && \
+	  rm -r $$dir; fi
 
 uninstall: ## Remove what install put there
 	rm -f $(PUBLIC:include/%=$(DESTDIR)$(INCLUDEDIR)/%) \
@@ -414,7 +419,8 @@ uninstall: ## Remove what install put there
 	  $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION) \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc \
 	  $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(BINDIR)/weir-kafka \
-	  $(MAN:docs/man/%=$(DESTDIR)$(MANDIR)/man1/%)
+	  $(MAN:docs/man/%=$(DESTDIR)$(MANDIR)/man1/%) \
+	  $(DESTDIR)$(MANDIR)/man3/weir.3 $(DESTDIR)$(MANDIR)/man3/weir[-_]*.3
 	-rmdir $(DESTDIR)$(INCLUDEDIR)/weir 2>/dev/null
 
 dist: ## Pack the sources of the last commit into build/

@@ -131,17 +131,23 @@ static int dump_wal_run(struct cli *cli)
 static int dump_object_run(struct cli *cli)
 {
     struct dump dump = begin(cli);
-    int rc = weir_inspect_object(cli->config, cli->args[0], print_item, &dump,
-                                 &cli->err);
+    int rc = cli_check_folder(cli);
 
+    if (rc != 0)
+        return rc;
+    rc = weir_inspect_object(cli->config, cli->args[0], print_item, &dump,
+                             &cli->err);
     return end(&dump, rc, cli->args[0]);
 }
 
 static int dump_manifest_run(struct cli *cli)
 {
     struct dump dump = begin(cli);
-    int rc = weir_inspect_manifest(cli->config, print_item, &dump, &cli->err);
+    int rc = cli_check_folder(cli);
 
+    if (rc != 0)
+        return rc;
+    rc = weir_inspect_manifest(cli->config, print_item, &dump, &cli->err);
     return end(&dump, rc, weir_config_get(cli->config, "store"));
 }
 

@@ -259,6 +259,10 @@ dumps() {
         weir dump object "$object" --json
     check "dump object --check says nothing of a whole one" \
         same '' weir dump object "$object" --check
+    check "dump of a store that is not there makes none" eval '
+        status 1 "No such file" weir --store dir:$dir/none dump manifest &&
+        status 1 "No such file" weir --store dir:$dir/none dump object x &&
+        [ ! -e "$dir/none" ]'
     check "dump of an object that is not there fails" \
         status 1 "WEIR_ENOENT" weir dump object data/00/none
     check "dump manifest shows the commits and their operations" \

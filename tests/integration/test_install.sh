@@ -41,6 +41,7 @@ says_hello() ( # PROGRAM DATA-FOLDER
 is_shared() { ldd "$1" | grep -q "$prefix/lib/libweir.so.0"; }
 is_not_shared() { ! ldd "$1" | grep -q libweir; }
 runs() { "$1" --version; }
+has_manual() { [ -s "$prefix/share/man/man3/weir_append.3" ]; }
 nothing_left() { [ -z "$(find "$prefix" ! -type d)" ]; }
 staged() {
     make --no-print-directory PREFIX=/usr DESTDIR="$dir/stage" install &&
@@ -56,6 +57,7 @@ fact 'pkg-config tells the version' pkg-config --exact-version=0.1.0 weir
 fact 'the program of the README builds, shared' build_shared "$dir/shared"
 fact 'it loads the installed library' is_shared "$dir/shared"
 fact 'it runs, twice on the same data' says_hello "$dir/shared" shared-data
+fact 'the functions have man pages' has_manual
 fact 'the program of the README builds, static' build_static "$dir/static"
 fact 'it does not load the library' is_not_shared "$dir/static"
 fact 'it runs, twice on the same data' says_hello "$dir/static" static-data
