@@ -98,7 +98,7 @@ static void parse_query(struct request *r, const char *query, size_t len)
     }
 }
 
-static int parse_head(struct request *r)
+int s3_parse_head(struct request *r)
 {
     const char *target = strchr(r->head, ' ');
     const char *end = target != NULL ? strchr(target + 1, ' ') : NULL;
@@ -133,7 +133,7 @@ static int read_head(int fd, struct request *r)
         len++;
         r->head[len] = '\0';
         if (len >= 4 && memcmp(r->head + len - 4, "\r\n\r\n", 4) == 0)
-            return parse_head(r);
+            return s3_parse_head(r);
     }
     return -1;
 }
@@ -372,8 +372,7 @@ static void do_put(struct s3_server *server, const struct request *r,
     snprintf(a->header, sizeof(a->header), "ETag: \"etag\"\r\n");
 }
 
-static void act(struct s3_server *server, const struct request *r,
-                struct answer *a)
+void s3_act(struct s3_server *server, const struct request *r, struct answer *a)
 {
     static const char bucket[] = "/bucket/";
     const char *key = r->path + sizeof(bucket) - 1;
@@ -440,7 +439,7 @@ static void note_request(struct s3_server *server, struct request *r)
 }
 
 /* The answer of the script instead of the one there is. */
-static void replace_answer(const struct s3_fault *fault, struct answer *a)
+void s3_replace_answer(const struct s3_fault *fault, struct answer *a)
 {
     free(a->body);
     *a = (struct answer){.status = fault->status};
@@ -536,11 +535,11 @@ static int answer_request(struct s3_server *server, int fd, struct request *r)
     }
     if (kind != S3_ANSWER) {
         pthread_mutex_lock(&server->lock);
-        act(server, r, &a);
+        s3_act(server, r, &a);
         pthread_mutex_unlock(&server->lock);
     }
     if (kind == S3_ANSWER || kind == S3_ANSWER_AFTER)
-        replace_answer(&r->fault, &a);
+        s3_replace_answer(&r->fault, &a);
     if (strcmp(r->method, "HEAD") == 0)
         a.len = 0;
     if (kind == S3_RESET_AFTER) {

@@ -77,6 +77,14 @@ void s3_refuse(struct answer *a, int status, const char *code);
 /** 1 if the body is what its hash and checksum say. */
 int s3_check_body(const struct request *r);
 
+/** Method, path and parameters from the head: 0 or -1. */
+int s3_parse_head(struct request *r);
+/** Check a request and do it. */
+void s3_act(struct s3_server *server, const struct request *r,
+            struct answer *a);
+/** The answer of the script instead of the one there is. */
+void s3_replace_answer(const struct s3_fault *fault, struct answer *a);
+
 /** A part of an upload. */
 void s3_do_part(struct s3_server *server, const struct request *r,
                 struct answer *a);

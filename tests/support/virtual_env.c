@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define HOUR_NS UINT64_C(3600000000000)
+
 static struct virtual_env *self(struct weir_env *env)
 {
     return WEIR__CONTAINER(env, struct virtual_env, base);
@@ -73,6 +75,63 @@ static void env_work(struct weir_env *env, struct weir_work *work)
     env_post(env, &work->task);
 }
 
+static bool step(struct virtual_env *env);
+static bool jump(struct virtual_env *env, uint64_t until);
+
+static int env_poll(struct weir_env *base, int64_t timeout)
+{
+    struct virtual_env *env = self(base);
+    int ran = 0;
+
+    if (env->inside)
+        return WEIR_EBUSY;
+    while (step(env))
+        ran++;
+    if (timeout > (int64_t)HOUR_NS)
+        timeout = (int64_t)HOUR_NS;
+    if (ran == 0 && timeout > 0 && jump(env, env->now + (uint64_t)timeout))
+        ran++;
+    return ran;
+}
+
+static int env_poll_fd(struct weir_env *env)
+{
+    (void)env;
+    return -1;
+}
+
+/* What would be waited for in vain for ever fails the test. */
+static int env_wait(struct weir_env *base, struct weir_event *event,
+                    int64_t timeout)
+{
+    struct virtual_env *env = self(base);
+    uint64_t until =
+        env->now + (timeout == WEIR_FOREVER ? HOUR_NS : (uint64_t)timeout);
+
+    if (env->inside)
+        return WEIR_EBUSY;
+    while (event->set == 0) {
+        if (step(env) || jump(env, until))
+            continue;
+        ck_assert_msg(timeout != WEIR_FOREVER,
+                      "a call has not ended in an hour");
+        env->now = until;
+        return WEIR_ETIMEDOUT;
+    }
+    return 0;
+}
+
+static void env_signal(struct weir_env *env, struct weir_event *event)
+{
+    (void)env;
+    event->set = 1;
+}
+
+static void env_close(struct weir_env *env)
+{
+    (void)env;
+}
+
 static const struct weir_env_ops virtual_ops = {
     .size = sizeof(struct weir_env_ops),
     .now = env_now,
@@ -82,6 +141,11 @@ static const struct weir_env_ops virtual_ops = {
     .timer_start = env_timer_start,
     .timer_stop = env_timer_stop,
     .work = env_work,
+    .poll = env_poll,
+    .poll_fd = env_poll_fd,
+    .wait = env_wait,
+    .signal = env_signal,
+    .close = env_close,
 };
 
 void virtual_env_init(struct virtual_env *env, uint64_t seed)
@@ -106,7 +170,9 @@ static bool step(struct virtual_env *env)
     env->tasks = task->next;
     if (env->tasks == NULL)
         env->tasks_end = &env->tasks;
+    env->inside = 1;
     task->run(task);
+    env->inside = 0;
     return true;
 }
 
@@ -120,7 +186,9 @@ static bool jump(struct virtual_env *env, uint64_t until)
         return false;
     if (timer->deadline > env->now)
         env->now = timer->deadline;
+    env->inside = 1;
     timer->fire(timer);
+    env->inside = 0;
     return true;
 }
 

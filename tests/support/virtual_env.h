@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * An environment for tests of one part of the core: one thread, a clock that
- * jumps to the next timer when nothing else is to be done, random numbers
- * from a seed.  Takes no memory.
+ * An environment for tests of the core, of a part or with a whole node: one
+ * thread, a clock that jumps to the next timer when nothing else is to be
+ * done, random numbers from a seed.  Takes no memory.
  */
 #ifndef TESTS_SUPPORT_VIRTUAL_ENV_H
 #define TESTS_SUPPORT_VIRTUAL_ENV_H
@@ -20,6 +20,7 @@ struct virtual_env {
     struct weir__timers timers;
     uint64_t now;
     uint64_t random;
+    int inside; /* 1: in the core. */
 };
 
 void virtual_env_init(struct virtual_env *env, uint64_t seed);
