@@ -79,7 +79,8 @@ static int put(struct object **b, struct weir_store_req *req)
     return 0;
 }
 
-static int get(struct object **b, struct weir_store_req *req)
+static int get(struct object **b, struct weir_store_req *req,
+               const struct weir_alloc *alloc)
 {
     int found;
     struct object *object = *find(b, req->key, &found);
@@ -94,7 +95,7 @@ static int get(struct object **b, struct weir_store_req *req)
     if (from > size || (from == size && size > 0 && len > 0))
         return WEIR_ERANGE;
     len = len < size - from ? len : size - from;
-    req->body = weir_buf_new(weir_alloc_default(), len, 0);
+    req->body = weir_buf_new(alloc, len, 0); /* The node's. */
     if (req->body == NULL)
         return WEIR_ENOMEM;
     memcpy(req->body->data, object->body->data + from, len);
@@ -160,7 +161,7 @@ static void end_if_closed(struct shared *s)
 
     if (closed == NULL || s->pending > 0)
         return;
-    free(s);
+    s->host.alloc->free(s->host.alloc->ctx, s);
     env->ops->post(env, closed);
 }
 
@@ -191,7 +192,7 @@ static void run(struct weir_task *task)
     else if (req->verb == WEIR_STORE_LIST)
         status = list(s->bucket, req, s->entries);
     else
-        status = get(s->bucket, req);
+        status = get(s->bucket, req, s->host.alloc);
     tell(req->err, status, req->key);
     req->done(req, status); /* The request is the caller's again. */
     s->pending--;
@@ -233,7 +234,7 @@ static int open_shared(struct weir_store **out, const struct weir_host *host,
     *out = NULL;
     if (strcmp(uri, "shared:") != 0)
         return tell(error, WEIR_EINVAL, uri);
-    s = calloc(1, sizeof(*s));
+    s = host->alloc->malloc(host->alloc->ctx, sizeof(*s));
     if (s == NULL)
         return tell(error, WEIR_ENOMEM, uri);
     *s = (struct shared){{&shared_ops}, *host, .bucket = ctx};

@@ -63,6 +63,7 @@ def install(prefix):
                           env=env, capture_output=True, text=True,
                           check=False)
     expect(done.returncode == 0, done.stdout + done.stderr)
+    os.symlink(python_copy.PYTHON, f"{prefix}/bin/python3")
 
 
 def environment(prefix, folder):
