@@ -113,6 +113,7 @@ BENCH_SRC := $(sort $(wildcard tests/bench/bench_*.c))
 SCRIPT_TESTS := $(sort $(wildcard tests/integration/test_*.sh \
   tests/integration/test_*.py))
 S3_TESTS := $(sort $(wildcard tests/integration/s3_*.sh))
+ETCD_TESTS := $(sort $(wildcard tests/integration/etcd_*.py))
 MAN := $(sort $(wildcard docs/man/*.1))
 PUBLIC := $(sort $(wildcard include/weir.h include/weir/*.h))
 
@@ -138,7 +139,7 @@ PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) $(SIM
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: benches python all lib programs tests help deps install uninstall lint test check \
-  test-s3 demo bench check-asan check-tsan fuzz fuzzers sim mutants soak clean format \
+  test-s3 test-etcd demo bench check-asan check-tsan fuzz fuzzers sim mutants soak clean format \
   map docs dist reference diagrams
 
 all: lib programs ## Build the library and the programs
@@ -290,6 +291,11 @@ test-s3: ## Run the tests against a real S3 server (radosgw)
 	$(Q).ci/deps build test s3
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)J=1 BUILD=$(B) tests/run $(B)/test-logs $(S3_TESTS)
+
+test-etcd: ## Run the tests against a real etcd cluster
+	$(Q).ci/deps build test etcd
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)J=1 BUILD=$(B) tests/run $(B)/test-logs $(ETCD_TESTS)
 
 bench: ## Print figures of this machine
 	$(Q).ci/deps build bench python

@@ -16,7 +16,8 @@
       "Write-ahead log: mem:, object: (in the store), file:/path?size=256MiB " \
       "(a file or a block device), or a scheme of the host's.")                \
     X(MANIFEST, "manifest", URI, "store:", 0, 0, "",                           \
-      "Where the manifest's log is: store: (in the object store).")            \
+      "Where the manifest's log is: store: (in the object store), or "         \
+      "etcd://HOST:PORT,HOST:PORT/PREFIX?tls=true.")                           \
     X(NODE_ID, "node_id", INT, "1", 1, 1000000, "",                            \
       "Number of this node in its cluster; one process has it at a time.")     \
     X(READ_ONLY, "read_only", BOOL, "false", 0, 1, "",                         \
@@ -71,6 +72,20 @@
     X(PROBE, "probe", BOOL, "true", 0, 1, "",                                  \
       "When a node opens on an s3: store, prove first that the bucket has "    \
       "what a node relies on, with about nine requests.")                      \
+    X(ETCD_USER, "etcd_user", STRING, "", 0, 0, "",                            \
+      "Who logs in at the etcd of an etcd: manifest; nobody if it is empty.")  \
+    X(ETCD_PASSWORD, "etcd_password", SECRET, "", 0, 0, "", "Their password.") \
+    X(ETCD_CA_FILE, "etcd_ca_file", STRING, "", 0, 0, "",                      \
+      "File of CA certificates (PEM) to trust instead of the system's.")       \
+    X(ETCD_CERT_FILE, "etcd_cert_file", STRING, "", 0, 0, "",                  \
+      "File of the certificate (PEM) that is shown to etcd.")                  \
+    X(ETCD_KEY_FILE, "etcd_key_file", STRING, "", 0, 0, "",                    \
+      "File of its private key (PEM).")                                        \
+    X(ETCD_TIMEOUT, "etcd_timeout", DURATION, "15s", 1000000, INT64_MAX, "",   \
+      "Longest that one request to etcd may take, with all its attempts.")     \
+    X(ETCD_ATTEMPT_TIMEOUT, "etcd_attempt_timeout", DURATION, "2s", 1000000,   \
+      INT64_MAX, "",                                                           \
+      "After so long without an answer another member is asked.")              \
     X(S3_CREDENTIALS, "s3_credentials", ENUM, "config", 0, 0,                  \
       "config|chain|environment|web-identity|profile|container|instance",      \
       "Where the keys of an s3: store come from.  config: s3_access_key and "  \

@@ -133,6 +133,23 @@ int weir__backend_store(struct weir *node, struct weir_error *err)
     return 0;
 }
 
+int weir__backend_manifest(struct weir_store **out,
+                           const struct weir_host *host,
+                           struct weir_config *config, struct weir_error *err)
+{
+    const char *uri = weir__config_text(config, WEIR__P_MANIFEST);
+
+    *out = NULL;
+    if (strcmp(uri, "store:") == 0)
+        return 0;
+    if (!is(uri, "etcd"))
+        return weir__fail(err, WEIR_EINVAL,
+                          "manifest: %.150s: expected store: or "
+                          "etcd://HOST:PORT/PREFIX",
+                          uri);
+    return weir__store_etcd_open(out, host, uri, config, err);
+}
+
 weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx,
                                     struct weir_error *err)
 {

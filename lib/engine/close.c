@@ -254,15 +254,26 @@ static void close_manifest(struct weir *node, struct weir__close *c)
     weir__manifest_close(node->manifest, &c->manifest_closed);
 }
 
+static void manifest_store_closed(struct weir_task *task)
+{
+    part_closed(WEIR__CONTAINER(task, struct weir__close, mstore_closed));
+}
+
 static void close_store(struct weir *node, struct weir__close *c)
 {
-    c->parts = (node->reader != NULL) + (node->store != NULL);
+    c->parts = (node->reader != NULL) + (node->store != NULL) +
+               (node->manifest_store != NULL);
+    c->mstore_closed.run = manifest_store_closed;
     c->reader_closed.run = reader_closed;
     c->store_closed.run = store_closed;
     if (node->reader != NULL)
         weir__object_reader_close(node->reader, &c->reader_closed);
     if (node->store != NULL)
         node->store->ops->close(node->store, &c->store_closed);
+    if (node->manifest_store != NULL)
+        node->manifest_store->ops->close(node->manifest_store,
+                                         &c->mstore_closed);
+    node->manifest_store = NULL;
     node->reader = NULL;
     node->store = NULL;
     if (c->parts == 0) {

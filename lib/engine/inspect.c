@@ -78,6 +78,21 @@ int weir__inspect_store(struct weir__inspect *in)
     return open(&in->store, &in->host, uri, ctx, in->err);
 }
 
+int weir__inspect_manifest_store(struct weir__inspect *in)
+{
+    const char *uri = weir__config_text(in->config, WEIR__P_MANIFEST);
+
+    if (strcmp(uri, "store:") == 0)
+        return weir__inspect_store(in);
+    if (strncmp(uri, "etcd:", 5) != 0)
+        return weir__fail(in->err, WEIR_EINVAL,
+                          "manifest: %.150s: expected store: or "
+                          "etcd://HOST:PORT/PREFIX",
+                          uri);
+    return weir__store_etcd_open(&in->store, &in->host, uri,
+                                 (void *)(uintptr_t)in->config, in->err);
+}
+
 int weir__inspect_end(struct weir__inspect *in, int rc)
 {
     struct weir__inspect_task closed;

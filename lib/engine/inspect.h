@@ -33,6 +33,8 @@ int weir__inspect_begin(struct weir__inspect *in,
                         void *ctx, struct weir_error *err);
 /** Open the store. */
 int weir__inspect_store(struct weir__inspect *in);
+/** Where the manifest's log is. */
+int weir__inspect_manifest_store(struct weir__inspect *in);
 /** Close all.  `rc` is what ended the walk; what to return. */
 int weir__inspect_end(struct weir__inspect *in, int rc);
 

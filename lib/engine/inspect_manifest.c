@@ -446,19 +446,11 @@ int weir_inspect_manifest(const struct weir_config *config, weir_inspect_fn *fn,
 {
     struct weir__inspect in;
     struct walk walk = {.in = &in};
-    const char *uri;
     int rc;
 
     rc = weir__inspect_begin(&in, config, fn, ctx, err);
-    if (rc == 0) {
-        uri = weir__config_text(config, WEIR__P_MANIFEST);
-        if (strncmp(uri, "store:", 6) != 0)
-            rc =
-                weir__fail(err, WEIR_EUNSUPPORTED,
-                           "manifest: %s: only store: can be looked into", uri);
-    }
     if (rc == 0)
-        rc = weir__inspect_store(&in);
+        rc = weir__inspect_manifest_store(&in);
     if (rc == 0)
         rc = walk_manifest(&walk);
     return weir__inspect_end(&in, rc);

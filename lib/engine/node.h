@@ -114,8 +114,9 @@ struct weir {
     uint64_t epoch;
     uint64_t foreign; /* Commits of others that the streams follow. */
 
-    struct weir_store *backing; /* The store as opened. */
-    struct weir_store *store;   /* The same, counted. */
+    struct weir_store *backing;        /* The store as opened. */
+    struct weir_store *store;          /* The same, counted. */
+    struct weir_store *manifest_store; /* Of an etcd: manifest, or NULL. */
     struct weir__manifest *manifest;
     struct weir__object_reader *reader;
     struct weir_wal *wal; /* NULL for a read-only node. */
@@ -197,6 +198,7 @@ struct weir__close {
     int parts;    /* Still open: reader, store. */
     struct weir_task reader_closed;
     struct weir_task store_closed;
+    struct weir_task mstore_closed;
     struct weir_task manifest_closed;
     struct weir_wal_req wal;
     struct weir_flush flush;
@@ -222,6 +224,10 @@ void weir__open_recovered(struct weir__open *open, int status);
 
 /** The store of the configuration, opened; counted in `stats`. */
 int weir__backend_store(struct weir *node, struct weir_error *err);
+/** Where the manifest's log is, if that is not the store; else NULL. */
+int weir__backend_manifest(struct weir_store **out,
+                           const struct weir_host *host,
+                           struct weir_config *config, struct weir_error *err);
 /** The function that opens the configuration's WAL, and its context. */
 weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx,
                                     struct weir_error *err);

@@ -362,8 +362,10 @@ static void applied(void *ctx)
 static int manifest_start(struct weir__open *open)
 {
     struct weir *node = open->node;
-    int rc = weir__mlog_store_open(&open->manifest.log, &node->host,
-                                   node->store, &open->error);
+    struct weir_store *store =
+        node->manifest_store != NULL ? node->manifest_store : node->store;
+    int rc = weir__mlog_store_open(&open->manifest.log, &node->host, store,
+                                   &open->error);
 
     if (rc != 0)
         return rc;
@@ -402,13 +404,11 @@ static int must_probe(const struct weir *node)
 static int begin(struct weir__open *open)
 {
     struct weir *node = open->node;
-    const char *uri = weir__config_text(node->config, WEIR__P_MANIFEST);
-    int rc;
+    int rc = weir__backend_store(node, &open->error);
 
-    if (strcmp(uri, "store:") != 0)
-        return weir__fail(&open->error, WEIR_EINVAL,
-                          "manifest: %s: expected store:", uri);
-    rc = weir__backend_store(node, &open->error);
+    if (rc == 0)
+        rc = weir__backend_manifest(&node->manifest_store, &node->host,
+                                    node->config, &open->error);
     if (rc != 0)
         return rc;
     if (!must_probe(node))

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdbool.h>
+#include <string.h>
 
 int weir__sha256(unsigned char out[WEIR__SHA256_SIZE],
                  const struct weir_iov *iov, size_t iov_count)
@@ -87,4 +88,42 @@ void weir__base64(char *to, const unsigned char *data, size_t len)
         *to++ = left > 2 ? digits[v & 63] : '=';
     }
     *to = '\0';
+}
+
+static int digit_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+int weir__base64_decode(unsigned char *to, size_t *len, const char *text)
+{
+    size_t n = strlen(text);
+    size_t pad = n >= 2 && text[n - 1] == '=' ? 1 + (text[n - 2] == '=') : 0;
+    unsigned bits = 0;
+    size_t out = 0;
+
+    *len = 0;
+    if (n % 4 != 0)
+        return WEIR_EFORMAT;
+    for (size_t i = 0; i < n; i++) {
+        int digit = i >= n - pad ? 0 : digit_of(text[i]);
+
+        if (digit < 0)
+            return WEIR_EFORMAT;
+        bits = bits << 6 | (unsigned)digit;
+        if (i % 4 != 3)
+            continue;
+        to[out++] = (unsigned char)(bits >> 16);
+        to[out++] = (unsigned char)(bits >> 8);
+        to[out++] = (unsigned char)bits;
+        bits = 0;
+    }
+    *len = out - pad;
+    return 0;
 }

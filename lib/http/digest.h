@@ -36,4 +36,8 @@ void weir__hex(char *to, const unsigned char *data, size_t len);
 /** Base64 with padding and a zero: `(len + 2) / 3 * 4 + 1` bytes. */
 void weir__base64(char *to, const unsigned char *data, size_t len);
 
+/** The bytes of base64 with padding (RFC 4648, section 4): 0 or WEIR_EFORMAT.
+ * `to` has room for `strlen(text) / 4 * 3` bytes. */
+int weir__base64_decode(unsigned char *to, size_t *len, const char *text);
+
 #endif

@@ -23,6 +23,8 @@ struct weir__http {
     /* Constant. */
     struct weir_host host;
     char *ca_file;
+    char *cert_file;
+    char *key_file;
     unsigned connections;
     CURLM *multi;
     pthread_t thread;
@@ -118,6 +120,8 @@ static struct weir__transfer *idle_transfer(struct weir__http *http)
             t->easy = curl_easy_init();
         t->alloc = http->host.alloc;
         t->ca_file = http->ca_file;
+        t->cert_file = http->cert_file;
+        t->key_file = http->key_file;
         return t->easy != NULL ? t : NULL;
     }
     return NULL;
@@ -292,6 +296,8 @@ static void free_all(struct weir__http *http)
         curl_multi_cleanup(http->multi);
     weir__free(http->host.alloc, http->transfers);
     weir__free(http->host.alloc, http->ca_file);
+    weir__free(http->host.alloc, http->cert_file);
+    weir__free(http->host.alloc, http->key_file);
     weir__free(http->host.alloc, http);
 }
 
@@ -323,6 +329,15 @@ static int start_thread(struct weir__http *http)
     return rc;
 }
 
+/* false: out of memory. */
+static bool copy_text(struct weir__http *http, char **to, const char *text)
+{
+    if (text == NULL)
+        return true;
+    *to = weir__strdup(http->host.alloc, text);
+    return *to != NULL;
+}
+
 static int prepare(struct weir__http *http,
                    const struct weir__http_config *config)
 {
@@ -333,10 +348,10 @@ static int prepare(struct weir__http *http,
     http->joined.run = join;
     http->transfers =
         weir__calloc(alloc, config->connections, sizeof(*http->transfers));
-    if (config->ca_file != NULL)
-        http->ca_file = weir__strdup(alloc, config->ca_file);
     if (http->transfers == NULL ||
-        (config->ca_file != NULL && http->ca_file == NULL))
+        !copy_text(http, &http->ca_file, config->ca_file) ||
+        !copy_text(http, &http->cert_file, config->cert_file) ||
+        !copy_text(http, &http->key_file, config->key_file))
         return WEIR_ENOMEM;
     pthread_once(&curl_once, init_curl);
     http->multi = curl_multi_init();

@@ -59,8 +59,9 @@ struct weir__http_req {
     uint64_t deadline;  /* Of the environment's clock; 0: none. */
     unsigned flags;     /* WEIR__HTTP_*. */
     /* `status` 0: there is an answer, good or bad, and it is complete.  Else
-     * WEIR_EUNAVAILABLE, WEIR_ETIMEDOUT, WEIR_ETOOBIG (the answer's body),
-     * WEIR_EIO (its headers), WEIR_ENOMEM, WEIR_ECANCELED. */
+     * WEIR_EACCES (a certificate does not convince), WEIR_EUNAVAILABLE,
+     * WEIR_ETIMEDOUT, WEIR_ETOOBIG (the answer's body), WEIR_EIO (its headers),
+     * WEIR_ENOMEM, WEIR_ECANCELED. */
     void (*done)(struct weir__http_req *req, int status);
     void *ctx;
     struct weir_error *err; /* May be NULL. */
@@ -79,8 +80,10 @@ struct weir__http;
 
 struct weir__http_config {
     const struct weir_host *host;
-    unsigned connections; /* Transfers at one time, at most. */
-    const char *ca_file;  /* Certificates to trust instead; NULL: system's. */
+    unsigned connections;  /* Transfers at one time, at most. */
+    const char *ca_file;   /* Certificates to trust instead; NULL: system's. */
+    const char *cert_file; /* This side's certificate, or NULL, */
+    const char *key_file;  /* and its key. */
 };
 
 /** Start the HTTP thread.  0, WEIR_ENOMEM, WEIR_EAGAIN (no thread). */

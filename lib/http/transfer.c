@@ -289,6 +289,10 @@ static void set_connection(struct weir__transfer *t, uint64_t timeout_ns)
         curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
+    if (t->cert_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, t->cert_file);
+    if (t->key_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, t->key_file);
 }
 
 int weir__transfer_begin(struct weir__transfer *t, struct weir__http_req *req,
@@ -296,8 +300,12 @@ int weir__transfer_begin(struct weir__transfer *t, struct weir__http_req *req,
 {
     CURL *easy = t->easy;
 
-    *t = (struct weir__transfer){
-        .alloc = t->alloc, .ca_file = t->ca_file, .easy = easy, .req = req};
+    *t = (struct weir__transfer){.alloc = t->alloc,
+                                 .ca_file = t->ca_file,
+                                 .cert_file = t->cert_file,
+                                 .key_file = t->key_file,
+                                 .easy = easy,
+                                 .req = req};
     curl_easy_reset(easy);
     set_connection(t, timeout_ns);
     set_method(t);
@@ -326,6 +334,12 @@ static int status_of(CURLcode code)
         return WEIR_ENOMEM;
     case CURLE_OPERATION_TIMEDOUT:
         return WEIR_ETIMEDOUT;
+    /* Whoever is there is not who should be; that does not pass. */
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+        return WEIR_EACCES;
     default:
         return WEIR_EUNAVAILABLE;
     }

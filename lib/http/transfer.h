@@ -14,6 +14,8 @@
 struct weir__transfer {
     const struct weir_alloc *alloc;
     const char *ca_file;
+    const char *cert_file;
+    const char *key_file;
     CURL *easy;
     struct curl_slist *headers;
     struct weir__http_req *req; /* NULL: idle. */

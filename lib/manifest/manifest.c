@@ -67,6 +67,8 @@ static void back_off(struct weir__manifest *m)
     if (most > BACKOFF_MOST)
         most = BACKOFF_MOST;
     env->ops->random(env, &dice, sizeof(dice));
+    if (m->tries == 0)
+        m->failing = weir__manifest_now(m);
     m->tries++;
     m->activity = WEIR__BACKOFF;
     m->timer.fire = timer_fire;
@@ -82,7 +84,10 @@ static bool can_pass(const struct weir__manifest *m, int status)
         return false; /* The store is closed. */
     if (class != WEIR_CLASS_RETRY && class != WEIR_CLASS_UNKNOWN)
         return false;
-    return m->opening == NULL || m->tries + 1 < WEIR__MANIFEST_OPEN_TRIES;
+    if (m->opening == NULL || m->tries == 0)
+        return true;
+    return m->tries + 1 < WEIR__MANIFEST_OPEN_TRIES &&
+           weir__manifest_now(m) - m->failing < WEIR__MANIFEST_OPEN_NS;
 }
 
 static void free_manifest(struct weir__manifest *m)

@@ -24,8 +24,10 @@
 #define WEIR__MANIFEST_GRACE UINT64_C(600000000000)
 /** Commits read ahead at a time, at most. */
 #define WEIR__MANIFEST_AHEAD 16u
-/** How often opening tries what could pass. */
+/** How often opening tries what could pass, and for how long: a backend may
+ * have tried for a while each time. */
 #define WEIR__MANIFEST_OPEN_TRIES 8u
+#define WEIR__MANIFEST_OPEN_NS UINT64_C(10000000000)
 
 enum weir__activity {
     WEIR__IDLE,
@@ -115,6 +117,7 @@ struct weir__manifest {
     struct weir_error err; /* Of `io`, then of whatever failed last. */
     struct weir_timer timer;
     unsigned tries;
+    uint64_t failing; /* Since when, if `tries` is not 0. */
     struct weir_task task;
 
     struct weir__manifest_open *opening;

@@ -18,6 +18,11 @@ weir_store_open_fn weir__store_dir_open;
  * `struct weir_config` with the keys, read only in the call. */
 weir_store_open_fn weir__store_s3_open;
 
+/** `etcd://host:port,host:port/prefix?tls=true`, for the manifest's log: values
+ * of at most 64 MiB, and a LIST that tells no sizes.  `ctx` is the
+ * `struct weir_config`, read only in the call. */
+weir_store_open_fn weir__store_etcd_open;
+
 /** Most requests that a probe has under way. */
 enum { WEIR__PROBE_RACERS = 4 };
 

@@ -11,7 +11,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MEMORY, DIRECTORY, S3, OWN, KINDS, REAL = KINDS, REAL_END };
+enum {
+    MEMORY,
+    DIRECTORY,
+    S3,
+    OWN,
+    KINDS,
+    REAL = KINDS,
+    REAL_END,
+    ETCD,
+    ETCD_END
+};
 
 /* What the open store of kind S3 talks to. */
 static struct s3_server *server;
@@ -20,12 +30,16 @@ static own_bucket bucket;
 
 int store_kind_first(void)
 {
-    return getenv("WEIR_TEST_S3") != NULL ? REAL : MEMORY;
+    return getenv("WEIR_TEST_ETCD") != NULL ? ETCD
+           : getenv("WEIR_TEST_S3") != NULL ? REAL
+                                            : MEMORY;
 }
 
 int store_kind_end(void)
 {
-    return getenv("WEIR_TEST_S3") != NULL ? REAL_END : KINDS;
+    return getenv("WEIR_TEST_ETCD") != NULL ? ETCD_END
+           : getenv("WEIR_TEST_S3") != NULL ? REAL_END
+                                            : KINDS;
 }
 
 int store_kind_checks_keys(int kind)
@@ -78,6 +92,21 @@ static int open_real(struct store_rig *rig)
     return open_s3(rig, uri, key, secret, ca_file);
 }
 
+/* WEIR_TEST_ETCD is "etcd://HOST:PORT": a prefix of its own, as above. */
+static int open_etcd(struct store_rig *rig)
+{
+    struct weir_config *config = NULL;
+    char uri[600];
+    int rc;
+
+    snprintf(uri, sizeof(uri), "%s/t%llx-%lx", getenv("WEIR_TEST_ETCD"),
+             test_seed(), (long)getpid());
+    ck_assert_int_eq(weir_config_new(&config, NULL), 0);
+    rc = store_rig_open(rig, weir__store_etcd_open, uri, config);
+    weir_config_free(config);
+    return rc;
+}
+
 void store_kind_open(struct store_rig *rig, int kind)
 {
     char uri[400];
@@ -96,6 +125,8 @@ void store_kind_open(struct store_rig *rig, int kind)
         rc = open_s3(rig, uri, S3_SERVER_KEY, S3_SERVER_SECRET, NULL);
     } else if (kind == OWN) {
         rc = store_rig_open(rig, own_store_open, "shared:", &bucket);
+    } else if (kind == ETCD) {
+        rc = open_etcd(rig);
     } else {
         rc = open_real(rig);
     }

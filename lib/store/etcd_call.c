@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/etcd_call.h"
+
+#include "base/alloc.h"
+#include "base/config.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "http/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CONNECTIONS = 8, ATTEMPTS = 30 };
+
+#define FIRST_DELAY_NS UINT64_C(20000000)
+#define MOST_DELAY_NS UINT64_C(1000000000)
+
+/* ---- The cluster --------------------------------------------------------- */
+
+static void wipe(const struct weir_alloc *alloc, char **text)
+{
+    if (*text != NULL)
+        explicit_bzero(*text, strlen(*text));
+    weir__free(alloc, *text);
+    *text = NULL;
+}
+
+void weir__etcd_line_free(struct weir__etcd_line *line)
+{
+    const struct weir_alloc *alloc = line->host.alloc;
+
+    for (size_t i = 0; i < line->endpoint_count; i++)
+        weir__free(alloc, line->endpoints[i]);
+    line->endpoint_count = 0;
+    wipe(alloc, &line->user);
+    wipe(alloc, &line->password);
+    wipe(alloc, &line->token);
+}
+
+static bool is_loopback(const char *host, size_t len)
+{
+    return (len >= 9 && strncmp(host, "localhost", 9) == 0) ||
+           (len >= 4 && strncmp(host, "127.", 4) == 0) ||
+           (len >= 5 && strncmp(host, "[::1]", 5) == 0);
+}
+
+static int add_endpoint(struct weir__etcd_line *line, const char *text,
+                        size_t len, bool tls, bool insecure,
+                        struct weir_error *err)
+{
+    static const char good[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
+    const char *port = memchr(text, ']', len);
+    size_t room = len + 20;
+    char *endpoint;
+
+    port = memchr(port != NULL ? port : text, ':',
+                  len - (size_t)((port != NULL ? port : text) - text));
+    if (len == 0 || len > 255 || strspn(text, good) < len)
+        return weir__fail(err, WEIR_EINVAL,
+                          "etcd://%.*s: expected HOST:PORT, or several with "
+                          "commas between",
+                          (int)(len < 100 ? len : 100), text);
+    if (line->endpoint_count == WEIR__ETCD_ENDPOINTS)
+        return weir__fail(err, WEIR_EINVAL, "etcd: more than %d members",
+                          WEIR__ETCD_ENDPOINTS);
+    if (!tls && !insecure && !is_loopback(text, len))
+        return weir__fail(err, WEIR_EINVAL,
+                          "etcd://%.*s: expected tls=true: anyone on the way "
+                          "could read and change the manifest; add "
+                          "insecure=true to allow it",
+                          (int)(len < 100 ? len : 100), text);
+    endpoint = weir__malloc(line->host.alloc, room);
+    if (endpoint == NULL)
+        return WEIR_ENOMEM;
+    snprintf(endpoint, room, "%s://%.*s%s", tls ? "https" : "http", (int)len,
+             text, port == NULL ? ":2379" : "");
+    line->endpoints[line->endpoint_count++] = endpoint;
+    return 0;
+}
+
+static int add_endpoints(struct weir__etcd_line *line,
+                         const struct weir__uri *uri, struct weir_error *err)
+{
+    static const char *const known[] = {"tls", "insecure", NULL};
+    const char *at = uri->authority != NULL ? uri->authority : "";
+    int tls = 0;
+    int insecure = 0;
+    int rc = weir__uri_check(uri, known, err);
+
+    if (rc == 0)
+        rc = weir__uri_bool(uri, "tls", &tls, err);
+    if (rc == 0)
+        rc = weir__uri_bool(uri, "insecure", &insecure, err);
+    while (rc == 0) {
+        size_t len = strcspn(at, ",");
+
+        rc = add_endpoint(line, at, len, tls != 0, insecure != 0, err);
+        if (at[len] == '\0')
+            break;
+        at += len + 1;
+    }
+    return rc;
+}
+
+static int copy_user(struct weir__etcd_line *line,
+                     const struct weir_config *config, struct weir_error *err)
+{
+    const char *user = weir__config_text(config, WEIR__P_ETCD_USER);
+    const char *password = weir__config_text(config, WEIR__P_ETCD_PASSWORD);
+
+    if (user[0] == '\0')
+        return 0;
+    line->user = weir__strdup(line->host.alloc, user);
+    line->password = weir__strdup(line->host.alloc, password);
+    return line->user != NULL && line->password != NULL
+               ? 0
+               : weir__fail(err, WEIR_ENOMEM, "etcd: out of memory");
+}
+
+static const char *file_of(const struct weir_config *config,
+                           enum weir__property id)
+{
+    const char *text = weir__config_text(config, id);
+
+    return text[0] != '\0' ? text : NULL;
+}
+
+static int open_http(struct weir__etcd_line *line,
+                     const struct weir_config *config, struct weir_error *err)
+{
+    struct weir__http_config http = {
+        .host = &line->host,
+        .connections = CONNECTIONS,
+        .ca_file = file_of(config, WEIR__P_ETCD_CA_FILE),
+        .cert_file = file_of(config, WEIR__P_ETCD_CERT_FILE),
+        .key_file = file_of(config, WEIR__P_ETCD_KEY_FILE),
+    };
+    const char *const files[] = {http.ca_file, http.cert_file, http.key_file};
+
+    for (size_t i = 0; i < 3; i++)
+        if (files[i] != NULL && access(files[i], R_OK) != 0)
+            return weir__fail_errno(err, errno, "etcd: read %s", files[i]);
+    return weir__http_open(&line->http, &http, err);
+}
+
+int weir__etcd_line_open(struct weir__etcd_line *line,
+                         const struct weir__uri *uri,
+                         const struct weir_config *config,
+                         struct weir_error *err)
+{
+    int rc = add_endpoints(line, uri, err);
+
+    weir__list_init(&line->idle);
+    line->attempt_timeout =
+        (uint64_t)config->number[WEIR__P_ETCD_ATTEMPT_TIMEOUT];
+    line->retry = (struct weir__retry){.env = line->host.env,
+                                       .first_delay = FIRST_DELAY_NS,
+                                       .most_delay = MOST_DELAY_NS,
+                                       .attempts = ATTEMPTS,
+                                       .most = CONNECTIONS};
+    weir__retry_init(&line->retry);
+    if (rc == 0)
+        rc = copy_user(line, config, err);
+    if (rc == 0)
+        rc = open_http(line, config, err);
+    return rc;
+}
+
+/* ---- Exchanges ----------------------------------------------------------- */
+
+static void attempt(struct weir__etcd_call *call);
+
+void weir__etcd_call_init(struct weir__etcd_call *call,
+                          struct weir__etcd_line *line, struct weir_error *err,
+                          uint64_t deadline)
+{
+    *call = (struct weir__etcd_call){
+        .line = line, .err = err, .deadline = deadline};
+    weir__list_init(&call->link);
+    weir__writer_init(&call->body, line->host.alloc);
+    weir__writer_init(&call->login, line->host.alloc);
+}
+
+static void drop_login(struct weir__etcd_call *call)
+{
+    if (call->login.data != NULL)
+        explicit_bzero(call->login.data, call->login.len);
+    weir__writer_free(&call->login);
+    weir__writer_init(&call->login, call->line->host.alloc);
+}
+
+static void end(struct weir__etcd_call *call, int status,
+                const struct weir__json *answer)
+{
+    drop_login(call);
+    weir__writer_free(&call->body);
+    if (status != 0 && call->ambiguous && call->changes)
+        status = WEIR_EUNKNOWN;
+    if (status != 0 && call->err != NULL) {
+        weir__error_copy(call->err, &call->error);
+        call->err->code = status;
+    }
+    call->done(call, status, answer);
+}
+
+static void wait_over(struct weir_timer *timer)
+{
+    struct weir__etcd_call *call =
+        WEIR__CONTAINER(timer, struct weir__etcd_call, timer);
+
+    weir__list_remove(&call->link);
+    attempt(call);
+}
+
+/* The member that was asked failed: the next one may do better. */
+static void turn_away(struct weir__etcd_call *call)
+{
+    struct weir__etcd_line *line = call->line;
+
+    if (line->present == call->endpoint)
+        line->present = (line->present + 1) % line->endpoint_count;
+}
+
+static void failed(struct weir__etcd_call *call, int status)
+{
+    struct weir__etcd_line *line = call->line;
+    struct weir_env *env = line->host.env;
+    uint64_t delay;
+
+    if (status == WEIR_EUNKNOWN)
+        call->ambiguous = true;
+    if (line->closing || !weir__retry_worth(status)) {
+        end(call, status, NULL);
+        return;
+    }
+    turn_away(call);
+    /* One round of the members without a wait. */
+    delay = call->made < line->endpoint_count
+                ? 0
+                : weir__retry_delay(&line->retry, call->made);
+    if (env->ops->now(env) + delay >= call->deadline ||
+        call->made >= ATTEMPTS) {
+        end(call, status, NULL);
+        return;
+    }
+    weir__log(line->host.log, WEIR_LOG_DEBUG, "%s; again", call->error.text);
+    weir__list_push(&line->idle, &call->link);
+    call->timer.fire = wait_over;
+    call->timer.deadline = env->ops->now(env) + delay;
+    env->ops->timer_start(env, &call->timer);
+}
+
+/* Keep the token for all that follows. */
+static int have_token(struct weir__etcd_call *call,
+                      const struct weir__json *answer)
+{
+    struct weir__etcd_line *line = call->line;
+    const char *token = weir__json_text(weir__json_get(answer, "token"));
+    size_t room;
+
+    if (token == NULL || token[strcspn(token, "\r\n")] != '\0')
+        return weir__fail(&call->error, WEIR_EAUTH,
+                          "etcd: log in as %.60s: no token came", line->user);
+    room = strlen(token) + 20;
+    wipe(line->host.alloc, &line->token);
+    line->token = weir__malloc(line->host.alloc, room);
+    if (line->token == NULL)
+        return WEIR_ENOMEM;
+    snprintf(line->token, room, "Authorization: %s", token);
+    return 0;
+}
+
+static void have_answer(struct weir__etcd_call *call,
+                        const struct weir__json *answer)
+{
+    int rc;
+
+    if (!call->logging_in) {
+        end(call, 0, answer);
+        return;
+    }
+    drop_login(call);
+    call->logging_in = false;
+    call->logged_in = true;
+    rc = have_token(call, answer);
+    if (rc != 0)
+        end(call, rc, NULL);
+    else
+        attempt(call);
+}
+
+static void read_answer(struct weir__etcd_call *call,
+                        const struct weir_buf *body)
+{
+    struct weir__etcd_line *line = call->line;
+    struct weir__json *root = NULL;
+    struct weir_error cause = {0};
+    int http = call->http.answer.status;
+    const void *data = body != NULL ? body->data : NULL;
+    size_t len = body != NULL ? body->len : 0;
+    bool changes = call->changes && !call->logging_in;
+    int login = 0;
+    int status = 0;
+
+    if (http != 200) {
+        status = weir__etcd_failure(http, data, len, changes, &login,
+                                    call->what, &call->error);
+        if (login && line->user != NULL && !call->logged_in) {
+            wipe(line->host.alloc, &line->token);
+            attempt(call);
+            return;
+        }
+    } else if (weir__json_parse(&root, data, len, &cause) != 0) {
+        status = weir__fail(&call->error,
+                            changes ? WEIR_EUNKNOWN : WEIR_EUNAVAILABLE,
+                            "%s: %.150s", call->what, cause.text);
+    }
+    if (status != 0)
+        failed(call, status);
+    else
+        have_answer(call, root);
+    weir__json_free(root);
+}
+
+static void answered(struct weir__http_req *http, int status)
+{
+    struct weir__etcd_call *call = http->ctx;
+    struct weir_buf *body = http->body;
+    char cause[WEIR_ERROR_TEXT];
+
+    http->body = NULL;
+    if (status == 0) {
+        read_answer(call, body);
+        weir_buf_unref(body);
+        return;
+    }
+    snprintf(cause, sizeof(cause), "%s", call->error.text);
+    if (call->changes && !call->logging_in && http->sent)
+        status = WEIR_EUNKNOWN;
+    weir__fail(&call->error, status, "%s: %s: %.120s", call->what,
+               call->line->endpoints[call->endpoint], cause);
+    failed(call, status);
+}
+
+static int write_login(struct weir__etcd_call *call)
+{
+    const struct weir__etcd_line *line = call->line;
+
+    drop_login(call);
+    weir__etcd_write_login(&call->login, line->user, line->password);
+    call->logging_in = true;
+    return call->login.bad ? WEIR_ENOMEM : 0;
+}
+
+static void submit(struct weir__etcd_call *call)
+{
+    struct weir__etcd_line *line = call->line;
+    struct weir_env *env = line->host.env;
+    uint64_t deadline = env->ops->now(env) + line->attempt_timeout;
+    const struct weir__writer *body =
+        call->logging_in ? &call->login : &call->body;
+
+    call->endpoint = line->present;
+    call->made++;
+    snprintf(call->url, sizeof(call->url), "%s%s",
+             line->endpoints[call->endpoint],
+             call->logging_in ? "/v3/auth/authenticate" : call->path);
+    call->headers[0] = "Content-Type: application/json";
+    call->headers[1] = call->logging_in ? NULL : line->token;
+    call->iov = (struct weir_iov){body->data, body->len};
+    call->error = (struct weir_error){0};
+    call->http = (struct weir__http_req){
+        .method = "POST",
+        .url = call->url,
+        .headers = call->headers,
+        .iov = &call->iov,
+        .iov_count = 1,
+        .body_size = body->len,
+        .max_body = WEIR__JSON_SIZE,
+        .deadline = deadline < call->deadline ? deadline : call->deadline,
+        .flags = WEIR__HTTP_ONCE,
+        .done = answered,
+        .ctx = call,
+        .err = &call->error,
+    };
+    weir__http_submit(line->http, &call->http);
+}
+
+static void attempt(struct weir__etcd_call *call)
+{
+    struct weir__etcd_line *line = call->line;
+    int rc = call->body.bad ? WEIR_ENOMEM : 0;
+
+    if (line->closing)
+        rc = WEIR_ECANCELED;
+    if (rc == 0 && line->user != NULL && line->token == NULL)
+        rc = write_login(call);
+    if (rc != 0) {
+        weir__fail(&call->error, rc, "%s: %s", call->what, weir_error_text(rc));
+        end(call, rc, NULL);
+        return;
+    }
+    submit(call);
+}
+
+static void begin(struct weir_task *task)
+{
+    attempt(WEIR__CONTAINER(task, struct weir__etcd_call, task));
+}
+
+void weir__etcd_call_start(struct weir__etcd_call *call)
+{
+    struct weir_env *env = call->line->host.env;
+
+    call->made = 0;
+    call->logging_in = false;
+    call->logged_in = false;
+    call->task.run = begin;
+    env->ops->post(env, &call->task);
+}
+
+void weir__etcd_line_close(struct weir__etcd_line *line,
+                           struct weir_task *closed)
+{
+    struct weir_env *env = line->host.env;
+    struct weir__list *at;
+
+    line->closing = true;
+    while ((at = weir__list_pop(&line->idle)) != NULL) {
+        struct weir__etcd_call *call =
+            WEIR__CONTAINER(at, struct weir__etcd_call, link);
+
+        env->ops->timer_stop(env, &call->timer);
+        end(call, WEIR_ECANCELED, NULL);
+    }
+    weir__http_close(line->http, closed);
+}

@@ -1,0 +1,286 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest on a real etcd of three members, whose leader is stopped, is
+killed, and comes back; and on one that wants TLS and a password.  `make
+test-etcd` installs what it needs and runs it."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from kafka_server import BUILD, PROGRAM, Facts
+
+PATIENCE = 60
+WEIR = str(BUILD / "weir")
+folder = tempfile.mkdtemp(prefix="weir-etcd-")
+clean = {k: v for k, v in os.environ.items() if not k.startswith("WEIR_")}
+clean["ETCDCTL_API"] = "3"
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Member:
+    """One etcd."""
+
+    def __init__(self, name, client, peer, cluster, *options):
+        scheme = "https" if "--cert-file" in options else "http"
+        self.endpoint = f"127.0.0.1:{client}"
+        self.command = [
+            "etcd", "--name", name, "--data-dir", f"{folder}/{name}",
+            "--listen-client-urls", f"{scheme}://{self.endpoint}",
+            "--advertise-client-urls", f"{scheme}://{self.endpoint}",
+            "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+            "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}",
+            "--initial-cluster", cluster, "--initial-cluster-token", "weir",
+            "--heartbeat-interval", "50", "--election-timeout", "500",
+            *options]
+        self.name = name
+        self.process = None
+
+    def start(self):
+        with open(f"{folder}/{self.name}.log", "ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log,
+                                            stderr=log, env=clean)
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def end(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait(PATIENCE)
+
+
+def wait_for(what, holds):
+    until = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > until:
+            raise AssertionError(what)
+        time.sleep(0.1)
+
+
+def make_members():
+    ports = free_ports(6)
+    names = ["one", "two", "three"]
+    cluster = ",".join(f"{n}=http://127.0.0.1:{p}"
+                       for n, p in zip(names, ports[3:]))
+    return [Member(n, c, p, cluster)
+            for n, c, p in zip(names, ports[:3], ports[3:])]
+
+
+members = make_members()
+URI = "etcd://" + ",".join(m.endpoint for m in members)
+
+
+def etcdctl(*args, endpoints=None, env=clean):
+    return subprocess.run(
+        ["etcdctl", "--endpoints",
+         endpoints or ",".join(m.endpoint for m in members), *args],
+        env=env, capture_output=True, text=True, timeout=PATIENCE,
+        check=False)
+
+
+def leader():
+    for member in members:
+        out = etcdctl("endpoint", "status", "-w", "simple",
+                      endpoints=member.endpoint).stdout
+        if re.split(r", ", out.strip())[4:5] == ["true"]:
+            return member
+    return None
+
+
+def weir(*args, stdin="", uri=URI, extra=()):
+    """The output of the command line program; it must succeed."""
+    done = subprocess.run(
+        [WEIR, "--store", f"dir:{folder}/store", "--wal",
+         f"file:{folder}/wal?size=16MiB", "--manifest", f"{uri}/weir", *extra,
+         *args], input=stdin, env=clean, capture_output=True, text=True,
+        timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# ---- Facts -------------------------------------------------------------------
+
+def the_conformance_suite_passes():
+    subprocess.run([str(BUILD / "tests/conformance/test_mlog")],
+                   env={**clean, "WEIR_TEST_ETCD": URI}, check=True,
+                   timeout=PATIENCE, capture_output=True)
+
+
+def a_node_keeps_its_manifest_in_etcd_and_its_data_in_a_folder():
+    lines = "".join(f"{i}\n" for i in range(1000))
+    weir("append", "a", stdin=lines)
+    assert weir("cat", "a") == lines
+    assert not os.path.exists(f"{folder}/store/manifest")
+    assert "node_open" in weir("dump", "manifest")
+
+
+def nothing_is_lost_while_the_leader_is_stopped_and_killed():
+    stopped = killed = None
+    for i in range(24):
+        if i == 6:
+            stopped = leader()
+            stopped.send(signal.SIGSTOP)
+        if i == 12:
+            stopped.send(signal.SIGCONT)
+        if i == 15:
+            killed = leader() or members[0]
+            killed.end()
+        if i == 20:
+            killed.start()
+        weir("append", f"s{i}", stdin=f"record of {i}\n")
+    for i in range(24):
+        assert weir("cat", f"s{i}") == f"record of {i}\n", i
+
+
+def without_a_majority_it_says_so_and_goes_on_when_there_is_one():
+    for member in members[:2]:
+        member.send(signal.SIGSTOP)
+    done = subprocess.run(
+        [WEIR, "--store", f"dir:{folder}/store", "--manifest", f"{URI}/weir",
+         "-X", "etcd_timeout=3s", "-X", "etcd_attempt_timeout=500ms", "ls"],
+        env=clean, capture_output=True, text=True, timeout=PATIENCE,
+        check=False)
+    for member in members[:2]:
+        member.send(signal.SIGCONT)
+    assert done.returncode == 1 and "etcd" in done.stderr, done
+    wait_for("a leader", lambda: leader() is not None)
+    assert "s7" in weir("ls").split()
+
+
+def tls_and_a_password_are_asked_for():
+    client, peer = free_ports(2)
+    key, cert = f"{folder}/key.pem", f"{folder}/cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days",
+         "2", "-subj", "/CN=etcd", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", key, "-out", cert], check=True, capture_output=True)
+    member = Member("tls", client, peer, f"tls=http://127.0.0.1:{peer}",
+                    "--cert-file", cert, "--key-file", key)
+    member.start()
+    try:
+        tls = ["--cacert", cert]
+
+        def ctl(*args, user=()):
+            return etcdctl(*tls, *user, *args,
+                           endpoints=f"https://{member.endpoint}")
+
+        wait_for("etcd with TLS",
+                 lambda: ctl("endpoint", "health").returncode == 0)
+        assert ctl("user", "add", "root:a-secret").returncode == 0
+        ctl("user", "grant-role", "root", "root")
+        assert ctl("auth", "enable").returncode == 0
+        check_secured(f"etcd://{member.endpoint}/secured?tls=true", cert)
+    finally:
+        member.end()
+
+
+def check_secured(uri, cert):
+    def run(*properties):
+        options = [o for p in properties for o in ("-X", p)]
+        return subprocess.run(
+            [WEIR, "--store", f"dir:{folder}/tls", "--wal",
+             f"file:{folder}/tls-wal?size=16MiB", "--manifest", uri, *options,
+             "append", "a"], input="x\n", env=clean, capture_output=True,
+            text=True, timeout=PATIENCE, check=False)
+
+    trust = f"etcd_ca_file={cert}"
+    right = run(trust, "etcd_user=root", "etcd_password=a-secret")
+    assert right.returncode == 0, right.stderr
+    wrong = run(trust, "etcd_user=root", "etcd_password=not-this-secret")
+    assert wrong.returncode == 1 and "authentication failed" in wrong.stderr
+    nobody = run(trust)
+    assert nobody.returncode == 1 and "user name is empty" in nobody.stderr
+    distrust = run("etcd_user=root", "etcd_password=a-secret")
+    assert distrust.returncode == 1 and "TLS" in distrust.stderr, distrust
+    assert "secret" not in right.stderr + wrong.stderr + distrust.stderr
+
+
+class Broker:
+    """A weir-kafka of the cluster."""
+
+    def __init__(self, number):
+        self.number = number
+        self.process = subprocess.Popen(
+            [str(PROGRAM), "--store", f"dir:{folder}/kafka",
+             "--wal", f"file:{folder}/kafka-wal-{number}?size=64MiB",
+             "--manifest", f"{URI}/kafka", "-X", f"node_id={number}",
+             "-X", "lease=2s", "-X", "num.partitions=6",
+             "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, env=clean,
+            stderr=open(f"{folder}/kafka-{number}.log", "ab"))
+        line = self.process.stdout.readline().decode()
+        assert "listening on" in line, f"server {number} did not start"
+        self.address = line.split()[-1]
+
+    def end(self, number):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+def kcat(brokers, *args, stdin=None):
+    return subprocess.run(
+        ["kcat", "-b", ",".join(b.address for b in brokers), *args],
+        input=stdin, capture_output=True, timeout=PATIENCE,
+        check=True).stdout.decode()
+
+
+def kafka_servers_are_a_cluster_and_one_that_is_killed_is_replaced():
+    brokers = [Broker(n) for n in (1, 2, 3)]
+    try:
+        wait_for("three servers", lambda: all(
+            "3 brokers" in kcat([b], "-L") for b in brokers))
+        lines = "".join(f"{i}\n" for i in range(3000))
+        kcat(brokers, "-P", "-t", "topic", stdin=lines.encode())
+        brokers[1].end(signal.SIGKILL)
+        rest = [brokers[0], brokers[2]]
+        wait_for("the partitions at the other two", lambda: all(
+            "2 brokers" in kcat([b], "-L") and
+            "leader 2" not in kcat([b], "-L", "-t", "topic") for b in rest))
+        got = kcat(rest, "-C", "-t", "topic", "-o", "beginning", "-e", "-q")
+        assert sorted(map(int, got.split())) == list(range(3000))
+    finally:
+        for broker in brokers:
+            broker.end(signal.SIGTERM)
+
+
+def main():
+    if shutil.which("etcd") is None or shutil.which("etcdctl") is None:
+        print("skipped: no etcd to test against (make deps GROUPS=etcd)")
+        return
+    facts = Facts()
+    try:
+        for member in members:
+            member.start()
+        wait_for("a leader", lambda: leader() is not None)
+        facts.prove(the_conformance_suite_passes)
+        facts.prove(a_node_keeps_its_manifest_in_etcd_and_its_data_in_a_folder)
+        facts.prove(nothing_is_lost_while_the_leader_is_stopped_and_killed)
+        facts.prove(
+            without_a_majority_it_says_so_and_goes_on_when_there_is_one)
+        facts.prove(
+            kafka_servers_are_a_cluster_and_one_that_is_killed_is_replaced)
+        facts.prove(tls_and_a_password_are_asked_for)
+    finally:
+        for member in members:
+            member.end()
+        shutil.rmtree(folder, ignore_errors=True)
+    facts.end()
+
+
+main()
