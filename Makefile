@@ -111,7 +111,7 @@ TEST_SRC := $(sort $(wildcard $(TEST_DIRS:%=tests/%/test_*.c)))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard tests/bench/bench_*.c))
 SCRIPT_TESTS := $(sort $(wildcard tests/integration/test_*.sh \
-  tests/integration/test_*.py))
+  tests/integration/test_*.py tests/model/test_*.py))
 S3_TESTS := $(sort $(wildcard tests/integration/s3_*.sh))
 ETCD_TESTS := $(sort $(wildcard tests/integration/etcd_*.py))
 MAN := $(sort $(wildcard docs/man/*.1))
