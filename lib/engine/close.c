@@ -169,8 +169,9 @@ static int is_clean(const struct weir *node)
     const struct weir_stream *s;
     size_t at = 0;
 
-    if (weir__state_node_wal(weir__manifest_state(node->manifest), node->id) ==
-        0)
+    if (node->commits.unsure ||
+        weir__state_node_wal(weir__manifest_state(node->manifest), node->id) ==
+            0)
         return 0;
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         if (s->failed != WEIR_ENOENT && s->uploaded < s->durable)

@@ -406,6 +406,8 @@ static void write_failed(struct weir *node)
     if (status == WEIR_EUNKNOWN || status == WEIR_EPOISONED ||
         status == WEIR_EFENCED) {
         q->poisoned = 1;
+        q->unsure = status == WEIR_EUNKNOWN &&
+                    (node->wal->flags & WEIR_WAL_SELF_FENCING) != 0;
         later = WEIR_EPOISONED;
     }
     if (q->open != NULL)
@@ -414,18 +416,23 @@ static void write_failed(struct weir *node)
     q->tail = 0;
     node->cache.current = NULL;
     weir__list_init(&failed);
-    while ((at = weir__list_pop(&q->lost)) != NULL ||
-           (at = weir__list_pop(&q->groups)) != NULL)
+    while ((at = weir__list_pop(&q->lost)) != NULL)
         weir__list_push(&failed, at);
+    while ((at = weir__list_pop(&q->groups)) != NULL) {
+        struct weir__group *never =
+            WEIR__CONTAINER(at, struct weir__group, link);
+
+        never->status = later; /* It was not even sent. */
+        never->error = error;
+        weir__list_push(&failed, at);
+    }
     for (at = failed.prev; at != &failed; at = at->prev)
         group_withdraw(WEIR__CONTAINER(at, struct weir__group, link));
     while ((at = weir__list_pop(&failed)) != NULL) {
         struct weir__group *each =
             WEIR__CONTAINER(at, struct weir__group, link);
 
-        each->error = error;
-        group_fail(each, status);
-        status = later;
+        group_fail(each, each->status);
     }
     weir__append_retry(node);
     weir__handover_look(node);

@@ -122,6 +122,12 @@ static int by_id(const void *a, const void *b)
 /* Why the streams cannot be handed over, or 0. */
 static int check(struct handover *h)
 {
+    /* What may be there must come before what the next owner appends. */
+    if (h->call->node->commits.unsure)
+        return weir__fail(&h->call->error, WEIR_EPOISONED,
+                          "hand over: the write-ahead log has failed, and may "
+                          "hold more than was acknowledged: open the node "
+                          "again first");
     for (size_t i = 0; i < h->count; i++) {
         const struct weir_stream *s = h->streams[i];
 

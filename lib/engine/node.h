@@ -42,6 +42,7 @@ struct weir__commit_queue {
     struct weir_timer linger;  /* The open group has gathered long enough. */
     int forsaken;              /* Do not wait for the lease any more. */
     int poisoned;              /* The log has failed: nothing more. */
+    int unsure;                /* And holds what nobody was told is there. */
     uint64_t position;         /* Where the next record goes. */
     uint64_t tail;             /* End of the record before; 0: none yet. */
     uint64_t durable;          /* All positions below are durable. */

@@ -103,6 +103,27 @@ static uint64_t wal_id(const struct weir *node)
     return (node->wal->flags & WEIR_WAL_PERSISTENT) != 0 ? node->wal->id : 0;
 }
 
+/* What was recovered began at a mark.  If that has moved until this node had
+ * its epoch, the former process lived on, and has removed what lay before; what
+ * it wrote since was not looked for. */
+static int check_mark(struct weir__open *open)
+{
+    const struct weir *node = open->node;
+    const struct weir_wal_mark *began = &open->wal.mark;
+    struct weir__member member;
+
+    if ((node->wal->flags & WEIR_WAL_SELF_FENCING) == 0 ||
+        !weir__state_member(weir__manifest_state(node->manifest), node->id - 1,
+                            &member) ||
+        member.mark_epoch == node->epoch ||
+        (member.mark_epoch == began->epoch && member.mark_slot == began->slot))
+        return 0;
+    return weir__fail(&open->error, WEIR_EAGAIN,
+                      "node %u: its write-ahead log was trimmed by another "
+                      "process while it was opened: open it again",
+                      node->id);
+}
+
 static void epoch_granted(struct weir__commit *commit, int status)
 {
     struct weir__open *open = commit->ctx;
@@ -118,6 +139,8 @@ static void epoch_granted(struct weir__commit *commit, int status)
                             "node %u was opened by another process at the "
                             "same time",
                             node->id);
+    if (status == 0)
+        status = check_mark(open);
     if (status != 0) {
         open_fail(open, status);
         return;

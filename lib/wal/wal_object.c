@@ -11,7 +11,6 @@
 
 #include <string.h>
 
-#define ALIGN 64u
 #define DEPTH 4u
 #define GROUP_BYTES (UINT64_C(8) << 20)
 #define LINGER_NS UINT64_C(100000000)
@@ -22,16 +21,6 @@ static const struct weir_wal_ops object_ops = {
     weir__object_start,          weir__object_write, weir__object_trim,
     weir__object_close,          weir__object_noted,
 };
-
-/* The same for all epochs of a node: it is one log. */
-static uint64_t id_of(const struct weir_wal_owner *owner)
-{
-    uint64_t id = UINT64_C(0xcbf29ce484222325) ^ owner->node_id;
-
-    for (size_t i = 0; i < sizeof(owner->cluster); i++)
-        id = (id ^ owner->cluster[i]) * UINT64_C(0x100000001b3);
-    return id | 1;
-}
 
 static int read_uri(struct wal_object *w, const struct weir_wal_open *req)
 {
@@ -72,10 +61,10 @@ static void opened(struct weir_task *task)
 static void init(struct wal_object *w, const struct weir_wal_open *req)
 {
     w->base.ops = &object_ops;
-    w->base.id = id_of(&req->owner);
+    w->base.id = weir__slot_log_id(req->owner.cluster, req->owner.node_id);
     w->base.epoch = req->owner.epoch;
     w->base.capacity = NO_LIMIT;
-    w->base.align = ALIGN;
+    w->base.align = WEIR__SLOT_ALIGN;
     w->base.max_group = req->max_group;
     w->base.flags = WEIR_WAL_PERSISTENT | WEIR_WAL_SELF_FENCING;
     w->base.mark = req->mark;

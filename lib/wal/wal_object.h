@@ -19,8 +19,7 @@
 #ifndef WEIR_WAL_WAL_OBJECT_H
 #define WEIR_WAL_WAL_OBJECT_H
 
-#include "format/wal_slot.h"
-#include "wal/walk.h"
+#include "wal/slot_read.h"
 #include <weir/store.h>
 #include <weir/wal.h>
 
@@ -97,7 +96,9 @@ struct wal_object {
     uint64_t own;      /* Slot of the next one. */
     uint64_t position; /* Of the next one. */
     uint32_t last_crc;
-    int poisoned;
+    int poisoned;  /* A write has failed: no more are taken. */
+    int unsure;    /* It may be there. */
+    uint64_t stop; /* Its slot. */
     struct weir_wal_write *refused; /* To be told, */
     int refusal;                    /* and why. */
     struct weir_task refuse;

@@ -4,7 +4,6 @@
 #include "base/list.h"
 #include "wal/wal_object.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define TRIES 12u
@@ -22,12 +21,6 @@ static void end(struct wal_object *w, int status, int more)
         weir__error_copy(req->err, &w->error);
     req->more = more;
     req->done(req, status);
-}
-
-static int damaged(struct wal_object *w, const char *what)
-{
-    return weir__fail(&w->error, WEIR_ECORRUPT, "write-ahead log: %s: %s",
-                      w->key, what);
 }
 
 /* ---- Sealing ------------------------------------------------------------- */
@@ -90,60 +83,11 @@ static void seal(struct wal_object *w)
 
 /* ---- Reading ------------------------------------------------------------- */
 
-static int give_records(struct wal_object *w, const struct weir__slot *slot,
-                        struct weir_buf *body)
+static int give(void *ctx, const struct weir_wal_record *record)
 {
-    struct weir__wal_window window = {.buf = body,
-                                      .data = (unsigned char *)body->data +
-                                              WEIR__SLOT_HEADER,
-                                      .position = slot->position,
-                                      .len = (size_t)slot->len};
-    struct weir__wal_walk walk = {.name = w->key,
-                                  .wal_id = w->base.id,
-                                  .epoch = slot->epoch,
-                                  .epoch_start = slot->position,
-                                  .durable_end = slot->position + slot->len,
-                                  .limit = slot->position + slot->len,
-                                  .block = w->base.align,
-                                  .max_group = UINT32_MAX,
-                                  .at = slot->position,
-                                  .tail = slot->position};
-    struct weir_wal_record record;
-    int rc = 0;
+    struct wal_object *w = ctx;
 
-    while (rc == 0) {
-        switch (weir__wal_walk_step(&walk, &window, &record, &w->error)) {
-        case WEIR__WALK_RECORD:
-            rc = w->recover->record(w->recover, &record);
-            break;
-        case WEIR__WALK_END:
-            return 0;
-        case WEIR__WALK_CORRUPT:
-            return WEIR_ECORRUPT;
-        case WEIR__WALK_MORE:
-        case WEIR__WALK_SEEK:
-            return damaged(w, "a record goes beyond the object");
-        }
-    }
-    return rc;
-}
-
-/* Does it belong here? */
-static int check(struct wal_object *w, const struct weir__slot *slot)
-{
-    if (memcmp(slot->cluster, w->owner.cluster, sizeof(slot->cluster)) != 0 ||
-        slot->node_id != w->owner.node_id || slot->epoch != w->epoch ||
-        slot->slot != w->slot || slot->wal_id != w->base.id)
-        return damaged(w, "it is another one's");
-    if (slot->kind == WEIR__SLOT_FENCE)
-        return 0;
-    if ((slot->kind == WEIR__SLOT_HEAD) != (w->slot == 0))
-        return damaged(w, "it is of the wrong kind");
-    if (w->crc != 0 && slot->before != w->crc)
-        return damaged(w, "it does not follow the slot before");
-    if (slot->position % w->base.align != 0 || slot->position < w->next)
-        return damaged(w, "its position is below that of the slot before");
-    return 0;
+    return w->recover->record(w->recover, record);
 }
 
 static void take(struct wal_object *w, const struct weir__slot *slot,
@@ -164,22 +108,23 @@ static void take(struct wal_object *w, const struct weir__slot *slot,
     w->next = slot->position + slot->len;
     rc = weir__object_place(w, slot->epoch, slot->slot, w->next);
     if (rc == 0)
-        rc = give_records(w, slot, body);
+        rc = weir__slot_records(slot, w->key, body, give, w, &w->error);
     end(w, rc, rc == 0);
 }
 
 static void got(struct wal_object *w, struct weir_buf *body, uint64_t size)
 {
+    struct weir__slot_expect expect = {.cluster = w->owner.cluster,
+                                       .node_id = w->owner.node_id,
+                                       .epoch = w->epoch,
+                                       .slot = w->slot,
+                                       .before = w->crc,
+                                       .next = w->next};
     struct weir__slot slot;
     uint32_t crc = 0;
-    int rc = weir__slot_decode(&slot, (const unsigned char *)body->data,
-                               body->len, size, &crc);
+    int rc = weir__slot_check(&expect, w->key, body, size, &slot, &crc,
+                              &w->error);
 
-    if (rc != 0)
-        damaged(w, rc == WEIR_EVERSION ? "written by a newer version"
-                                       : "not a slot, or cut short");
-    else
-        rc = check(w, &slot);
     if (rc != 0)
         end(w, rc, 0);
     else if (slot.kind == WEIR__SLOT_FENCE)

@@ -48,7 +48,9 @@ void weir__object_trim(struct weir_wal *wal, uint64_t position)
         wal->mark =
             (struct weir_wal_mark){w->places[i].epoch, w->places[i].slot};
     else
-        wal->mark = (struct weir_wal_mark){w->owner.epoch, w->first};
+        /* Never past a slot of which nothing is known. */
+        wal->mark = (struct weir_wal_mark){w->owner.epoch,
+                                           w->poisoned ? w->stop : w->first};
 }
 
 static void free_log(struct wal_object *w)
