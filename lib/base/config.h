@@ -63,6 +63,14 @@
       "How often the manifest is read for what other nodes have committed; "   \
       "0: when something waits for it, each second while keys are watched, "   \
       "and with this node's own commits.")                                     \
+    X(TAIL_POLL, "tail_poll", DURATION, "500ms", 0, INT64_C(3600000000000),    \
+      "",                                                                      \
+      "While fetches wait for what other nodes append, their logs are "        \
+      "read at least so often, where they are in the store (wal=object:); "    \
+      "eight times as often just after something was found.  0: never, only "  \
+      "what is in objects is seen of other nodes' streams.")                   \
+    X(TAIL_CACHE, "tail_cache", SIZE, "32MiB", 0, INT64_MAX, "",               \
+      "Memory for what was read of other nodes' logs.")                        \
     X(WAL_ABANDON, "wal_abandon", BOOL, "false", 0, 1, "",                     \
       "Open with this write-ahead log although the node's last one was "       \
       "another, and may hold acknowledged data.  Loses that data.")            \

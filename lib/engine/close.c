@@ -7,6 +7,7 @@
 #include "engine/group.h"
 #include "engine/lease.h"
 #include "engine/members.h"
+#include "engine/tail.h"
 #include "engine/takeover.h"
 #include "engine/upload.h"
 #include "engine/watch.h"
@@ -58,6 +59,7 @@ static void fail_waiting(struct weir *node)
     weir__flushes_end(&node->uploads.flushes, WEIR_ECLOSED, NULL);
     weir__upload_close(node);
     weir__sweep_close(node);
+    weir__tail_close(node);
     weir__fetch_close(node);
     weir__watch_close(node);
     weir__lease_close(node);
@@ -286,7 +288,7 @@ static void close_store(struct weir *node, struct weir__close *c)
 static int rest(const struct weir *node)
 {
     return node->uploads.job != NULL || node->sweep.busy || node->refreshing ||
-           !weir__list_empty(&node->fetches) ||
+           node->tail.busy > 0 || !weir__list_empty(&node->fetches) ||
            !weir__list_empty(&node->calls) ||
            !weir__list_empty(&node->takeovers);
 }
@@ -373,6 +375,7 @@ void weir__node_release(struct weir *node)
     struct weir_stream *s;
     size_t at = 0;
 
+    weir__tail_free(node);
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         weir__stream_release(s);
     weir__map_free(&node->streams);

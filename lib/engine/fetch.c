@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "engine/fetch_result.h"
+#include "engine/tail.h"
 
 /* How often a fetch that waits on another node's stream reads the log. */
 #define REFRESH_NS 250000000u
@@ -26,12 +27,17 @@ struct fetch {
     struct weir_timer timer;
     struct weir__block_get get;
     struct weir_error error;
-    uint64_t next; /* Offset to go on with. */
-    int reading;   /* `get` is under way. */
-    int hurry;     /* The wait is over: give what there is. */
-    int full;      /* One more batch would be too much. */
-    int cached;    /* Something came from the log cache. */
-    int refreshed; /* The manifest was read for it. */
+    uint64_t next;    /* Offset to go on with. */
+    int reading;      /* `get` is under way. */
+    int hurry;        /* The wait is over: give what there is. */
+    int full;         /* One more batch would be too much. */
+    int cached;       /* Something came from the log cache. */
+    int refreshed;    /* The manifest was read for it: */
+    int told;         /* that was asked for, and is to be */
+    uint64_t refresh; /* later than this time. */
+    int asked;        /* So is a look at other nodes' logs, */
+    int looked;       /* and that has ended: */
+    uint64_t look;    /* it is later than this one. */
 };
 
 static void step(struct fetch *f);
@@ -152,6 +158,53 @@ static int take_cached(struct fetch *f, int *rc)
         *rc = add_entry(f, entry);
         took = 1;
         f->cached = 1;
+    }
+    return took;
+}
+
+static int add_tail(struct fetch *f, struct weir__tail_slot *slot,
+                    const struct weir__tail_batch *b)
+{
+    struct weir_batch batch = {.base_offset = b->base,
+                               .data = slot->buf->data + b->at,
+                               .len = b->len,
+                               .max_timestamp = b->max_timestamp,
+                               .count = b->count,
+                               .crc32c = b->crc32c};
+    int rc;
+
+    if (b->damaged)
+        return weir__fail(&f->error, WEIR_ECORRUPT,
+                          "stream %s: offsets %llu to %llu are damaged in the "
+                          "write-ahead log of node %u",
+                          f->stream->name, (unsigned long long)b->base,
+                          (unsigned long long)b->base + b->count - 1,
+                          slot->node_id);
+    rc = weir__result_hold_buf(f->result, slot->buf);
+    return rc == 0 ? add(f, &batch) : rc;
+}
+
+/* Take what a slot of another node's log has from `next` on.  1: took
+ * something. */
+static int take_tail(struct fetch *f, int *rc)
+{
+    struct weir_stream *s = f->stream;
+    const struct weir__tail_range *range =
+        s->tail.count > 0 ? weir__tail_find(s, f->next) : NULL;
+    int took = 0;
+
+    for (size_t i = 0; range != NULL && i < range->slot->count && *rc == 0;
+         i++) {
+        const struct weir__tail_batch *b = &range->slot->batches[i];
+
+        if (b->stream_id != s->id || b->base + b->count <= f->next)
+            continue;
+        if (b->base > f->next || b->base >= range->end || b->base >= s->durable)
+            break;
+        if (is_full(f, b->len))
+            return 1;
+        *rc = add_tail(f, range->slot, b);
+        took = 1;
     }
     return took;
 }
@@ -277,18 +330,30 @@ static void refresh_done(struct weir__refresh *req, int status)
     node->refreshing = 0;
     if (status == 0)
         weir__stream_sync_all(node);
-    for (; at != &node->fetches; at = at->next)
-        WEIR__CONTAINER(at, struct fetch, link)->refreshed = 1;
+    for (; at != &node->fetches; at = at->next) {
+        struct fetch *f = WEIR__CONTAINER(at, struct fetch, link);
+
+        /* One that was begun before the fetch tells nothing of the time
+         * since. */
+        if (f->told && f->refresh < node->refreshes)
+            f->refreshed = 1;
+    }
     while ((s = weir__map_next(&node->streams, &i)) != NULL)
         weir__fetch_wake(s);
+    if (node->refresh_again)
+        weir__fetch_refresh(node);
     weir__close_step(node);
 }
 
 void weir__fetch_refresh(struct weir *node)
 {
-    if (node->refreshing || !weir__node_is_open(node))
+    if (!weir__node_is_open(node))
+        return;
+    node->refresh_again = node->refreshing;
+    if (node->refreshing)
         return;
     node->refreshing = 1;
+    node->refreshes++;
     node->refresh.done = refresh_done;
     node->refresh.ctx = node;
     weir__manifest_refresh(node->manifest, &node->refresh);
@@ -312,6 +377,15 @@ static int is_owed(const struct fetch *f)
     return f->next < s->owed && f->next >= s->committed;
 }
 
+/* 1 if what comes next is in another node's WAL alone. */
+static int is_elsewhere(const struct fetch *f)
+{
+    const struct weir_stream *s = f->stream;
+
+    return is_owed(f) ||
+           (f->next >= s->committed && f->next < s->durable && is_foreign(s));
+}
+
 /* How long to wait: 0 for ever. */
 static uint64_t patience(const struct fetch *f)
 {
@@ -319,7 +393,23 @@ static uint64_t patience(const struct fetch *f)
 
     if (f->req->max_wait == WEIR_FOREVER)
         return 0;
-    return is_owed(f) && wait < OWED_NS ? OWED_NS : wait;
+    return is_elsewhere(f) && wait < OWED_NS ? OWED_NS : wait;
+}
+
+/* Other nodes' logs are read once for this fetch, and then now and then. */
+static void look_at_tail(struct fetch *f)
+{
+    struct weir_stream *s = f->stream;
+
+    if (!weir__tail_can(s))
+        return;
+    if (f->looked) {
+        weir__tail_later(s);
+    } else if (!f->asked) {
+        f->asked = 1;
+        f->look = s->node->tail.round;
+        weir__tail_look(s);
+    }
 }
 
 /* Wait for data, or for the end of the wait. */
@@ -337,7 +427,11 @@ static void park(struct fetch *f)
     }
     if (!is_foreign(s) && !is_owed(f))
         return;
-    if (!f->refreshed) {
+    if (f->refreshed)
+        look_at_tail(f);
+    if (!f->refreshed && !f->told) {
+        f->told = 1;
+        f->refresh = node->refreshes;
         weir__fetch_refresh(node);
     } else if (node->refresh_due.slot == 0) {
         node->refresh_due.deadline = env->ops->now(env) + REFRESH_NS;
@@ -370,18 +464,28 @@ static int satisfied(const struct fetch *f)
            f->req->max_wait == 0;
 }
 
-/* At the end of a foreign stream the manifest is read once, before anyone is
- * told that there is no more. */
+/* At the end of a foreign stream the manifest is read once, and then the logs
+ * that hold its tail, before anyone is told that there is no more. */
 static int wants_refresh(const struct fetch *f)
 {
     const struct weir_stream *s = f->stream;
 
-    return !f->refreshed && !f->hurry && f->next >= s->durable &&
-           s->failed != WEIR_ENOENT && is_foreign(s) && f->result->count == 0 &&
-           weir__node_is_open(s->node);
+    return !f->hurry && f->next >= s->durable && s->failed != WEIR_ENOENT &&
+           is_foreign(s) && f->result->count == 0 &&
+           weir__node_is_open(s->node) &&
+           (!f->refreshed || (!f->looked && weir__tail_can(s)));
 }
 
-/* Give what was found before it, or wait for the former owner's upload. */
+/* What other nodes' logs cannot give for they are damaged, or 0. */
+static int tail_status(struct fetch *f)
+{
+    if (!f->looked || f->result->count != 0 || f->next < f->stream->durable)
+        return 0;
+    return weir__tail_status(f->stream, &f->error);
+}
+
+/* Give what was found before it, or wait for its upload or a look at its log.
+ */
 static void step_owed(struct fetch *f)
 {
     const struct weir_stream *s = f->stream;
@@ -391,11 +495,14 @@ static void step_owed(struct fetch *f)
     else if (!f->hurry)
         park(f);
     else
-        end(f, weir__fail(&f->error, WEIR_EAGAIN,
-                          "stream %s: offsets %llu to %llu are not uploaded "
-                          "yet by the node that had the stream before",
-                          s->name, (unsigned long long)s->committed,
-                          (unsigned long long)s->owed - 1));
+        end(f,
+            weir__fail(&f->error, WEIR_EAGAIN,
+                       "stream %s: offsets %llu to %llu are not uploaded "
+                       "yet by the node in whose log they are",
+                       s->name, (unsigned long long)s->committed,
+                       (unsigned long long)(s->owed > s->durable ? s->owed
+                                                                 : s->durable) -
+                           1));
 }
 
 static void step(struct fetch *f)
@@ -414,7 +521,9 @@ static void step(struct fetch *f)
     while (rc == 0 && !f->full && f->next < s->durable) {
         if (take_cached(f, &rc) || rc != 0)
             continue;
-        if (is_owed(f)) {
+        if (take_tail(f, &rc) || rc != 0)
+            continue;
+        if (is_elsewhere(f)) {
             step_owed(f);
             return;
         }
@@ -422,6 +531,8 @@ static void step(struct fetch *f)
         if (rc == 0)
             return;
     }
+    if (rc == 0)
+        rc = tail_status(f);
     if (rc != 0 || satisfied(f))
         end(f, rc);
     else
@@ -438,6 +549,23 @@ void weir__fetch_wake(struct weir_stream *s)
         weir__list_push(&woken, at);
     while ((at = weir__list_pop(&woken)) != NULL)
         step(WEIR__CONTAINER(at, struct fetch, wait));
+}
+
+void weir__fetch_looked(struct weir *node)
+{
+    struct weir__list *at = node->fetches.next;
+    struct weir_stream *s;
+    size_t i = 0;
+
+    for (; at != &node->fetches; at = at->next) {
+        struct fetch *f = WEIR__CONTAINER(at, struct fetch, link);
+
+        if (f->asked && f->look < node->tail.round)
+            f->looked = 1;
+    }
+    while ((s = weir__map_next(&node->streams, &i)) != NULL)
+        if (s->tail.on)
+            weir__fetch_wake(s);
 }
 
 static void waited(struct weir_timer *timer)

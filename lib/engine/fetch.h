@@ -16,6 +16,8 @@ void weir__fetch_close(struct weir *node);
 int weir__fetch_reads(const struct weir *node, uint64_t object_id);
 /** Read the manifest's log up to its end, soon. */
 void weir__fetch_refresh(struct weir *node);
+/** A look at other nodes' logs has ended: tell who waits for it. */
+void weir__fetch_looked(struct weir *node);
 /** What foreign streams wait for: begins at open. */
 void weir__fetch_init(struct weir *node);
 

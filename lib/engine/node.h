@@ -78,6 +78,22 @@ struct weir__lease {
     struct weir__op op;
 };
 
+/** Reading of other nodes' logs: tail.h. */
+struct weir__tail {
+    struct weir__map logs;    /* By node id. */
+    struct weir__list loaded; /* Slots with bytes, by last use. */
+    size_t bytes;             /* Of them all. */
+    size_t ranges;            /* Of all streams. */
+    uint64_t round;           /* Looks begun. */
+    int looking;              /* The last one is under way, */
+    int again;                /* and another one is to follow. */
+    int found;                /* It has found something. */
+    unsigned busy;            /* Requests under way: */
+    unsigned loads;           /* so many for bytes that were here before. */
+    struct weir_timer due;    /* The next look. */
+    uint64_t wait;            /* Until that. */
+};
+
 /** Removal of dead objects. */
 /** One object that is being removed. */
 struct weir__removal {
@@ -127,6 +143,7 @@ struct weir {
     struct weir__commit_queue commits;
     struct weir__upload_state uploads;
     struct weir__sweep sweep;
+    struct weir__tail tail;
     struct weir__lease lease;
     struct weir__map members;      /* struct weir__seen, by node id. */
     struct weir__list watches;     /* Of keys. */
@@ -138,6 +155,8 @@ struct weir {
     struct weir_timer refresh_due; /* While fetches wait on foreign streams. */
     struct weir__refresh refresh;
     int refreshing;
+    int refresh_again;  /* Somebody has asked meanwhile. */
+    uint64_t refreshes; /* Begun so far. */
 
     struct weir_stats stats;
     struct weir__close *closing;

@@ -13,6 +13,7 @@
 #include "engine/group.h"
 #include "engine/lease.h"
 #include "engine/members.h"
+#include "engine/tail.h"
 #include "engine/upload.h"
 #include "engine/watch.h"
 #include "format/wal_record.h"
@@ -477,6 +478,7 @@ static void node_init(struct weir *node, const struct weir_config *config)
     weir__upload_init(node);
     weir__sweep_init(node);
     weir__lease_init(node);
+    weir__tail_init(node);
     weir__members_init(node);
 }
 

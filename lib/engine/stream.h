@@ -28,6 +28,24 @@ struct weir__entries {
     size_t room; /* 0 or a power of two. */
 };
 
+struct weir__tail_slot;
+
+/** Offsets that a slot of another node's log holds. */
+struct weir__tail_range {
+    uint64_t base;
+    uint64_t end;
+    struct weir__tail_slot *slot;
+};
+
+/** What is known of a stream's tail in other nodes' logs: tail.h. */
+struct weir__tail_ranges {
+    struct weir__tail_range *ranges; /* By offset. */
+    size_t count;
+    size_t room;
+    int on;         /* It has been asked for. */
+    uint64_t epoch; /* Of the stream, when the logs were read for it. */
+};
+
 /** What any thread may read of a stream; each member atomic. */
 struct weir__stream_view {
     uint64_t epoch;
@@ -70,6 +88,8 @@ struct weir_stream {
     struct weir_append *waiting_last;
     struct weir__list waiters;    /* Fetches that wait for data. */
     struct weir__list woken_link; /* In the list of one acknowledgement. */
+
+    struct weir__tail_ranges tail;
 
     uint64_t read_next; /* Where a sequential reader would go on. */
     size_t ahead;       /* Readahead of the moment. */

@@ -4,6 +4,7 @@
 #include "engine/fetch.h"
 #include "engine/group.h"
 #include "engine/node.h"
+#include "engine/tail.h"
 #include "engine/upload.h"
 
 static void set64(uint64_t *to, uint64_t value)
@@ -218,6 +219,7 @@ static void stream_fail(struct weir_stream *s, int status)
 static void stream_deleted(struct weir_stream *s)
 {
     stream_fail(s, WEIR_ENOENT);
+    weir__tail_forget(s, 0);
     weir__fetch_wake(s);
     weir__stream_publish(s);
 }
@@ -285,6 +287,8 @@ void weir__stream_sync(struct weir_stream *s)
         return;
     }
     note_owed(s, m);
+    if (s->tail.count > 0)
+        weir__tail_settle(s);
     if ((s->local || s->view.owner == s->node->id) && m->owner != s->node->id) {
         if (!owes(s, m)) {
             stream_lost(s, m);
@@ -313,6 +317,9 @@ void weir__stream_sync(struct weir_stream *s)
 
 void weir__stream_begin(struct weir_stream *s)
 {
+    /* What was shown of a log that was given up is not there any more. */
+    if (s->durable > s->next)
+        s->durable = s->next;
     if (s->pending == 0 && s->damaged == WEIR_OFFSET_END)
         s->uploaded = s->durable;
     weir__stream_publish(s);

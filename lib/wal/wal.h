@@ -6,8 +6,10 @@
 #ifndef WEIR_WAL_WAL_H
 #define WEIR_WAL_WAL_H
 
+#include "format/wal_slot.h"
 #include "format/wal_super.h"
 #include "wal/disk.h"
+#include <weir/store.h>
 #include <weir/wal.h>
 
 /** `mem:` with `?size=` for how much it takes; keeps nothing that was
@@ -23,6 +25,33 @@ void weir__wal_file_open_disk(struct weir_wal_open *req,
 
 /** `object:`: numbered objects in the node's store (docs/wal.md). */
 weir_wal_open_fn weir__wal_object_open;
+/** Id of a node's object log, under whatever epoch. */
+uint64_t weir__wal_object_id(const unsigned char cluster[16], uint32_t node_id);
+
+/** Asks for one slot of a node's object log, by who does not own it.  Fill the
+ * first group, zero the rest; ask again for the slot behind, as it is left. */
+struct weir__slot_get {
+    struct weir_store *store;
+    const unsigned char *cluster;
+    uint32_t node_id;
+    struct weir_wal_mark at; /* Which slot.  Out: the one behind it. */
+    /* Called for each record, in order, before `done`; not 0 ends it. */
+    int (*record)(void *ctx, const struct weir_wal_record *record);
+    /* 0; WEIR_ENOENT: it is not there, or not any more; WEIR_ECORRUPT; what
+     * `record` returned; an error of the store.  The request is free again. */
+    void (*done)(struct weir__slot_get *get, int status);
+    void *ctx;              /* For the caller. */
+    struct weir_error *err; /* Not NULL. */
+
+    enum weir__slot_kind kind; /* Out: what it was. */
+    uint32_t before;           /* Private: CRC of the slot before, */
+    uint64_t next;             /* and the position behind it. */
+    struct weir_store_req req;
+    char key[WEIR__SLOT_KEY];
+};
+
+/** Start it; `done` runs in the core, never before the return. */
+void weir__slot_get(struct weir__slot_get *get);
 
 /** Open a file log only to read it: `recover` and `close` may be called, and
  * nothing is written.  Whose it is does not matter (`owner` is not read); one

@@ -96,9 +96,9 @@ struct wal_object {
     uint64_t own;      /* Slot of the next one. */
     uint64_t position; /* Of the next one. */
     uint32_t last_crc;
-    int poisoned;  /* A write has failed: no more are taken. */
-    int unsure;    /* It may be there. */
-    uint64_t stop; /* Its slot. */
+    int poisoned;                   /* A write has failed: no more are taken. */
+    int unsure;                     /* It may be there. */
+    uint64_t stop;                  /* Its slot. */
     struct weir_wal_write *refused; /* To be told, */
     int refusal;                    /* and why. */
     struct weir_task refuse;

@@ -122,8 +122,8 @@ static void got(struct wal_object *w, struct weir_buf *body, uint64_t size)
                                        .next = w->next};
     struct weir__slot slot;
     uint32_t crc = 0;
-    int rc = weir__slot_check(&expect, w->key, body, size, &slot, &crc,
-                              &w->error);
+    int rc =
+        weir__slot_check(&expect, w->key, body, size, &slot, &crc, &w->error);
 
     if (rc != 0)
         end(w, rc, 0);

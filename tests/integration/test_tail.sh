@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The object WAL from outside, on a directory: what one process appends and has
+# not uploaded, another one follows.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+build=${BUILD:-build}
+passed=0 failed=0
+dir=$(mktemp -d)
+writer=''
+trap '[ -z "$writer" ] || kill "$writer" 2>/dev/null; rm -rf "$dir"' EXIT
+
+fact() { # TEXT COMMAND...
+    local text=$1
+    shift
+    if "$@" >"$dir/out" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "not so: $text"
+        cat "$dir/out"
+    fi
+}
+
+weir() { # ARGUMENT...
+    timeout 60 "$build/weir" --store "dir:$dir/store" --wal object: \
+        -X upload_interval=1h "$@"
+}
+
+mkfifo "$dir/lines"
+"$build/weir" --store "dir:$dir/store" --wal object: -X upload_interval=1h \
+    append book <"$dir/lines" >"$dir/append.out" 2>&1 &
+writer=$!
+exec 3>"$dir/lines"
+
+# One line goes in while the reader waits; with no more it would wait for ever.
+follow() {
+    printf 'one\ntwo\n' >&3
+    sleep 1
+    (
+        sleep 1
+        echo three >&3
+    ) &
+    weir -X node_id=2 cat --follow --count 3 book >"$dir/read"
+    printf 'one\ntwo\nthree\n' | cmp - "$dir/read"
+}
+nothing_uploaded() {
+    [ -z "$(find "$dir/store/data" -type f 2>/dev/null)" ]
+}
+committed_only() {
+    [ -z "$(weir -X node_id=2 -X tail_poll=0s cat book)" ]
+}
+
+fact 'another process follows what is appended' follow
+fact 'and nothing of it was uploaded' nothing_uploaded
+fact 'with tail_poll=0s only what is uploaded is seen' committed_only
+
+exec 3>&-
+wait "$writer"
+writer=''
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
