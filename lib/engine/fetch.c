@@ -320,6 +320,20 @@ static int read_object(struct fetch *f)
     return 0;
 }
 
+/* The manifest was read.  If it tells that the logs were looked at in the
+ * wrong place, that begins anew. */
+static void told(struct fetch *f)
+{
+    f->refreshed = 1;
+    if (!f->looked || !weir__tail_can(f->stream) ||
+        !weir__tail_is_stale(f->stream))
+        return;
+    f->refreshed = 0;
+    f->told = 0;
+    f->looked = 0;
+    f->asked = 0;
+}
+
 static void refresh_done(struct weir__refresh *req, int status)
 {
     struct weir *node = req->ctx;
@@ -336,7 +350,7 @@ static void refresh_done(struct weir__refresh *req, int status)
         /* One that was begun before the fetch tells nothing of the time
          * since. */
         if (f->told && f->refresh < node->refreshes)
-            f->refreshed = 1;
+            told(f);
     }
     while ((s = weir__map_next(&node->streams, &i)) != NULL)
         weir__fetch_wake(s);
@@ -396,20 +410,37 @@ static uint64_t patience(const struct fetch *f)
     return is_elsewhere(f) && wait < OWED_NS ? OWED_NS : wait;
 }
 
-/* Other nodes' logs are read once for this fetch, and then now and then. */
-static void look_at_tail(struct fetch *f)
+/* Other nodes' logs are read once for this fetch, then the manifest: only that
+ * tells whether a slot that was missing had been there before. */
+static void ask(struct fetch *f, int tail)
 {
-    struct weir_stream *s = f->stream;
+    struct weir *node = f->stream->node;
 
-    if (!weir__tail_can(s))
-        return;
-    if (f->looked) {
-        weir__tail_later(s);
-    } else if (!f->asked) {
+    if (tail && !f->looked) {
+        if (!f->asked)
+            f->look = node->tail.round;
+        if (!f->asked)
+            weir__tail_look(f->stream);
         f->asked = 1;
-        f->look = s->node->tail.round;
-        weir__tail_look(s);
+    } else if (!f->told) {
+        f->told = 1;
+        f->refresh = node->refreshes;
+        weir__fetch_refresh(node);
     }
+}
+
+/* And then now and then. */
+static void ask_later(struct fetch *f, int tail)
+{
+    struct weir *node = f->stream->node;
+    struct weir_env *env = node->host.env;
+
+    if (tail)
+        weir__tail_later(f->stream);
+    if (node->refresh_due.slot != 0)
+        return;
+    node->refresh_due.deadline = env->ops->now(env) + REFRESH_NS;
+    env->ops->timer_start(env, &node->refresh_due);
 }
 
 /* Wait for data, or for the end of the wait. */
@@ -418,6 +449,7 @@ static void park(struct fetch *f)
     struct weir_stream *s = f->stream;
     struct weir *node = s->node;
     struct weir_env *env = node->host.env;
+    int tail;
 
     if (f->wait.next == &f->wait)
         weir__list_push(&s->waiters, &f->wait);
@@ -427,16 +459,11 @@ static void park(struct fetch *f)
     }
     if (!is_foreign(s) && !is_owed(f))
         return;
-    if (f->refreshed)
-        look_at_tail(f);
-    if (!f->refreshed && !f->told) {
-        f->told = 1;
-        f->refresh = node->refreshes;
-        weir__fetch_refresh(node);
-    } else if (node->refresh_due.slot == 0) {
-        node->refresh_due.deadline = env->ops->now(env) + REFRESH_NS;
-        env->ops->timer_start(env, &node->refresh_due);
-    }
+    tail = weir__tail_can(s);
+    if (f->refreshed && (f->looked || !tail))
+        ask_later(f, tail);
+    else
+        ask(f, tail);
 }
 
 /* Why the fetch cannot go on, or 0. */
@@ -464,8 +491,8 @@ static int satisfied(const struct fetch *f)
            f->req->max_wait == 0;
 }
 
-/* At the end of a foreign stream the manifest is read once, and then the logs
- * that hold its tail, before anyone is told that there is no more. */
+/* At the end of a foreign stream the logs that hold its tail are read once, and
+ * the manifest, before anyone is told that there is no more. */
 static int wants_refresh(const struct fetch *f)
 {
     const struct weir_stream *s = f->stream;
@@ -560,8 +587,11 @@ void weir__fetch_looked(struct weir *node)
     for (; at != &node->fetches; at = at->next) {
         struct fetch *f = WEIR__CONTAINER(at, struct fetch, link);
 
-        if (f->asked && f->look < node->tail.round)
-            f->looked = 1;
+        if (!f->asked || f->looked || f->look >= node->tail.round)
+            continue;
+        f->looked = 1;
+        f->told = 0; /* It must be read later than that. */
+        f->refreshed = 0;
     }
     while ((s = weir__map_next(&node->streams, &i)) != NULL)
         if (s->tail.on)

@@ -286,6 +286,17 @@ static void rewind_log(struct tail_log *log, const struct weir_wal_mark *mark)
     log->begun = 1;
 }
 
+/* 1 if the log is to be read at another place than it was. */
+static int has_moved(const struct tail_log *log,
+                     const struct weir__member *member)
+{
+    return log == NULL || !log->begun || log->rewind ||
+           log->epoch != member->epoch ||
+           member->mark_epoch > log->get.at.epoch ||
+           (member->mark_epoch == log->get.at.epoch &&
+            member->mark_slot > log->get.at.slot);
+}
+
 /* Go on from the mark, if that has passed the place where the log is read:
  * what lies before it is in objects, and may be removed. */
 static void catch_up(struct tail_log *log, const struct weir__member *member)
@@ -296,8 +307,7 @@ static void catch_up(struct tail_log *log, const struct weir__member *member)
     if (!log->begun || log->rewind || log->epoch != member->epoch) {
         log->epoch = member->epoch;
         rewind_log(log, &mark);
-    } else if (mark.epoch > at->epoch ||
-               (mark.epoch == at->epoch && mark.slot > at->slot)) {
+    } else if (has_moved(log, member)) {
         *at = mark;
         log->get.before = 0;
         log->get.next = 0;
@@ -450,6 +460,22 @@ void weir__tail_later(struct weir_stream *s)
     s->tail.on = 1;
     if (!node->tail.looking && node->tail.due.slot == 0)
         start_timer(node, node->tail.wait);
+}
+
+int weir__tail_is_stale(const struct weir_stream *s)
+{
+    const struct weir *node = s->node;
+    const struct weir__mstream *m = weir__state_stream(state_of(node), s->id);
+    struct weir__member member;
+    uint32_t id;
+
+    if (m != NULL && m->epoch != s->tail.epoch)
+        return 1;
+    for (uint16_t i = 0; m != NULL && source(m, i, &id); i++)
+        if (readable(node, id, &member) &&
+            has_moved(weir__map_get(&node->tail.logs, id), &member))
+            return 1;
+    return 0;
 }
 
 int weir__tail_status(const struct weir_stream *s, struct weir_error *err)

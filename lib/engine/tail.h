@@ -63,6 +63,9 @@ int weir__tail_can(const struct weir_stream *stream);
 void weir__tail_look(struct weir_stream *stream);
 /** The same after a while. */
 void weir__tail_later(struct weir_stream *stream);
+/** 1 if the manifest, as it is known now, tells of a log or a place in one that
+ * the last look has not seen: a slot that was missing may have been removed. */
+int weir__tail_is_stale(const struct weir_stream *stream);
 /** What the logs of a stream came to at the last look: 0, or WEIR_ECORRUPT
  * with the place. */
 int weir__tail_status(const struct weir_stream *stream, struct weir_error *err);
