@@ -50,7 +50,7 @@ struct appended {
     unsigned char data[8];
 };
 
-void world_open(uint64_t seed);
+void world_open(uint64_t number);
 void world_run(uint64_t ns);
 
 /** Run a program on a node: 0, or why it did not run to its end. */
