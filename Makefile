@@ -262,7 +262,8 @@ help: ## List the targets
 # takes minutes for it.
 ifeq ($(SAN),thread)
   LEFT_OUT := $(B)/tests/fault/test_wal_corruption \
-    $(B)/tests/fault/test_wal_power_cut $(B)/tests/fault/test_object_corruption
+    $(B)/tests/fault/test_wal_power_cut $(B)/tests/fault/test_object_corruption \
+    $(B)/tests/fault/test_s3_sweep
 endif
 
 check: tests ## Run the Check programs and the fuzzers' corpora

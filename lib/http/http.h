@@ -44,6 +44,7 @@ struct weir__http_answer {
     char request_id[80]; /* x-amz-request-id */
     char put_id[40];     /* x-amz-meta-weir-put */
     char crc32c[16];     /* x-amz-checksum-crc32c */
+    char sum[16];        /* x-amz-meta-weir-crc32c */
     char date[40];
 };
 

@@ -89,6 +89,7 @@ static void keep_header(struct weir__http_answer *answer, const char *line,
         {"date", answer->date, sizeof(answer->date)},
         {"x-amz-meta-weir-put", answer->put_id, sizeof(answer->put_id)},
         {"x-amz-checksum-crc32c", answer->crc32c, sizeof(answer->crc32c)},
+        {"x-amz-meta-weir-crc32c", answer->sum, sizeof(answer->sum)},
     };
     const char *colon = memchr(line, ':', len);
     const char *value;

@@ -80,7 +80,8 @@ struct weir__s3_message {
 /** What the body of a PUT is signed and checked with, and known by. */
 struct weir__s3_payload {
     char hash[WEIR__SHA256_HEX]; /* Hexadecimal, or UNSIGNED-PAYLOAD. */
-    char crc32c[16];             /* Base64, or "". */
+    char crc32c[16];             /* Base64, or "": for the server to check. */
+    char sum[16];                /* The same, for who reads it; or "". */
     char id[WEIR__S3_PUT_ID];    /* Of this one PUT, or "". */
 };
 
@@ -116,6 +117,9 @@ int weir__s3_ask_sign(struct weir__s3_message *message,
                       const struct weir__s3_place *place,
                       const struct weir__s3_credentials *credentials,
                       const struct weir__s3_ask *ask, int64_t wall);
+
+/** CRC32C of some pieces, in base64. */
+void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count);
 
 /** Hash and checksum of some pieces.  It reads them all: on a worker. */
 int weir__s3_digest(struct weir__s3_payload *payload,

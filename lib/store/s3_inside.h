@@ -44,7 +44,8 @@ struct weir__s3_op {
     char *after; /* LIST: a whole key, or NULL. */
     char what[WEIR__S3_WHAT];
     int status;
-    bool own; /* What is there was put by this request. */
+    bool own;     /* What is there was put by this request. */
+    bool doubted; /* GET: a body came with another checksum. */
 };
 
 /** Start a request. */

@@ -5,7 +5,10 @@
  * small bodies, the SHA-256 of the body is part of the signature.  Over https
  * nobody on the way can change it, so a large body is left out of the
  * signature, which saves a pass of SHA-256, and a CRC32C goes along for
- * servers that check it. */
+ * servers that check it.
+ *
+ * And how a reader comes to check it: the CRC32C is kept with the object, as
+ * metadata of ours, which every server gives back. */
 #include "store/s3.h"
 
 #include "base/alloc.h"
@@ -18,13 +21,24 @@
 
 enum { RANGE_ROOM = 64, LIMIT_ROOM = 16 };
 
+void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count)
+{
+    unsigned char big_endian[4];
+    uint32_t crc = 0;
+
+    for (size_t i = 0; i < iov_count; i++)
+        if (iov[i].len > 0)
+            crc = weir__crc32c(crc, iov[i].data, iov[i].len);
+    for (int i = 0; i < 4; i++)
+        big_endian[i] = (unsigned char)(crc >> (24 - 8 * i));
+    weir__base64(to, big_endian, sizeof(big_endian));
+}
+
 int weir__s3_digest(struct weir__s3_payload *payload,
                     const struct weir_iov *iov, size_t iov_count, bool https)
 {
     unsigned char digest[WEIR__SHA256_SIZE];
-    unsigned char big_endian[4];
     uint64_t size = 0;
-    uint32_t crc = 0;
 
     for (size_t i = 0; i < iov_count; i++)
         size += iov[i].len;
@@ -35,12 +49,7 @@ int weir__s3_digest(struct weir__s3_payload *payload,
         weir__hex(payload->hash, digest, sizeof(digest));
         return 0;
     }
-    for (size_t i = 0; i < iov_count; i++)
-        if (iov[i].len > 0)
-            crc = weir__crc32c(crc, iov[i].data, iov[i].len);
-    for (int i = 0; i < 4; i++)
-        big_endian[i] = (unsigned char)(crc >> (24 - 8 * i));
-    weir__base64(payload->crc32c, big_endian, sizeof(big_endian));
+    weir__s3_sum(payload->crc32c, iov, iov_count);
     snprintf(payload->hash, sizeof(payload->hash), "UNSIGNED-PAYLOAD");
     return 0;
 }
@@ -48,6 +57,7 @@ int weir__s3_digest(struct weir__s3_payload *payload,
 int weir__s3_payload(struct weir__s3_payload *payload,
                      const struct weir_store_req *req, bool https)
 {
+    weir__s3_sum(payload->sum, req->iov, req->iov_count);
     return weir__s3_digest(payload, req->iov, req->iov_count, https);
 }
 
@@ -71,6 +81,8 @@ void weir__s3_ask_put(struct weir__s3_ask *ask,
     weir__s3_ask_header(ask, "content-type", "application/octet-stream");
     if (payload->id[0] != '\0')
         weir__s3_ask_header(ask, "x-amz-meta-weir-put", payload->id);
+    if (payload->sum[0] != '\0')
+        weir__s3_ask_header(ask, "x-amz-meta-weir-crc32c", payload->sum);
     if (place->sse != NULL)
         weir__s3_ask_header(ask, "x-amz-server-side-encryption", place->sse);
     if (place->sse_key != NULL)

@@ -101,6 +101,29 @@ static int read_size(struct weir__s3_op *op,
     return rc;
 }
 
+/* A whole object has come: is it what was put?  If not it is asked for once
+ * more, for it may be the way here.  Then it is given as it is: those who read
+ * it find out where the damage is, and save the rest. */
+static int check_sum(struct weir__s3_op *op, struct weir__s3_attempt *a)
+{
+    struct weir_store_req *req = op->req;
+    const struct weir_iov iov = {req->body->data, req->body->len};
+    const char *want = a->http.answer.sum;
+    char sum[16];
+
+    if (want[0] == '\0' || req->body->len != req->size || op->doubted)
+        return 0;
+    weir__s3_sum(sum, &iov, 1);
+    if (strcmp(sum, want) == 0)
+        return 0;
+    op->doubted = true;
+    weir_buf_unref(req->body);
+    req->body = NULL;
+    return weir__fail(&a->err, WEIR_ECORRUPT,
+                      "%s: CRC32C is %s, and %.15s when it was put", op->what,
+                      sum, want);
+}
+
 /* There is an answer and it is success. */
 static int read_success(struct weir__s3_op *op, struct weir__s3_attempt *a,
                         struct weir_buf *body)
@@ -108,9 +131,11 @@ static int read_success(struct weir__s3_op *op, struct weir__s3_attempt *a,
     struct weir_store_req *req = op->req;
     int rc = 0;
 
-    if (req->verb == WEIR_STORE_GET && req->length > 0)
-        return weir__s3_read_get(req, op->store->host.alloc, &a->http.answer,
-                                 body, op->what, &a->err);
+    if (req->verb == WEIR_STORE_GET && req->length > 0) {
+        rc = weir__s3_read_get(req, op->store->host.alloc, &a->http.answer,
+                               body, op->what, &a->err);
+        return rc == 0 ? check_sum(op, a) : rc;
+    }
     if (req->verb == WEIR_STORE_LIST)
         rc = read_list(op, body, &a->err);
     else if (req->verb == WEIR_STORE_GET || req->verb == WEIR_STORE_HEAD)

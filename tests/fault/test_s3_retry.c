@@ -234,6 +234,30 @@ START_TEST(a_read_that_is_damaged_on_the_way_is_read_again)
 }
 END_TEST
 
+/* A bit that flips on the way is noticed by the checksum that was put along;
+ * one that has flipped in the store is too, and what is there is given. */
+START_TEST(a_whole_object_is_checked_against_what_was_put)
+{
+    struct weir_buf *body = NULL;
+
+    open_rig();
+    ck_assert_int_eq(put("a"), 0);
+    s3_server_fault(server, &(struct s3_fault){.kind = S3_FLIP});
+    ck_assert_int_eq(store_get(&rig, "a", 0, UINT64_MAX, 0, &body, NULL), 0);
+    ck_assert_uint_eq(body->len, 4);
+    ck_assert_mem_eq(body->data, "body", 4);
+    weir_buf_unref(body);
+    ck_assert_int_eq(s3_server_requests(server, "GET"), 2);
+    s3_server_fault(server, &(struct s3_fault){.kind = S3_FLIP, .count = 9});
+    ck_assert_int_eq(store_get(&rig, "a", 0, UINT64_MAX, 0, &body, NULL), 0);
+    ck_assert_mem_eq(body->data, "bo", 2);
+    ck_assert_mem_ne(body->data, "body", 4);
+    weir_buf_unref(body);
+    ck_assert_int_eq(s3_server_requests(server, "GET"), 4);
+    close_rig();
+}
+END_TEST
+
 START_TEST(a_read_that_is_slow_is_asked_for_a_second_time)
 {
     open_with("s3_hedge", "50ms");
@@ -347,6 +371,7 @@ int main(void)
     tcase_add_test(tc, what_does_not_pass_is_not_tried_again);
     tcase_add_test(tc, attempts_are_paid_from_a_budget);
     tcase_add_test(tc, a_read_that_is_damaged_on_the_way_is_read_again);
+    tcase_add_test(tc, a_whole_object_is_checked_against_what_was_put);
     tcase_add_test(tc, a_read_that_is_slow_is_asked_for_a_second_time);
     tcase_add_test(tc, the_servers_clock_is_learned_once);
     tcase_add_test(tc, the_buckets_region_is_learned_once);

@@ -55,6 +55,8 @@ struct s3_door *s3_door_new(void)
     struct s3_door *door = calloc(1, sizeof(*door));
 
     ck_assert_ptr_nonnull(door);
+    door->server.trusts =
+        1; /* Others look at these; they take half the time. */
     return door;
 }
 
@@ -234,6 +236,7 @@ static void keep_headers(struct weir__http_answer *to, const struct answer *a)
     keep_header(head, "x-amz-bucket-region", to->region, sizeof(to->region));
     keep_header(head, "date", to->date, sizeof(to->date));
     keep_header(head, "x-amz-meta-weir-put", to->put_id, sizeof(to->put_id));
+    keep_header(head, "x-amz-meta-weir-crc32c", to->sum, sizeof(to->sum));
     keep_header(head, "x-amz-checksum-crc32c", to->crc32c, sizeof(to->crc32c));
 }
 

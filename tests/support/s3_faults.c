@@ -74,7 +74,10 @@ static const struct s3_door_fault refused[] = {
 static const struct s3_door_fault damaged[] = {
     {.name = "cut short", .when = S3_AFTER, .answer.kind = S3_TRUNCATE},
     {.name = "another range", .when = S3_AFTER, .answer.kind = S3_SHIFT_RANGE},
-    {.name = "all of it", .when = S3_AFTER, .answer.kind = S3_FULL_BODY},
+    {.name = "all of it",
+     .told = 1,
+     .when = S3_AFTER,
+     .answer.kind = S3_FULL_BODY},
     {.name = "a bit flipped",
      .told = 1,
      .when = S3_AFTER,

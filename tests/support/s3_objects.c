@@ -42,6 +42,7 @@ void s3_objects_put(struct s3_objects *all, const char *key, const void *data,
     old->data = malloc(len + 1);
     old->len = len;
     old->id[0] = '\0';
+    old->sum[0] = '\0';
     if (len > 0)
         memcpy(old->data, data, len);
 }

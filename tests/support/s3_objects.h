@@ -11,7 +11,8 @@ struct s3_object {
     char *key;
     unsigned char *data;
     size_t len;
-    char id[64]; /* x-amz-meta-weir-put, or "". */
+    char id[64];  /* x-amz-meta-weir-put, or "". */
+    char sum[16]; /* x-amz-meta-weir-crc32c, or "". */
 };
 
 /** Sorted by key.  Zero it before use. */

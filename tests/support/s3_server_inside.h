@@ -27,6 +27,7 @@ struct s3_server {
 
     pthread_mutex_t lock; /* Of all that follows. */
     int stopping;
+    int trusts; /* 1: signatures are not checked. */
     struct connection *connections;
     int connection_count;
     struct s3_objects objects;
