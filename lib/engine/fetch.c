@@ -35,6 +35,7 @@ struct fetch {
     int refreshed;    /* The manifest was read for it: */
     int told;         /* that was asked for, and is to be */
     uint64_t refresh; /* later than this time. */
+    int unclear;      /* Why it was not, or 0. */
     int asked;        /* So is a look at other nodes' logs, */
     int looked;       /* and that has ended: */
     uint64_t look;    /* it is later than this one. */
@@ -322,9 +323,10 @@ static int read_object(struct fetch *f)
 
 /* The manifest was read.  If it tells that the logs were looked at in the
  * wrong place, that begins anew. */
-static void told(struct fetch *f)
+static void told(struct fetch *f, int status)
 {
     f->refreshed = 1;
+    f->unclear = status;
     if (!f->looked || !weir__tail_can(f->stream) ||
         !weir__tail_is_stale(f->stream))
         return;
@@ -350,7 +352,7 @@ static void refresh_done(struct weir__refresh *req, int status)
         /* One that was begun before the fetch tells nothing of the time
          * since. */
         if (f->told && f->refresh < node->refreshes)
-            told(f);
+            told(f, status);
     }
     while ((s = weir__map_next(&node->streams, &i)) != NULL)
         weir__fetch_wake(s);
@@ -503,12 +505,25 @@ static int wants_refresh(const struct fetch *f)
            (!f->refreshed || (!f->looked && weir__tail_can(s)));
 }
 
-/* What other nodes' logs cannot give for they are damaged, or 0. */
-static int tail_status(struct fetch *f)
+/* A fetch that has found nothing is told why nobody knows whether there is
+ * more; one that waits goes on waiting, but not for what is damaged. */
+static int end_status(struct fetch *f)
 {
-    if (!f->looked || f->result->count != 0 || f->next < f->stream->durable)
+    int rc;
+
+    if (f->result->count != 0 || f->next < f->stream->durable ||
+        !is_foreign(f->stream))
         return 0;
-    return weir__tail_status(f->stream, &f->error);
+    rc = f->looked ? weir__tail_status(f->stream, &f->error) : 0;
+    if (rc == WEIR_ECORRUPT)
+        return rc;
+    if (f->req->max_wait > 0 || f->hurry)
+        return 0;
+    if (rc == 0 && f->unclear != 0)
+        rc = weir__fail(&f->error, f->unclear,
+                        "stream %s: the manifest cannot be read: %s",
+                        f->stream->name, weir_error_text(f->unclear));
+    return rc;
 }
 
 /* Give what was found before it, or wait for its upload or a look at its log.
@@ -559,7 +574,7 @@ static void step(struct fetch *f)
             return;
     }
     if (rc == 0)
-        rc = tail_status(f);
+        rc = end_status(f);
     if (rc != 0 || satisfied(f))
         end(f, rc);
     else

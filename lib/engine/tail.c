@@ -25,7 +25,7 @@ struct tail_log {
     int wanted;     /* By a fetch, in this look. */
     int reading;    /* A request is under way. */
     int rewind;     /* To begin anew at the mark. */
-    int status;     /* Of the last look: 0, WEIR_ECORRUPT. */
+    int status;     /* Of the last look: 0, or why it ended too early. */
     uint64_t epoch; /* Of its node. */
     struct weir__slot_get get;
     struct weir__tail_slot *slot; /* That is being read. */
@@ -214,7 +214,7 @@ static void discard(struct tail_log *log)
 static void ended(struct tail_log *log, int status)
 {
     log->wanted = 0;
-    log->status = status == WEIR_ECORRUPT ? status : 0;
+    log->status = status == WEIR_ENOENT ? 0 : status;
     if (status == 0 || status == WEIR_ENOENT)
         return;
     weir__log(log->node->host.log, WEIR_LOG_WARN,

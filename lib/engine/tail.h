@@ -66,8 +66,8 @@ void weir__tail_later(struct weir_stream *stream);
 /** 1 if the manifest, as it is known now, tells of a log or a place in one that
  * the last look has not seen: a slot that was missing may have been removed. */
 int weir__tail_is_stale(const struct weir_stream *stream);
-/** What the logs of a stream came to at the last look: 0, or WEIR_ECORRUPT
- * with the place. */
+/** What the logs of a stream came to at the last look: 0; WEIR_ECORRUPT with
+ * the place; an error of the store. */
 int weir__tail_status(const struct weir_stream *stream, struct weir_error *err);
 /** The manifest tells more of the stream: forget what it covers. */
 void weir__tail_settle(struct weir_stream *stream);

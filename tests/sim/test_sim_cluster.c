@@ -273,7 +273,9 @@ static struct track {
     uint64_t end;         /* Behind the last that was acknowledged. */
 } tracks[STREAMS];
 
-static uint64_t numbers; /* Given to appends. */
+static uint64_t numbers; /* Given to appends of this life. */
+/* Appends that have ended for certain: they never are in a stream. */
+static unsigned char never[MOST * STREAMS * 4];
 
 /* What all runs together came to. */
 static struct {
@@ -329,6 +331,7 @@ static void collect(void)
                 t->end = base + 1;
             sum.acked++;
         } else {
+            never[p->number] = p->append->status != WEIR_EUNKNOWN;
             sum.failed++;
             world.machines[p->machine].sick = 1;
         }
@@ -393,13 +396,25 @@ static void try_open(int machine, int stream)
 static void try_take_over(int by)
 {
     int dead = (int)weir_sim_below(world.sim, NODES);
+    int rc;
 
     if (dead == by || (world.machines[dead].node != NULL && world.wal == NULL))
         return;
-    if (machine_take_over(&world.machines[by], dead) != 0)
+    if (world.wal != NULL && weir_sim_below(world.sim, 3) == 0)
+        world.takeover_flags = WEIR_TAKEOVER_FORCE;
+    rc = machine_take_over(&world.machines[by], dead);
+    world.takeover_flags = 0;
+    if (rc != 0)
         return;
     sum.taken++;
     sum.tail += (unsigned)world.took.batches;
+}
+
+/* Not there for certain, but there all the same? */
+static void check_number(int stream, uint64_t offset, uint64_t number)
+{
+    if (number >= sizeof(never) || never[number])
+        breach("an append that had failed for certain", stream, offset);
 }
 
 static uint64_t read_from; /* Offset to begin at. */
@@ -415,6 +430,7 @@ static void note_shown(int stream, uint64_t at, const struct weir_batch *batch)
     if (batch->base_offset != at || batch->len != 8)
         breach("a reader was shown a gap", stream, at);
     memcpy(&number, batch->data, 8);
+    check_number(stream, at, number);
     if (t->acked[at] != 0 && t->acked[at] != number)
         breach("a reader was shown another batch", stream, at);
     if (t->shown[at] != 0 && t->shown[at] != number)
@@ -541,6 +557,7 @@ static void check_program(void *ctx)
             if (fetch.batches[i].base_offset != at || fetch.batches[i].len != 8)
                 breach("not the next batch", checked, at);
             memcpy(&number, fetch.batches[i].data, 8);
+            check_number(checked, at, number);
             if (at < MOST && t->acked[at] != 0 && t->acked[at] != number)
                 breach("another batch than was acknowledged", checked, at);
             if (at < MOST && t->shown[at] != 0 && t->shown[at] != number)
@@ -612,16 +629,33 @@ static void check_all(void)
     }
 }
 
+/* Requests to the store come late, twice, or without an answer. */
+static void set_faults(uint32_t chance)
+{
+    struct weir_sim_faults *faults = weir_sim_faults(world.sim);
+
+    faults->store_late = chance;
+    faults->store_lost = chance;
+    faults->store_unheard = chance;
+    faults->store_repeat = 2 * chance;
+    faults->store_slow = chance;
+    faults->store_down = chance;
+}
+
 static void some_life(uint64_t number)
 {
     world_open(number);
     memset(tracks, 0, sizeof(tracks));
+    memset(never, 0, sizeof(never));
+    numbers = 0;
     pending_count = 0;
     world.lease = weir_sim_below(world.sim, 2) == 0 ? "10s" : "3s";
     world.wal = weir_sim_below(world.sim, 2) == 0 ? "object:" : NULL;
     world.upload_interval = weir_sim_below(world.sim, 2) == 0 ? "10s" : "1s";
     for (int i = 0; i < NODES; i++)
         ck_assert_int_eq(machine_start(&world.machines[i]), 0);
+    if (world.wal != NULL && weir_sim_below(world.sim, 2) == 0)
+        set_faults(3000);
     for (int step = 0; step < 300; step++) {
         act();
         world_run(weir_sim_below(world.sim, 3) == 0
@@ -629,6 +663,7 @@ static void some_life(uint64_t number)
                       : weir_sim_below(world.sim, 20 * MS));
         collect();
     }
+    set_faults(0);
     check_all();
     for (int i = 0; i < NODES; i++)
         forget(i);

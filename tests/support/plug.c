@@ -171,6 +171,8 @@ static void plug_submit(struct weir_store *store, struct weir_store_req *req)
     struct plug *plug = s->plug;
     int data = strncmp(req->key, "data/", 5) == 0;
 
+    if (plug->hook != NULL && plug->hook(plug, store, req) != 0)
+        return;
     if (req->verb == WEIR_STORE_LIST)
         list(s, req);
     else if (req->verb == WEIR_STORE_PUT && data && plug->put_status != 0)
@@ -188,6 +190,12 @@ static void plug_submit(struct weir_store *store, struct weir_store_req *req)
         answer(s, req, del(plug, req->key));
     else
         answer(s, req, get(s, req));
+}
+
+void plug_answer(struct weir_store *store, struct weir_store_req *req,
+                 int status)
+{
+    answer((struct plug_store *)(void *)store, req, status);
 }
 
 void plug_release(struct plug *plug)

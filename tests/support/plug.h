@@ -24,6 +24,11 @@ struct plug {
     unsigned writes;
     uint64_t capacity; /* Of the WAL; 0: plenty. */
 
+    /* Called with each request; 1: it is the hook's, to be ended with
+     * `plug_answer`. */
+    int (*hook)(struct plug *plug, struct weir_store *store,
+                struct weir_store_req *req);
+
     struct plug_object *objects; /* What the store keeps. */
 };
 
@@ -31,6 +36,9 @@ struct plug {
 void plug_register(struct weir_config *config, struct plug *plug);
 /** Carry out the PUT that is held. */
 void plug_release(struct plug *plug);
+/** End a request that the hook took. */
+void plug_answer(struct weir_store *store, struct weir_store_req *req,
+                 int status);
 /** Number of data objects. */
 int plug_data_objects(const struct plug *plug);
 /** Forget all objects. */

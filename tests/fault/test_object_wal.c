@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The object log of a node when the store fails in the middle, or somebody
+ * else opens it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "support/node.h"
+#include "support/plug.h"
+#include "support/test.h"
+
+static struct plug plug;
+static struct weir_config *configs[3];
+static struct weir *nodes[3];
+
+static void configure(int id, const char *wal)
+{
+    char text[16];
+
+    ck_assert_int_eq(weir_config_new(&configs[id], NULL), 0);
+    plug_register(configs[id], &plug);
+    snprintf(text, sizeof(text), "%d", id);
+    ck_assert_int_eq(weir_config_set(configs[id], "node_id", text, NULL), 0);
+    ck_assert_int_eq(weir_config_set(configs[id], "wal", wal, NULL), 0);
+    ck_assert_int_eq(weir_config_set(configs[id], "log_cache", "4MiB", NULL),
+                     0);
+    ck_assert_int_eq(weir_config_set(configs[id], "segment", "64KiB", NULL), 0);
+    ck_assert_int_eq(
+        weir_config_set(configs[id], "upload_interval", "1h", NULL), 0);
+    nodes[id] = test_open(configs[id]);
+}
+
+static void setup(void)
+{
+    plug = (struct plug){0};
+    configure(1, "object:?linger=0s");
+}
+
+static void teardown(void)
+{
+    plug.hook = NULL;
+    for (int id = 1; id <= 2; id++) {
+        weir_free(nodes[id]);
+        weir_config_free(configs[id]);
+        nodes[id] = NULL;
+        configs[id] = NULL;
+    }
+    plug_free(&plug);
+}
+
+/** An append that is not waited for. */
+struct late {
+    struct weir_append req;
+    int over;
+    int status;
+};
+
+static void late_done(struct weir_req *req, int status)
+{
+    struct late *late = req->ctx;
+
+    late->over = 1;
+    late->status = status;
+}
+
+static void append_late(struct late *late, struct weir_stream *s,
+                        const char *text)
+{
+    *late = (struct late){.req = {.req = {.done = late_done, .ctx = late},
+                                  .data = text,
+                                  .len = strlen(text),
+                                  .count = 1,
+                                  .max_timestamp = WEIR_NO_TIMESTAMP}};
+    ck_assert_int_eq(weir_append(s, &late->req), 0);
+    for (int i = 0; i < 20; i++)
+        weir_poll(nodes[1], 0);
+}
+
+static struct weir_store *held_in;
+static struct weir_store_req *held[2];
+static int holding; /* So many PUTs of slots are to be held. */
+static int held_count;
+
+/* The PUT of a slot does not get to the store, and has no answer for now. */
+static int hold_slot(struct plug *p, struct weir_store *store,
+                     struct weir_store_req *req)
+{
+    if (req->verb != WEIR_STORE_PUT || strncmp(req->key, "wal/", 4) != 0)
+        return 0;
+    held_in = store;
+    held[held_count++] = req;
+    if (held_count == holding)
+        p->hook = NULL;
+    return 1;
+}
+
+static void hold(int count)
+{
+    plug.hook = hold_slot;
+    holding = count;
+    held_count = 0;
+}
+
+/* It is not known to be there, and what lies behind counts if it is. */
+START_TEST(what_is_behind_a_write_of_unknown_outcome_is_unknown_too)
+{
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    struct weir_handover hand = {
+        .req.err = &test_error, .streams = &s, .count = 1};
+    struct late first, second;
+
+    test_append(s, "one");
+    hold(1);
+    append_late(&first, s, "two");
+    append_late(&second, s, "three");
+    ck_assert_int_eq(first.over + second.over, 0);
+    plug_answer(held_in, held[0], WEIR_EACCES);
+    test_drive(nodes[1], &second.over);
+    ck_assert_int_eq(first.status, WEIR_EUNKNOWN);
+    ck_assert_int_eq(second.status, WEIR_EUNKNOWN);
+    ck_assert_int_eq(test_try_append(s, "four", 0), WEIR_EPOISONED);
+    ck_assert_int_eq(weir_handover_sync(nodes[1], &hand), WEIR_EPOISONED);
+}
+END_TEST
+
+/* The mark stays before it, though all that was acknowledged is uploaded. */
+START_TEST(recovery_begins_before_a_write_of_unknown_outcome)
+{
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    struct late first, second;
+
+    test_append(s, "one");
+    hold(2);
+    append_late(&first, s, "two");
+    append_late(&second, s, "three");
+    plug_answer(held_in, held[0], WEIR_EACCES);
+    test_flush(nodes[1]);
+    held_in->ops->submit(held_in, held[1]);
+    test_drive(nodes[1], &second.over);
+    weir_free(nodes[1]);
+    nodes[1] = test_open(configs[1]);
+    s = test_stream(nodes[1], "s", 0);
+    test_expect(s, 0, "one", NULL);
+    ck_assert_uint_eq(test_append(s, "new"), 1);
+}
+END_TEST
+
+/* The former process lives: it uploads, and removes the slot at which the one
+ * that opens its log is about to begin. */
+static int upload_first(struct plug *p, struct weir_store *store,
+                        struct weir_store_req *req)
+{
+    (void)store;
+    if (req->verb != WEIR_STORE_GET || strncmp(req->key, "wal/", 4) != 0)
+        return 0;
+    p->hook = NULL;
+    test_flush(nodes[1]);
+    test_append(test_stream(nodes[1], "s", 0), "three");
+    test_flush(nodes[1]); /* With it goes the mark of the one before. */
+    for (int i = 0; i < 20; i++)
+        weir_poll(nodes[1], 0);
+    test_append(test_stream(nodes[1], "s", 0), "four");
+    return 0;
+}
+
+START_TEST(who_began_at_a_mark_that_has_moved_is_refused)
+{
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    struct weir_takeover take = {
+        .req.err = &test_error, .node_id = 1, .flags = WEIR_TAKEOVER_FORCE};
+
+    configure(2, "object:");
+    test_append(s, "one");
+    test_append(s, "two");
+    plug.hook = upload_first;
+    ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), WEIR_EAGAIN);
+    ck_assert_ptr_nonnull(strstr(test_error.text, "open it again"));
+    ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), 0);
+    s = test_stream(nodes[2], "s", 0);
+    test_expect(s, 0, "one", "two", "three", "four", NULL);
+    ck_assert_uint_eq(test_append(s, "five"), 4);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("object log");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc,
+                   what_is_behind_a_write_of_unknown_outcome_is_unknown_too);
+    tcase_add_test(tc, recovery_begins_before_a_write_of_unknown_outcome);
+    tcase_add_test(tc, who_began_at_a_mark_that_has_moved_is_refused);
+    return test_run();
+}
