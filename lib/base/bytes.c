@@ -61,10 +61,39 @@ void weir__writer_init(struct weir__writer *w, const struct weir_alloc *alloc)
     *w = (struct weir__writer){.alloc = alloc};
 }
 
+void weir__writer_init_secret(struct weir__writer *w,
+                              const struct weir_alloc *alloc)
+{
+    *w = (struct weir__writer){.alloc = alloc, .secret = true};
+}
+
+static void release(struct weir__writer *w)
+{
+    if (w->secret && w->data != NULL)
+        explicit_bzero(w->data, w->capacity);
+    weir__free(w->alloc, w->data);
+}
+
 void weir__writer_free(struct weir__writer *w)
 {
-    weir__free(w->alloc, w->data);
-    weir__writer_init(w, w->alloc);
+    release(w);
+    *w = (struct weir__writer){.alloc = w->alloc, .secret = w->secret};
+}
+
+/* Memory that has moved would keep the secret where it was. */
+static unsigned char *move(struct weir__writer *w, size_t capacity)
+{
+    unsigned char *data;
+
+    if (!w->secret)
+        return weir__resize(w->alloc, w->data, capacity, 1);
+    data = weir__malloc(w->alloc, capacity);
+    if (data == NULL)
+        return NULL;
+    if (w->len > 0)
+        memcpy(data, w->data, w->len);
+    release(w);
+    return data;
 }
 
 /* Room for `len` more bytes, or NULL. */
@@ -80,7 +109,7 @@ static unsigned char *reserve(struct weir__writer *w, size_t len)
     if (w->len + len > w->capacity) {
         while (capacity < w->len + len)
             capacity *= 2;
-        data = weir__resize(w->alloc, w->data, capacity, 1);
+        data = move(w, capacity);
         if (data == NULL) {
             w->bad = true;
             return NULL;

@@ -74,9 +74,13 @@ struct weir__writer {
     size_t len;
     size_t capacity;
     bool bad;
+    bool secret;
 };
 
 void weir__writer_init(struct weir__writer *w, const struct weir_alloc *alloc);
+/** One for secrets: memory that it gives back is overwritten. */
+void weir__writer_init_secret(struct weir__writer *w,
+                              const struct weir_alloc *alloc);
 /** Free what was written. */
 void weir__writer_free(struct weir__writer *w);
 void weir__write8(struct weir__writer *w, uint8_t v);

@@ -152,6 +152,11 @@ void weir__s3_error_read(struct weir__s3_error *error,
                          const struct weir__http_answer *answer,
                          const void *body, size_t len);
 
+/** Blot out what in it is one of these, for a server may repeat what it was
+ * sent, and what it says is shown to people. */
+void weir__s3_error_hide(struct weir__s3_error *error,
+                         const struct weir__s3_credentials *credentials);
+
 /** Status of a request that got an answer which is not success, with the
  * text.  `what` names verb and object. */
 int weir__s3_error_status(const struct weir__s3_error *error,

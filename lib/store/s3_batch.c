@@ -100,6 +100,7 @@ static int read_answer(struct weir__s3_call *call, struct weir__s3_attempt *a,
     weir__s3_error_read(&call->error, alloc, &a->http.answer,
                         body != NULL ? (const char *)body->data : "",
                         body != NULL ? body->len : 0);
+    weir__s3_error_hide(&call->error, &call->line->keys.now);
     weir_buf_unref(body);
     rc = weir__s3_error_status(&call->error, &a->http.answer, &one, call->what,
                                &a->err);

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* So much of a secret gives it away. */
+enum { SECRET_SEEN = 6 };
+
 /* Text from outside, for a message: printable, and cut to fit. */
 static void keep_text(char *to, size_t room, const char *text)
 {
@@ -63,6 +66,33 @@ void weir__s3_error_read(struct weir__s3_error *error,
     /* Whatever cannot be read leaves the HTTP status to go by. */
     if (!error->html && len > 0)
         weir__xml_parse(alloc, body, len, on_element, error, NULL);
+}
+
+/* Also the beginning of a secret counts: the text may be cut. */
+static void hide(char *text, const char *secret)
+{
+    if (secret == NULL)
+        return;
+    for (; *text != '\0'; text++) {
+        size_t n = 0;
+
+        while (secret[n] != '\0' && text[n] == secret[n])
+            n++;
+        if (n >= SECRET_SEEN)
+            memset(text, '*', n);
+    }
+}
+
+void weir__s3_error_hide(struct weir__s3_error *error,
+                         const struct weir__s3_credentials *credentials)
+{
+    const char *const secrets[] = {credentials->secret_key, credentials->token};
+
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        hide(error->code, secrets[i]);
+        hide(error->message, secrets[i]);
+        hide(error->region, secrets[i]);
+    }
 }
 
 /* Codes of S3 that say more than the HTTP status. */

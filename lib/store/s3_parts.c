@@ -67,6 +67,7 @@ static int read_failure(struct weir__s3_call *call, struct weir__s3_attempt *a,
     weir__s3_error_read(&call->error, call->line->host.alloc, &a->http.answer,
                         body != NULL ? (const char *)body->data : "",
                         body != NULL ? body->len : 0);
+    weir__s3_error_hide(&call->error, &call->line->keys.now);
     weir_buf_unref(body);
     return weir__s3_error_status(&call->error, &a->http.answer, req, call->what,
                                  &a->err);

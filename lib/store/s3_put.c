@@ -44,6 +44,7 @@ static int read_look(struct weir__s3_call *call, struct weir__s3_attempt *a,
         return 0;
     }
     weir__s3_error_read(&call->error, op->store->host.alloc, answer, "", 0);
+    weir__s3_error_hide(&call->error, &call->line->keys.now);
     return weir__s3_error_status(&call->error, answer, &look, op->what,
                                  &a->err);
 }

@@ -166,6 +166,7 @@ static int read_failure(struct weir__s3_op *op, struct weir__s3_attempt *a,
     weir__s3_error_read(error, op->store->host.alloc, answer,
                         body != NULL ? (const char *)body->data : "",
                         body != NULL ? body->len : 0);
+    weir__s3_error_hide(error, &op->store->line.keys.now);
     weir_buf_unref(body);
     if (req->verb == WEIR_STORE_DELETE && answer->status == 404 &&
         (strcmp(error->code, "NoSuchKey") == 0))

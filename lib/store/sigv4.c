@@ -293,7 +293,8 @@ static int sign(char hex[WEIR__SHA256_HEX], const struct weir__sigv4 *s,
     struct weir__writer string;
     int rc;
 
-    weir__writer_init(&canonical, alloc);
+    /* A session token is among the headers. */
+    weir__writer_init_secret(&canonical, alloc);
     weir__writer_init(&string, alloc);
     weir__sigv4_canonical(&canonical, s);
     rc = canonical.bad
@@ -307,9 +308,6 @@ static int sign(char hex[WEIR__SHA256_HEX], const struct weir__sigv4 *s,
     if (rc == 0)
         weir__hex(hex, signature, sizeof(signature));
     explicit_bzero(key, sizeof(key));
-    /* A session token is among the headers. */
-    if (canonical.data != NULL)
-        explicit_bzero(canonical.data, canonical.len);
     weir__writer_free(&canonical);
     weir__writer_free(&string);
     return rc;

@@ -316,6 +316,29 @@ probes() {
         probe "s3://bucket/p?endpoint=http://127.0.0.1:1"
 }
 
+# Whatever the program prints, at whatever level: no secret is in it.
+secrets() {
+    local secret=canary/secret+that/nobody+sees token=canary-token-that-nobody-sees
+    local store="s3://bucket/p?endpoint=http://127.0.0.1:1"
+    local -a quick=(-vv -X s3_retry_delay=1ms -X s3_attempts=2 -X s3_timeout=2s)
+    {
+        AWS_ACCESS_KEY_ID=K AWS_SECRET_ACCESS_KEY=$secret \
+            AWS_SESSION_TOKEN=$token weir "${quick[@]}" probe "$store"
+        weir "${quick[@]}" -X s3_access_key=K -X "s3_secret_key=$secret" \
+            -X "s3_session_token=$token" --store "$store" \
+            --wal "file:$dir/canary-wal?size=64MiB" append s </dev/null
+        weir "${quick[@]}" -X s3_access_key= -X "s3_secret_key=$secret" \
+            -X s3_credentials=config --store "$store" ls
+        weir -X "s3_secret_key=$secret" -X s3_timeout=never properties
+        weir -X "s3_secret_key=$secret" --json properties
+        weir -X "s3_secret_key=$secret" dump wal "file:$dir/canary-wal"
+        weir -X "s3_secret_key=$secret" nonsense
+    } >"$dir/all" 2>&1
+    check "messages came" grep -q "cannot connect" "$dir/all"
+    check "no secret is in them" eval '! grep -qi "canary/\|canary-token" "$dir/all"'
+    check "no secret is in a log" eval '! grep -qa "canary/secret" "$dir/canary-wal"'
+}
+
 nodes() {
     append shared 'by 1\n'
     weir flush
@@ -473,6 +496,7 @@ streams
 objects
 dumps
 probes
+secrets
 nodes
 processes
 kills
