@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * The process that is killed: opens a node on a directory and a file WAL,
- * tells what it reads back, then appends, flushes and trims until it dies.
+ * The process that is killed: opens a node on a directory, with its log in a
+ * file or in objects, tells what it reads back, then appends, flushes and
+ * trims until it dies.
  *
- *     crash_child DIR RUN SEED      (messages go to descriptor 3)
+ *     crash_child DIR RUN SEED file|object   (messages go to descriptor 3)
  *
  * When its standard input ends it closes the node in order.  It exits with 1
  * after any error: nothing is wrong here but its death.
@@ -77,7 +78,7 @@ static void set(struct weir_config *config, const char *key, const char *value)
         die(key, rc);
 }
 
-static void open_node(const char *dir)
+static void open_node(const char *dir, const char *wal)
 {
     struct weir_config *config;
     char uri[4096];
@@ -88,7 +89,7 @@ static void open_node(const char *dir)
     snprintf(uri, sizeof(uri), "dir:%s/store", dir);
     set(config, "store", uri);
     snprintf(uri, sizeof(uri), "file:%s/wal?size=16MiB", dir);
-    set(config, "wal", uri);
+    set(config, "wal", strcmp(wal, "object") == 0 ? "object:" : uri);
     set(config, "driver", "true");
     set(config, "log_cache", "16MiB");
     set(config, "upload_bytes", "1MiB");
@@ -307,7 +308,7 @@ int main(int argc, char **argv)
 {
     static const struct crash_message verified = {.kind = CRASH_VERIFIED};
 
-    if (argc != 4)
+    if (argc != 5)
         return 2;
     run = (uint32_t)strtoul(argv[2], NULL, 10);
     seed = strtoull(argv[3], NULL, 10);
@@ -316,7 +317,7 @@ int main(int argc, char **argv)
         if ((slots[i].data = malloc(CRASH_BATCH_MAX)) == NULL)
             return 1;
 
-    open_node(argv[1]);
+    open_node(argv[1], argv[4]);
     open_streams();
     for (uint32_t i = 0; i < CRASH_STREAMS; i++)
         read_back(i);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * kill -9 at random moments, on the real file WAL.
+ * kill -9 at random moments, on the real file WAL and on the object WAL in a
+ * directory.
  *
  * A child (crash_child.c) appends and tells of each acknowledgement on a
  * pipe; this process remembers them, kills it, starts it again, and compares
  * what it then reads.  Kills hit opening, recovery and reading back as well.
  *
  *     WEIR_SEED=N           the same delays again
- *     WEIR_CRASH_CYCLES=N   how many kills (100)
- *     WEIR_CRASH_SECONDS=N  for how long instead (make soak)
+ *     WEIR_CRASH_CYCLES=N   how many kills on each (100, in 15 s at most)
+ *     WEIR_CRASH_SECONDS=N  for how long on each instead (make soak)
+ *     WEIR_CRASH_WAL=file   on this one alone; or object
  */
 #include "crash/crash.h"
 #include "support/test.h"
@@ -26,7 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CYCLES = 100, SECONDS_AT_MOST = 30 };
+enum { CYCLES = 100, SECONDS_AT_MOST = 15 };
+
+static const char *const wals[] = {"file", "object"};
 
 /* A batch that must be there from now on. */
 struct batch {
@@ -56,6 +60,7 @@ struct child {
 };
 
 static struct model models[CRASH_STREAMS];
+static const char *wal; /* Where the child has its log. */
 static uint64_t rng;
 static uint32_t run;
 static uint64_t acked;
@@ -224,12 +229,14 @@ static void child_exec(const char *dir, int in, int out)
     char run_text[16];
     char seed_text[32];
     char dir_text[PATH_MAX];
-    char *args[] = {path, dir_text, run_text, seed_text, NULL};
+    char wal_text[16];
+    char *args[] = {path, dir_text, run_text, seed_text, wal_text, NULL};
 
     child_path(path, sizeof(path));
     snprintf(dir_text, sizeof(dir_text), "%s", dir);
     snprintf(run_text, sizeof(run_text), "%u", run);
     snprintf(seed_text, sizeof(seed_text), "%" PRIu64, crash_random(&rng));
+    snprintf(wal_text, sizeof(wal_text), "%s", wal);
     dup2(in, STDIN_FILENO);
     dup2(out, CRASH_FD);
     execv(path, args);
@@ -340,7 +347,8 @@ static void child_close(struct child *child)
 
 /* ---- Tests ---- */
 
-static void one_cycle(const char *dir)
+/* Whether it was killed; else it ended in order. */
+static bool one_cycle(const char *dir)
 {
     struct child child;
     uint64_t r = crash_random(&rng);
@@ -352,20 +360,32 @@ static void one_cycle(const char *dir)
     } else {
         child_run_for(&child, (r >> 8) % 20000);
     }
-    if (r % 16 == 1)
+    if (r % 16 == 1) {
         child_close(&child);
-    else
-        child_kill(&child);
+        return false;
+    }
+    child_kill(&child);
+    return true;
 }
 
-static void reset(void)
+static void reset(int which)
 {
     for (uint32_t i = 0; i < CRASH_STREAMS; i++) {
         free(models[i].batches);
         models[i] = (struct model){0};
     }
+    wal = wals[which];
     rng = test_seed();
     run = 0;
+    acked = verified = 0;
+}
+
+/* The one that was asked for, or each. */
+static bool is_wanted(void)
+{
+    const char *only = getenv("WEIR_CRASH_WAL");
+
+    return only == NULL || strcmp(only, wal) == 0;
 }
 
 /* Whatever was acknowledged before a kill -9 is there after it, byte for
@@ -373,27 +393,34 @@ static void reset(void)
 START_TEST(acknowledged_batches_survive_kills)
 {
     unsigned long seconds = env_number("WEIR_CRASH_SECONDS", 0);
-    unsigned long cycles = env_number("WEIR_CRASH_CYCLES", CYCLES);
-    uint64_t until = now_us() + (seconds != 0 ? seconds : SECONDS_AT_MOST) *
-                                    UINT64_C(1000000);
+    unsigned long wanted = env_number("WEIR_CRASH_CYCLES", 0);
+    unsigned long most = seconds != 0  ? ULONG_MAX
+                         : wanted != 0 ? wanted
+                                       : CYCLES;
+    uint64_t until =
+        wanted != 0 && seconds == 0
+            ? UINT64_MAX
+            : now_us() + (seconds != 0 ? seconds : SECONDS_AT_MOST) *
+                             UINT64_C(1000000);
     unsigned long done = 0;
     const char *dir = test_dir();
     struct child child;
 
-    reset();
-    while (now_us() < until && (seconds != 0 || done < cycles)) {
-        one_cycle(dir);
-        done++;
-    }
+    reset(_i);
+    if (!is_wanted())
+        return;
+    while (now_us() < until && done < most)
+        done += one_cycle(dir);
     child_start(&child, dir);
     child_verified(&child);
     child_close(&child);
-    printf("%lu kills, %" PRIu64 " batches acknowledged, %" PRIu64
+    printf("%s log: %lu kills, %" PRIu64 " batches acknowledged, %" PRIu64
            " compared, none lost\n",
-           done, acked, verified);
+           wal, done, acked, verified);
+    fflush(stdout);
     ck_assert_uint_gt(acked, 0);
     ck_assert_uint_gt(verified, 0);
-    reset();
+    reset(_i);
 }
 END_TEST
 
@@ -402,11 +429,11 @@ START_TEST(kill_while_made_leaves_nothing_in_the_way)
 {
     struct child child;
 
-    reset();
-    for (int i = 0; i < 20; i++) {
+    reset(_i);
+    for (int i = 0; i < 20 && is_wanted(); i++) {
         const char *dir = test_dir();
 
-        reset();
+        reset(_i);
         rng += (uint64_t)i;
         for (int kills = 0; kills < 2; kills++) {
             child_start(&child, dir);
@@ -417,7 +444,7 @@ START_TEST(kill_while_made_leaves_nothing_in_the_way)
         child_verified(&child);
         child_close(&child);
     }
-    reset();
+    reset(_i);
 }
 END_TEST
 
@@ -425,10 +452,11 @@ int main(void)
 {
     TCase *tc = test_case("crash");
     unsigned long seconds = env_number("WEIR_CRASH_SECONDS", 0);
+    unsigned long cycles = env_number("WEIR_CRASH_CYCLES", 0);
 
-    if (seconds != 0)
-        tcase_set_timeout(tc, (double)seconds + 300);
-    tcase_add_test(tc, kill_while_made_leaves_nothing_in_the_way);
-    tcase_add_test(tc, acknowledged_batches_survive_kills);
+    /* A cycle takes a tenth of a second. */
+    tcase_set_timeout(tc, (double)seconds + (double)cycles + 300);
+    tcase_add_loop_test(tc, kill_while_made_leaves_nothing_in_the_way, 0, 2);
+    tcase_add_loop_test(tc, acknowledged_batches_survive_kills, 0, 2);
     return test_run();
 }
