@@ -283,20 +283,21 @@ static void use_own(struct machine *m)
 
 /* A node that has just been opened does not know yet how long the other one
  * has been silent: wait for what never comes. */
-static int take_over(struct machine *m, struct weir_stream *s, uint64_t end)
+static int take_over(struct machine *m, struct weir_stream *s)
 {
     int rc = WEIR_EBUSY;
 
     for (int i = 0; i < 10 && rc == WEIR_EBUSY; i++) {
         struct weir_takeover take = {.req.err = &err, .node_id = DEAD + 1};
+        struct weir_stream_stat stat;
         struct weir_fetch f = {.req.err = &err,
-                               .offset = end,
                                .max_bytes = 1,
                                .min_bytes = 1,
                                .max_wait = (int64_t)(10 * SECOND)};
 
         rc = weir_takeover_sync(m->node, &take);
-        if (rc == WEIR_EBUSY) {
+        if (rc == WEIR_EBUSY && weir_stream_stat(s, &stat) == 0) {
+            f.offset = stat.end;
             (void)weir_fetch_sync(s, &f);
             weir_fetch_release(&f);
         }
@@ -307,12 +308,11 @@ static int take_over(struct machine *m, struct weir_stream *s, uint64_t end)
 static void use_others(struct machine *m)
 {
     struct weir_stream *s = open_stream(m->node, 2, WEIR_STREAM_READ);
-    uint64_t end;
 
     if (s == NULL)
         return;
-    end = read_all(s, 2, 0);
-    if (take_over(m, s, end) != 0)
+    (void)read_all(s, 2, 0);
+    if (take_over(m, s) != 0)
         return;
     s = open_stream(m->node, 0, 0);
     if (s == NULL)
