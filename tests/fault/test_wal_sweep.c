@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a file log on a real file: made, written, trimmed, closed,
+ * opened again, recovered, written, closed.  Each system call of it fails in
+ * each way that it can, once, and from then on.  What was acknowledged is
+ * there afterwards, nothing is shown that was not written, no file but the
+ * log is left, and whoever is told of an error is told which and of what.
+ *
+ * This program's own open, pread, ... come before the C library's.
+ */
+#include "support/host.h"
+#include "support/test.h"
+#include "support/wal_rig.h"
+#include "wal/wal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define CALLS(X)                                                               \
+    X(OPEN)                                                                    \
+    X(STAT)                                                                    \
+    X(RESERVE)                                                                 \
+    X(LOCK)                                                                    \
+    X(FLAGS)                                                                   \
+    X(READ)                                                                    \
+    X(WRITE)                                                                   \
+    X(SYNC)                                                                    \
+    X(LINK)                                                                    \
+    X(UNLINK)
+
+enum call {
+#define ENUM(name) CALL_##name,
+    CALLS(ENUM)
+#undef ENUM
+        CALL_COUNT
+};
+
+static const char *const call_names[] = {
+#define NAME(name) #name,
+    CALLS(NAME)
+#undef NAME
+};
+
+/* Instead of an error: a part of it is done. */
+#define SHORT (-1)
+
+static const struct failure {
+    enum call call;
+    int numbers[10]; /* Up to 0. */
+} failures[] = {
+    {CALL_OPEN, {EIO, EMFILE, ENFILE, EACCES, EROFS, ENOSPC, EDQUOT, EINTR}},
+    {CALL_STAT, {EIO, EACCES, ENOMEM}},
+    {CALL_RESERVE, {EIO, ENOSPC, EDQUOT, EFBIG, EINTR, EROFS}},
+    {CALL_LOCK, {ENOLCK, EIO, EINTR, EAGAIN}},
+    {CALL_FLAGS, {EINVAL}},
+    {CALL_READ, {EIO, EINTR, EAGAIN, SHORT}},
+    {CALL_WRITE,
+     {EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EINTR, EAGAIN, ENOMEM, SHORT}},
+    {CALL_SYNC, {EIO, ENOSPC, EDQUOT, EINTR, EROFS}},
+    {CALL_LINK, {EIO, ENOSPC, EDQUOT, EACCES, EROFS, EMLINK}},
+    {CALL_UNLINK, {EIO, EACCES, EROFS}},
+};
+
+/* What is to go wrong.  The disk's thread reads it. */
+static atomic_int fail_call = CALL_COUNT;
+static atomic_int fail_number;
+static atomic_int fail_from; /* The call of this number, from 1, */
+static atomic_int fail_times;
+static atomic_int calls[CALL_COUNT];
+static atomic_int no_nameless; /* The file system knows no O_TMPFILE. */
+
+/* 0, the number of the error, or SHORT. */
+static int failure_of(enum call call)
+{
+    int n = atomic_fetch_add(&calls[call], 1) + 1;
+    int from = atomic_load(&fail_from);
+
+    return atomic_load(&fail_call) == (int)call && n >= from &&
+                   n - from < atomic_load(&fail_times)
+               ? atomic_load(&fail_number)
+               : 0;
+}
+
+static bool fails(enum call call)
+{
+    int number = failure_of(call);
+
+    if (number != 0)
+        errno = number;
+    return number != 0;
+}
+
+/* The C library's headers name the parameters otherwise.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list args;
+
+    va_start(args, flags);
+    if ((flags & (O_CREAT | O_TMPFILE)) != 0)
+        mode = va_arg(args, mode_t);
+    va_end(args);
+    if (fails(CALL_OPEN))
+        return -1;
+    if ((flags & O_TMPFILE) == O_TMPFILE && atomic_load(&no_nameless)) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int fstat(int fd, struct stat *st)
+{
+    return fails(CALL_STAT) ? -1 : (int)syscall(SYS_fstat, fd, st);
+}
+
+int lstat(const char *path, struct stat *st)
+{
+    if (fails(CALL_STAT))
+        return -1;
+    return (int)syscall(SYS_newfstatat, AT_FDCWD, path, st,
+                        AT_SYMLINK_NOFOLLOW);
+}
+
+/* Tells its error in its result. */
+int posix_fallocate(int fd, off_t offset, off_t len)
+{
+    int number = failure_of(CALL_RESERVE);
+
+    if (number != 0)
+        return number;
+    return syscall(SYS_fallocate, fd, 0, offset, len) == 0 ? 0 : errno;
+}
+
+int flock(int fd, int how)
+{
+    return fails(CALL_LOCK) ? -1 : (int)syscall(SYS_flock, fd, how);
+}
+
+int fcntl(int fd, int what, ...)
+{
+    va_list args;
+    void *arg;
+
+    va_start(args, what);
+    arg = va_arg(args, void *);
+    va_end(args);
+    if (what == F_OFD_SETLK ? fails(CALL_LOCK)
+                            : what != F_DUPFD_CLOEXEC && fails(CALL_FLAGS))
+        return -1;
+    return (int)syscall(SYS_fcntl, fd, what, arg);
+}
+
+ssize_t pread(int fd, void *to, size_t len, off_t offset)
+{
+    int number = failure_of(CALL_READ);
+
+    if (number == SHORT)
+        len = len > 4096 ? len / 2 / 4096 * 4096 : len;
+    else if (number != 0)
+        return errno = number, -1;
+    return syscall(SYS_pread64, fd, to, len, offset);
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    struct iovec one = iov[0];
+    int number = failure_of(CALL_WRITE);
+
+    if (number == SHORT) {
+        one.iov_len = one.iov_len > 4096 ? 4096 : one.iov_len;
+        return syscall(SYS_pwritev, fd, &one, 1, offset, 0);
+    }
+    if (number != 0)
+        return errno = number, -1;
+    return syscall(SYS_pwritev, fd, iov, count, offset, 0);
+}
+
+int fdatasync(int fd)
+{
+    return fails(CALL_SYNC) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    return fails(CALL_SYNC) ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+int link(const char *from, const char *to)
+{
+    return fails(CALL_LINK) ? -1 : (int)syscall(SYS_link, from, to);
+}
+
+int linkat(int from_dir, const char *from, int to_dir, const char *to,
+           int flags)
+{
+    if (fails(CALL_LINK))
+        return -1;
+    return (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+}
+
+int unlink(const char *path)
+{
+    return fails(CALL_UNLINK) ? -1 : (int)syscall(SYS_unlink, path);
+}
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
+
+static struct test_host host;
+static struct wal_rig rig;
+static char folder[300];
+static char path[400];
+static char uri[512];
+static char point[100];
+static size_t trimmed; /* Records that recovery need not show. */
+static unsigned points;
+static unsigned kept; /* Of those, lives that ended well all the same. */
+
+static void heal(void)
+{
+    atomic_store(&fail_call, CALL_COUNT);
+    for (int i = 0; i < CALL_COUNT; i++)
+        atomic_store(&calls[i], 0);
+}
+
+/* What is told names the log, and why. */
+static int told(int rc)
+{
+    if (rc == 0)
+        return 0;
+    ck_assert_msg(rc < 0 && rc != WEIR_EBUG && rc != WEIR_ECORRUPT,
+                  "%s: %s: %s", point, weir_error_name(rc), rig.err.text);
+    ck_assert_msg(rc == WEIR_EPOISONED || strstr(rig.err.text, folder) != NULL,
+                  "%s: %s: %s", point, weir_error_name(rc), rig.err.text);
+    return rc;
+}
+
+static int open_log(void)
+{
+    int rc = wal_rig_open(&rig, weir__wal_file_open, uri);
+
+    if (rc != 0)
+        rig.wal = NULL;
+    return rc;
+}
+
+static int open_and_start(void)
+{
+    int rc = told(open_log());
+
+    if (rc == 0)
+        rc = told(wal_rig_recover(&rig));
+    if (rc == 0)
+        rc = told(wal_rig_start(&rig));
+    return rc;
+}
+
+static int append_all(void)
+{
+    static const size_t lens[] = {100, 5000, 9000};
+    int rc = 0;
+
+    for (int i = 0; i < 3 && rc == 0; i++)
+        rc = told(wal_rig_append(&rig, lens[i]));
+    return rc;
+}
+
+static int close_log(void)
+{
+    return told(wal_rig_close(&rig));
+}
+
+/* Up to the first error; then the log is closed as far as it can be. */
+static int live(void)
+{
+    int rc = open_and_start();
+
+    if (rc == 0)
+        rc = append_all();
+    if (rc == 0) {
+        trimmed = 1;
+        rig.wal->ops->trim(rig.wal, rig.written.at[1].position);
+        rc = append_all();
+    }
+    if (rc == 0)
+        rc = close_log();
+    if (rc == 0)
+        rc = open_and_start();
+    if (rc == 0)
+        rc = append_all();
+    if (rig.wal != NULL)
+        told(wal_rig_close(&rig));
+    return rc;
+}
+
+/* No file but the log. */
+static void check_folder(void)
+{
+    DIR *dir = opendir(folder);
+
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *d = readdir(dir); d != NULL; d = readdir(dir))
+        ck_assert_msg(d->d_name[0] == '.' || strcmp(d->d_name, "wal") == 0 ||
+                          atomic_load(&fail_call) == CALL_UNLINK,
+                      "%s: left over: %s", point, d->d_name);
+    closedir(dir);
+}
+
+static void check(void)
+{
+    size_t acked = rig.acked;
+    size_t first;
+
+    check_folder();
+    heal();
+    ck_assert_msg(open_and_start() == 0, "%s: %s", point, rig.err.text);
+    first = rig.seen.count > 0 ? (size_t)rig.seen.at[0].seq : acked;
+    ck_assert_msg(first <= trimmed || first == acked, "%s: begins at %zu",
+                  point, first);
+    ck_assert_msg(first + rig.seen.count >= acked, "%s: %zu acknowledged, %zu",
+                  point, acked, first + rig.seen.count);
+    ck_assert_msg(first + rig.seen.count <= rig.written.count &&
+                      wal_rig_saw(&rig, first, first + rig.seen.count),
+                  "%s: others than were written", point);
+    /* What was found after all is there from now on. */
+    rig.written.count = first + rig.seen.count;
+    rig.seq = rig.written.count;
+    ck_assert_msg(append_all() == 0, "%s: %s", point, rig.err.text);
+    ck_assert_int_eq(close_log(), 0);
+}
+
+static bool one_life(enum call call, int number, int from, int times)
+{
+    bool reached;
+
+    snprintf(point, sizeof(point), "%s %d fails with %s%s", call_names[call],
+             from, number == SHORT ? "a part done" : strerror(number),
+             times > 1 ? " from then on" : "");
+    test_host_init(&host);
+    wal_rig_init(&rig, &host.host);
+    rig.max_group = 65536;
+    syscall(SYS_unlink, path);
+    trimmed = 0;
+    heal();
+    atomic_store(&fail_number, number);
+    atomic_store(&fail_from, from);
+    atomic_store(&fail_times, times);
+    atomic_store(&fail_call, (int)call);
+    kept += live() == 0;
+    reached = atomic_load(&calls[call]) >= from;
+    points += reached;
+    check();
+    wal_rig_free(&rig);
+    test_host_close(&host);
+    return reached;
+}
+
+static void sweep(const struct failure *f)
+{
+    unsigned before = points;
+
+    for (int i = 0; i < 10 && f->numbers[i] != 0; i++) {
+        int number = f->numbers[i];
+        int from = 1;
+
+        while (one_life(f->call, number, from, 1)) {
+            /* Who is interrupted for ever never ends. */
+            if (number != EINTR)
+                one_life(f->call, number, from, 1 << 20);
+            from++;
+        }
+    }
+    printf("%s: %u points\n", call_names[f->call], points - before);
+    fflush(stdout);
+}
+
+START_TEST(any_system_call_may_fail)
+{
+    snprintf(folder, sizeof(folder), "%s", test_dir());
+    snprintf(path, sizeof(path), "%s/wal", folder);
+    snprintf(uri, sizeof(uri), "file:%s?size=1MiB", path);
+    atomic_store(&no_nameless, _i % 2);
+    sweep(&failures[_i / 2]);
+    printf("%u of them ended well all the same\n", kept);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("wal sweep");
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, any_system_call_may_fail, 0,
+                        2 * (int)(sizeof(failures) / sizeof(failures[0])));
+    return test_run();
+}
