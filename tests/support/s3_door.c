@@ -101,6 +101,14 @@ size_t s3_door_objects(const struct s3_door *door)
     return door->server.objects.count;
 }
 
+const void *s3_door_object(struct s3_door *door, const char *key, size_t *len)
+{
+    struct s3_object *object = s3_objects_find(&door->server.objects, key);
+
+    *len = object != NULL ? object->len : 0;
+    return object != NULL ? object->data : NULL;
+}
+
 size_t s3_door_uploads(const struct s3_door *door)
 {
     return door->server.uploads.count;

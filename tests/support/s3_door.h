@@ -55,6 +55,8 @@ const char *s3_door_hit(const struct s3_door *door);
 void s3_door_cut(struct s3_door *door);
 /** Objects that are there. */
 size_t s3_door_objects(const struct s3_door *door);
+/** An object as it is there, whole key; NULL: it is not. */
+const void *s3_door_object(struct s3_door *door, const char *key, size_t *len);
 /** Parts of uploads that nobody has ended. */
 size_t s3_door_uploads(const struct s3_door *door);
 
