@@ -20,13 +20,16 @@
  * ended with success, each sector of that write may or may not survive a
  * crash, in any combination.  After a sync that failed, what was pending may
  * be there or not, for ever, while reads give what was written until the
- * disk is opened again.
+ * disk is opened again.  An I/O may take seconds, or hang for minutes.  A disk
+ * that lies (`disk_lost`, `disk_misplaced`) promises less than any program can
+ * live with: what it has lost can be noticed, and not be brought back.
  *
  * What the simulated store promises: it is one map that all nodes see, and
  * each request takes effect at one moment.  A request may fail before it
  * took effect, or after it; take effect twice; or take effect minutes after
  * its caller was told that the outcome is unknown, and after the caller
- * crashed.  A node that is cut from it does not reach it at all.
+ * crashed.  A LIST may be of a minute ago (`store_stale`).  A node that is cut
+ * from it does not reach it at all.
  *
  * What the simulated network between nodes promises: a message that comes is
  * as it was sent.  It may come late, after others that were sent later,
@@ -77,6 +80,11 @@ struct weir_sim_faults {
     uint32_t message_lost;   /* Never comes. */
     uint32_t message_twice;  /* Comes twice, each in its own time. */
     uint32_t message_late;   /* Comes after seconds. */
+    uint32_t store_stale;    /* LIST: without what is younger than a minute. */
+    uint32_t disk_slow;      /* Takes seconds. */
+    uint32_t disk_hang;      /* Takes ten minutes. */
+    uint32_t disk_lost;      /* A write that ends well and is not done. */
+    uint32_t disk_misplaced; /* One that is done in another place. */
 };
 
 /** What a world is made from.  Zero it, set `size`, fill in the rest. */
@@ -120,6 +128,15 @@ WEIR_API void weir_sim_free(struct weir_sim *sim);
  * @return the rates; they live as long as the world.
  */
 WEIR_API struct weir_sim_faults *weir_sim_faults(struct weir_sim *sim);
+
+/**
+ * How often each fault has happened.
+ *
+ * @param sim  World.
+ * @return counts in the place of the rates; they live as long as the world.
+ */
+WEIR_API const struct weir_sim_faults *
+weir_sim_faults_seen(const struct weir_sim *sim);
 
 /**
  * The world's clock, the same for all nodes.

@@ -23,8 +23,7 @@ static void settle_sector(struct sim_disk *disk,
     unsigned char *to = disk->stable + sector->number * SIM_SECTOR;
     size_t i;
 
-    if (weir__sim_random_chance(&disk->random,
-                                world(disk)->faults.disk_garble)) {
+    if (SIM_FAULT(world(disk), &disk->random, disk_garble)) {
         for (i = 0; i < SIM_SECTOR; i++)
             to[i] = (unsigned char)weir__sim_random_next(&disk->random);
     } else if (weir__sim_random_below(&disk->random, 2) == 0) {
@@ -80,6 +79,14 @@ static void write_sector(struct sim_disk *disk, uint64_t offset,
     memcpy(disk->cached + offset, data, SIM_SECTOR);
 }
 
+/* Some place that takes a write of so many bytes. */
+static uint64_t elsewhere(struct sim_disk *disk, size_t len)
+{
+    uint64_t places = (disk->base.size - len) / SIM_DISK_ALIGN + 1;
+
+    return weir__sim_random_below(&disk->random, places) * SIM_DISK_ALIGN;
+}
+
 /* From now on each sector of the write is on its way. */
 static int start_write(struct sim_disk *disk, struct weir__disk_req *req,
                        bool broken)
@@ -90,6 +97,10 @@ static int start_write(struct sim_disk *disk, struct weir__disk_req *req,
 
     if (!reserve(disk, req->len / SIM_SECTOR))
         return WEIR_EIO;
+    if (SIM_FAULT(world(disk), &disk->random, disk_lost))
+        return 0;
+    if (SIM_FAULT(world(disk), &disk->random, disk_misplaced))
+        offset = elsewhere(disk, req->len);
     for (i = 0; i < req->iov_count; i++) {
         const unsigned char *data = req->iov[i].data;
 
@@ -105,7 +116,7 @@ static int start_write(struct sim_disk *disk, struct weir__disk_req *req,
 
 static int end_sync(struct sim_disk *disk)
 {
-    if (weir__sim_random_chance(&disk->random, world(disk)->faults.disk_sync)) {
+    if (SIM_FAULT(world(disk), &disk->random, disk_sync)) {
         settle_pending(disk);
         return WEIR_EIO;
     }
@@ -154,7 +165,6 @@ static bool in_range(const struct sim_disk *disk,
 static void start_first(struct sim_disk *disk)
 {
     struct weir__disk_req *req = disk->first;
-    const struct weir_sim_faults *faults = &world(disk)->faults;
     uint64_t typical =
         req->verb == WEIR__DISK_SYNC || req->sync ? 200 * SIM_US : 20 * SIM_US;
 
@@ -162,17 +172,20 @@ static void start_first(struct sim_disk *disk)
     if (disk->status == 0 && req->verb == WEIR__DISK_WRITE) {
         req->len = length(req);
         disk->status = start_write(
-            disk, req,
-            weir__sim_random_chance(&disk->random, faults->disk_write));
+            disk, req, SIM_FAULT(world(disk), &disk->random, disk_write) != 0);
     }
+    if (SIM_FAULT(world(disk), &disk->random, disk_slow))
+        typical = 2 * SIM_SECOND;
     disk->timer.deadline =
         world(disk)->now + weir__sim_random_time(&disk->random, typical);
+    if (SIM_FAULT(world(disk), &disk->random, disk_hang))
+        disk->timer.deadline += 600 * SIM_SECOND;
     weir_sim_at(world(disk), &disk->timer);
 }
 
 static void end_read(struct sim_disk *disk, struct weir__disk_req *req)
 {
-    if (weir__sim_random_chance(&disk->random, world(disk)->faults.disk_read))
+    if (SIM_FAULT(world(disk), &disk->random, disk_read))
         disk->status = WEIR_EIO;
     else
         memcpy(req->data, disk->cached + req->offset, req->len);

@@ -25,7 +25,7 @@ static void *take(struct weir_sim_node *node, size_t align, size_t size)
     uintptr_t at;
 
     if (size > SIZE_MAX - room ||
-        weir__sim_random_chance(&node->memory_random, node->sim->faults.memory))
+        SIM_FAULT(node->sim, &node->memory_random, memory))
         return NULL;
     base = weir__malloc(node->sim->alloc, size + room);
     if (base == NULL)

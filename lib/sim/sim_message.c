@@ -76,7 +76,7 @@ static int send_one(const struct weir_sim_node *from, struct weir_sim_node *to,
     m->len = len;
     if (len > 0)
         memcpy(m->data, data, len);
-    if (weir__sim_random_chance(&sim->message_random, sim->faults.message_late))
+    if (SIM_FAULT(sim, &sim->message_random, message_late))
         typical = 5 * SIM_SECOND;
     m->timer.fire = arrive;
     m->timer.deadline =
@@ -97,15 +97,13 @@ int weir_sim_send(struct weir_sim_node *from, struct weir_sim_node *to,
         return WEIR_EINVAL;
     if (!from->up)
         return WEIR_ECANCELED;
-    if (weir__sim_random_chance(&sim->message_random,
-                                sim->faults.message_lost)) {
+    if (SIM_FAULT(sim, &sim->message_random, message_lost)) {
         weir_sim_trace(sim, "message %" PRIu32 " > %" PRIu32 " %zu (lost)",
                        from->id, to->id, len);
         return 0;
     }
     rc = send_one(from, to, data, len);
-    if (rc == 0 && weir__sim_random_chance(&sim->message_random,
-                                           sim->faults.message_twice))
+    if (rc == 0 && SIM_FAULT(sim, &sim->message_random, message_twice))
         rc = send_one(from, to, data, len);
     return rc;
 }

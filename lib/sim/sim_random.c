@@ -41,3 +41,12 @@ uint64_t weir__sim_random_time(struct sim_random *random, uint64_t typical)
         time *= 2;
     return time;
 }
+
+int weir__sim_fault(struct sim_random *random, uint32_t millionths,
+                    uint32_t *seen)
+{
+    if (!weir__sim_random_chance(random, millionths))
+        return 0;
+    ++*seen;
+    return 1;
+}

@@ -44,6 +44,8 @@ struct sim_request {
 
 /* How long a request may take that does not say. */
 #define OWN_DEADLINE (60 * SIM_SECOND)
+/* What a stale LIST does not tell is younger than this. */
+enum { STALE_MS = 60000 };
 
 static void free_entries(struct sim_request *r)
 {
@@ -106,8 +108,7 @@ static int apply_get(struct sim_request *r)
     if (r->body == NULL)
         return WEIR_ENOMEM;
     memcpy(r->body, object->data + offset, r->len);
-    if (r->len > 0 && weir__sim_random_chance(&r->sim->store_random,
-                                              r->sim->faults.store_corrupt))
+    if (r->len > 0 && SIM_FAULT(r->sim, &r->sim->store_random, store_corrupt))
         r->body[weir__sim_random_below(&r->sim->store_random, r->len)] ^= 0x10;
     return 0;
 }
@@ -128,6 +129,9 @@ static int apply_list(struct sim_request *r)
     struct weir_sim *sim = r->sim;
     const char *after = r->req->after;
     size_t at = weir__sim_object_at(sim, r->key);
+    int64_t youngest = SIM_FAULT(sim, &sim->store_random, store_stale)
+                           ? (int64_t)(sim->now / SIM_MS) - STALE_MS
+                           : INT64_MAX;
 
     free_entries(r);
     r->more = 0;
@@ -140,7 +144,8 @@ static int apply_list(struct sim_request *r)
 
         if (strncmp(object->key, r->key, strlen(r->key)) != 0)
             break;
-        if (after != NULL && strcmp(object->key, after) <= 0)
+        if ((after != NULL && strcmp(object->key, after) <= 0) ||
+            object->modified > youngest)
             continue;
         r->more = r->entry_count == r->req->limit;
         if (r->more)
@@ -262,7 +267,7 @@ static uint64_t latency(struct weir_sim *sim, const struct sim_request *r)
 {
     uint64_t typical = r->verb == WEIR_STORE_PUT ? 8 * SIM_MS : 3 * SIM_MS;
 
-    if (weir__sim_random_chance(&sim->store_random, sim->faults.store_slow))
+    if (SIM_FAULT(sim, &sim->store_random, store_slow))
         typical = 2 * SIM_SECOND;
     return weir__sim_random_time(&sim->store_random, typical);
 }
@@ -280,26 +285,25 @@ static int unknown_outcome(const struct sim_request *r)
 
 static void plan_faults(struct weir_sim *sim, struct sim_request *r)
 {
-    const struct weir_sim_faults *faults = &sim->faults;
     int unknown = unknown_outcome(r);
 
     r->applies = 1;
-    if (chance(sim, faults->store_down)) {
+    if (SIM_FAULT(sim, &sim->store_random, store_down)) {
         r->refusal = WEIR_EUNAVAILABLE;
         r->applies = 0;
-    } else if (chance(sim, faults->store_throttle)) {
+    } else if (SIM_FAULT(sim, &sim->store_random, store_throttle)) {
         r->refusal = WEIR_ETHROTTLED;
         r->applies = 0;
-    } else if (chance(sim, faults->store_lost)) {
+    } else if (SIM_FAULT(sim, &sim->store_random, store_lost)) {
         r->refusal = unknown;
         r->applies = 0;
-    } else if (chance(sim, faults->store_unheard)) {
+    } else if (SIM_FAULT(sim, &sim->store_random, store_unheard)) {
         r->refusal = unknown;
-    } else if (changes(r) && chance(sim, faults->store_late)) {
+    } else if (changes(r) && SIM_FAULT(sim, &sim->store_random, store_late)) {
         r->refusal = unknown;
         r->apply.deadline +=
             weir__sim_random_below(&sim->store_random, 600 * SIM_SECOND);
-    } else if (changes(r) && chance(sim, faults->store_repeat)) {
+    } else if (changes(r) && SIM_FAULT(sim, &sim->store_random, store_repeat)) {
         r->applies = 2;
     }
 }

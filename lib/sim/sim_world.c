@@ -64,6 +64,11 @@ struct weir_sim_faults *weir_sim_faults(struct weir_sim *sim)
     return &sim->faults;
 }
 
+const struct weir_sim_faults *weir_sim_faults_seen(const struct weir_sim *sim)
+{
+    return &sim->seen;
+}
+
 uint64_t weir_sim_now(const struct weir_sim *sim)
 {
     return sim->now;

@@ -86,6 +86,7 @@ struct weir_sim {
     const struct weir_alloc *alloc;
     struct weir_sim_options options;
     struct weir_sim_faults faults;
+    struct weir_sim_faults seen; /* How often each has happened. */
     uint64_t now;
     struct sim_random order; /* What happens next. */
     struct sim_random store_random;
@@ -111,6 +112,11 @@ uint64_t weir__sim_random_next(struct sim_random *random);
 uint64_t weir__sim_random_below(struct sim_random *random, uint64_t n);
 /** 1 with a chance of `millionths` in a million. */
 int weir__sim_random_chance(struct sim_random *random, uint32_t millionths);
+/** 1 if this fault happens now; counted. */
+#define SIM_FAULT(sim, random, kind)                                           \
+    weir__sim_fault((random), (sim)->faults.kind, &(sim)->seen.kind)
+int weir__sim_fault(struct sim_random *random, uint32_t millionths,
+                    uint32_t *seen);
 /** A time around `typical`, seldom much longer. */
 uint64_t weir__sim_random_time(struct sim_random *random, uint64_t typical);
 
