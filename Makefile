@@ -3,6 +3,7 @@
 #
 # Variables: V=1 (show commands), J=N (programs of the test run in parallel),
 # SAN=address|thread|fuzzer (a build of its own in build/asan, tsan, fuzz),
+# MARKS=1 (one that counts rare states, in build/marks),
 # PREFIX, DESTDIR (install), CFLAGS, LDFLAGS (yours, added last),
 # PARTS="base format" (build and test with these folders of lib/ alone, in a
 # folder of their own: make PARTS="base format" build/parts-base-format/tests/...).
@@ -22,6 +23,11 @@ else ifeq ($(SAN),fuzzer)
   B := build/fuzz
 else
   $(error SAN is address, thread or fuzzer)
+endif
+# Counts how often rare states were reached: lib/base/sometimes.h.
+MARKS ?=
+ifneq ($(MARKS),)
+  B := $(B)/marks
 endif
 
 PREFIX ?= /usr/local
@@ -161,7 +167,7 @@ deps: ## Install the Debian packages (GROUPS="build test lint s3 ...")
 
 # Each output is written under another name and renamed, so that two runs of
 # make in one folder do not read each other's half-written files.
-FLAGS = $(STD) $(WARN) $(OPT) $(HARDEN) -MMD -MP -MT $@ -MF $(@:.o=.d)
+FLAGS = $(STD) $(if $(MARKS),-DWEIR__MARKS) $(WARN) $(OPT) $(HARDEN) -MMD -MP -MT $@ -MF $(@:.o=.d)
 write = -o $@.$$$$ $(1) && mv -f $@.$$$$ $@
 
 $(B)/obj/lib/%.o: lib/%.c Makefile | build/packages.mk

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/sometimes.h"
 #include "engine/fetch_result.h"
 #include "engine/tail.h"
 
@@ -532,6 +533,7 @@ static void step_owed(struct fetch *f)
 {
     const struct weir_stream *s = f->stream;
 
+    WEIR__SOMETIMES("a fetch waits for what is owed");
     if (f->result->count != 0)
         end(f, 0);
     else if (!f->hurry)

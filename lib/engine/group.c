@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "engine/fetch.h"
 #include "engine/handover.h"
 #include "engine/lease.h"
@@ -159,9 +160,11 @@ static int make_place(struct weir *node, size_t size)
         size + 2 * node->wal->align > node->wal->max_group ||
         size + node->wal->align > node->cache.limit)
         return WEIR_ETOOBIG;
+    WEIR__SOMETIMES_IF(!wal_has_room(node, position, size), "the log is full");
     if (!wal_has_room(node, position, size))
         return WEIR_EAGAIN;
     if (group_full(node, size)) {
+        WEIR__SOMETIMES("a group is full before its write can begin");
         group_close(node);
         position = q->position;
     }
@@ -405,6 +408,10 @@ static void write_failed(struct weir *node)
               node->id, error.text);
     if (status == WEIR_EUNKNOWN || status == WEIR_EPOISONED ||
         status == WEIR_EFENCED) {
+        WEIR__SOMETIMES_IF(status == WEIR_EFENCED,
+                           "a log is fenced by another");
+        WEIR__SOMETIMES_IF(status == WEIR_EUNKNOWN,
+                           "the outcome of a write to the log is unknown");
         q->poisoned = 1;
         q->unsure = status == WEIR_EUNKNOWN &&
                     (node->wal->flags & WEIR_WAL_SELF_FENCING) != 0;
@@ -473,6 +480,8 @@ static void write_done(struct weir_wal_write *write, int status)
         node->stats.wal_bytes += write->len;
         write_next(node);
         weir__list_push(&q->held, &g->link);
+        WEIR__SOMETIMES_IF(!weir__lease_holds(node),
+                           "what is durable waits for the lease");
         weir__group_release(node);
     }
     weir__close_step(node);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/sometimes.h"
 #include "engine/stream.h"
 
 struct weir__budget {
@@ -120,6 +121,7 @@ static int make_room(struct weir__log_cache *cache, size_t size)
             weir_buf_unref(cache->spare);
             cache->spare = NULL;
         } else if (!evict_oldest(cache)) {
+            WEIR__SOMETIMES("the log cache is full of what must stay");
             return WEIR_EAGAIN;
         }
     }

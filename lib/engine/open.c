@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "engine/fetch.h"
 #include "engine/group.h"
 #include "engine/lease.h"
@@ -350,6 +351,7 @@ static void manifest_opened(struct weir__manifest_open *req, int status)
  * here, however late its write may complete. */
 static void fence(struct weir *node)
 {
+    WEIR__SOMETIMES("a node learns that it is fenced");
     struct weir_stream *s;
     size_t at = 0;
 

@@ -3,6 +3,7 @@
  * cache, where readers and uploads find it. */
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "engine/open.h"
 #include "format/wal_record.h"
 
@@ -93,6 +94,8 @@ static int join(struct weir_stream *s, const struct weir_wal_record *record,
                           "%llu comes again",
                           (unsigned long long)record->position, s->name,
                           (unsigned long long)base);
+    WEIR__SOMETIMES_IF(holds_start(s, base),
+                       "the start of a stream lies inside of a batch");
     if (base > s->next && base > s->start)
         rc = add_damaged(s, s->next, base, record->position);
     if (rc == 0)

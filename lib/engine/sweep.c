@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "engine/fetch.h"
 #include "engine/upload.h"
 #include "format/object_name.h"
@@ -52,6 +53,8 @@ static void round_end(struct weir *node)
             sweep->ids[count++] = sweep->removals[i].id;
         else
             sweep->failed = sweep->removals[i].status;
+        WEIR__SOMETIMES_IF(sweep->removals[i].status != 0,
+                           "a dead object is not removed");
     }
     weir__free(node->alloc, sweep->removals);
     sweep->removals = NULL;

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "engine/fetch.h"
 
 /* Logs that are read at one time: each takes the memory of a slot. */
@@ -235,6 +236,8 @@ static void got(struct weir__slot_get *get, int status)
         weir__close_step(node);
         return;
     }
+    WEIR__SOMETIMES_IF(status == 0 && get->kind == WEIR__SLOT_DATA,
+                       "the tail in another node's log is read");
     if (status == 0 && !log->rewind && get->kind == WEIR__SLOT_DATA)
         status = take(log, &at);
     discard(log);

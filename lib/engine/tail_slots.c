@@ -89,7 +89,7 @@ int weir__tail_add(struct weir__tail_slot **slot, struct weir *node,
         *slot = slot_new(node);
     if (*slot == NULL)
         return WEIR_ENOMEM;
-    if ((*slot)->buf == NULL)
+    if ((*slot)->buf == NULL && !record->damaged) /* Those have none. */
         (*slot)->buf = weir_buf_ref(record->buf);
     return batch_add(*slot, record);
 }

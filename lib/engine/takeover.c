@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "engine/call.h"
 #include "engine/members.h"
 #include "manifest/state.h"
@@ -221,6 +222,8 @@ static void hand_start(struct takeover *t)
     takeover_req(t)->streams = count;
     takeover_req(t)->batches = t->dead->stats.recovered_batches;
     takeover_req(t)->bytes = t->dead->stats.recovered_bytes;
+    WEIR__SOMETIMES_IF(takeover_req(t)->batches > 0,
+                       "a takeover finds batches in the dead node's log");
     t->op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
     t->op.u.stream_hand.hands = t->hands;
     t->op.u.stream_hand.count = count;
@@ -235,6 +238,7 @@ static void opened(struct weir__open_req *open, int status)
 
     t->dead = open->node;
     if (status != 0) { /* It is closed already. */
+        WEIR__SOMETIMES("a takeover fails");
         answer(t, status);
         takeover_free(t);
     } else if (!weir__node_is_open(t->node)) {
@@ -378,6 +382,8 @@ static void takeover_run(struct weir_task *task)
 
     if (call == NULL)
         return;
+    WEIR__SOMETIMES_IF(call->node->uploads.job != NULL,
+                       "a takeover during an upload of the taker");
     call->refresh = (struct weir__refresh){
         .done = looked, .ctx = call, .err = &call->error};
     weir__manifest_refresh(call->node->manifest, &call->refresh);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "engine/fetch.h"
 #include "engine/flush.h"
 #include "engine/group.h"
@@ -36,6 +37,7 @@ struct weir__upload {
     struct weir_store_req put;
     char key[WEIR__KEY_SIZE];
     unsigned tries;
+    struct weir__refresh refresh;
     struct weir__range *ranges;
     struct weir__commit commit;
     struct weir__op op; /* Followed by `trim`, where the log needs it. */
@@ -332,6 +334,10 @@ static void put_done(struct weir_store_req *req, int status)
     struct weir__upload *job = req->ctx;
     enum weir_error_class class = weir_error_class(status);
 
+    WEIR__SOMETIMES_IF(status == WEIR_ECONFLICT,
+                       "an object is there already when it is put again");
+    WEIR__SOMETIMES_IF(status == WEIR_EUNKNOWN,
+                       "the outcome of a PUT is unknown");
     if (abandoned(job))
         job_end(job, WEIR_ECLOSED);
     else if (status == 0)
@@ -345,7 +351,7 @@ static void put_done(struct weir_store_req *req, int status)
         job_end(job, status);
 }
 
-static void put_start(struct weir__upload *job)
+static void put_now(struct weir__upload *job)
 {
     job->put = (struct weir_store_req){.verb = WEIR_STORE_PUT,
                                        .flags = WEIR_STORE_IF_ABSENT |
@@ -357,6 +363,42 @@ static void put_start(struct weir__upload *job)
                                        .ctx = job,
                                        .err = &job->error};
     job->node->store->ops->submit(job->node->store, &job->put);
+}
+
+static void looked(struct weir__refresh *refresh, int status)
+{
+    struct weir__upload *job = refresh->ctx;
+
+    if (abandoned(job))
+        job_end(job, WEIR_ECLOSED);
+    else if (status == 0 && job->node->fenced)
+        job_end(job, weir__fail(&job->error, WEIR_EFENCED,
+                                "a later epoch of this node removes what it "
+                                "has not committed"));
+    else if (status != 0)
+        job_end(job, status);
+    else
+        put_now(job);
+}
+
+/* A node that slept may have been taken over, and what it had registered been
+ * removed from the store for good: an object put after that would stay for
+ * ever.  So who has not seen the manifest for half the grace looks first. */
+static void put_start(struct weir__upload *job)
+{
+    struct weir *node = job->node;
+    struct weir_env *env = node->host.env;
+    uint64_t grace = (uint64_t)node->config->number[WEIR__P_DELETE_GRACE];
+    uint64_t seen = weir__manifest_seen(node->manifest);
+
+    if (env->ops->now(env) - seen <= grace / 2) {
+        put_now(job);
+        return;
+    }
+    WEIR__SOMETIMES("a node that slept looks before it puts an object");
+    job->refresh =
+        (struct weir__refresh){.done = looked, .ctx = job, .err = &job->error};
+    weir__manifest_refresh(node->manifest, &job->refresh);
 }
 
 static void build_done(struct weir__build *build, int status)

@@ -345,6 +345,11 @@ void weir__manifest_set_epoch(struct weir__manifest *manifest, uint64_t epoch)
     manifest->epoch = epoch;
 }
 
+uint64_t weir__manifest_seen(const struct weir__manifest *m)
+{
+    return m->head_at;
+}
+
 void weir__manifest_counts(const struct weir__manifest *manifest,
                            uint64_t *commits, uint64_t *conflicts)
 {

@@ -75,6 +75,10 @@ void weir__manifest_refresh(struct weir__manifest *manifest,
 const struct weir__state *
 weir__manifest_state(const struct weir__manifest *manifest);
 
+/** When, by the environment's clock, the newest commit that it knows of was
+ * the newest there was. */
+uint64_t weir__manifest_seen(const struct weir__manifest *manifest);
+
 /** Be told of each key that changes: see `weir__state_watch`. */
 void weir__manifest_watch(struct weir__manifest *manifest,
                           void (*changed)(void *ctx,

@@ -2,6 +2,7 @@
 #include "manifest/manifest_inside.h"
 
 #include "base/error.h"
+#include "base/sometimes.h"
 
 #include <string.h>
 
@@ -165,9 +166,13 @@ static void append_done(struct weir_mlog_req *req, int status)
                       << (group->conflicts < 4 ? group->conflicts : 4);
         if (status == WEIR_ECONFLICT)
             group->conflicts++;
+        WEIR__SOMETIMES_IF(status == WEIR_ECONFLICT, "a commit loses its race");
+        WEIR__SOMETIMES_IF(status == 0, "a commit is answered too late");
         weir__manifest_go(m);
         return;
     }
+    WEIR__SOMETIMES_IF(status == WEIR_EUNKNOWN,
+                       "the outcome of a commit is unknown");
     if (status == WEIR_EUNKNOWN)
         group->look = 1;
     else
@@ -223,6 +228,8 @@ int weir__group_apply(struct weir__manifest *m)
 {
     int rc = weir__state_begin(m->state, &m->group.record, &m->err);
 
+    WEIR__SOMETIMES_IF(m->group.first != NULL && m->group.first->next != NULL,
+                       "several commits go out as one");
     m->group.in_log = true;
     if (rc == 0)
         rc = apply_ops(m);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 
 /* Own commits between two trims, of up to 64 versions each: fewer than what
  * a trim removes, so that trims keep up. */
@@ -73,6 +74,7 @@ static void snapshot_done(struct weir_mlog_req *req, int status)
         trim(m);
     } else {
         keep->missed = true;
+        WEIR__SOMETIMES("a snapshot is not written");
         weir__log(m->host->log, WEIR_LOG_WARN, "manifest: snapshot: %s",
                   weir_error_text(status));
     }

@@ -2,6 +2,7 @@
 #include "manifest/manifest_inside.h"
 
 #include "base/error.h"
+#include "base/sometimes.h"
 
 #include <string.h>
 
@@ -173,6 +174,7 @@ static void follow_answer(struct weir__manifest *m,
     int status = slot->status;
 
     if (!weir__manifest_head_fresh(m)) {
+        WEIR__SOMETIMES("what was read of the manifest is too old to believe");
         f->stop = true;
         return;
     }

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/sometimes.h"
 #include "format/manifest_record.h"
 #include "format/object_name.h"
 
@@ -187,6 +188,7 @@ static void latest_got(struct mlog_op *op, int status)
         weir__manifest_check(body->data, body->len, WEIR__SNAPSHOT_MAGIC,
                              "snapshot", op->newest,
                              op->req->err) == WEIR_ECORRUPT) {
+        WEIR__SOMETIMES("a damaged snapshot gives way to the one before");
         weir_buf_unref(op->io.body);
         weir__manifest_log_key(op->key, op->older + 1);
         start(op, WEIR_STORE_HEAD, older_begins);

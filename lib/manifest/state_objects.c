@@ -2,6 +2,7 @@
 #include "manifest/state_inside.h"
 
 #include "base/alloc.h"
+#include "base/sometimes.h"
 
 #include <string.h>
 
@@ -181,6 +182,9 @@ static int range_status(const struct weir__mstream *stream,
     if (stream == NULL)
         return WEIR_ENOENT;
     rc = turn_status(stream, range, node_id);
+    WEIR__SOMETIMES_IF(rc == WEIR_EFENCED,
+                       "a range of a stream that has gone is refused alone");
+    WEIR__SOMETIMES_IF(rc == 0 && stream->debt_count > 0, "a debt is paid");
     if (rc != 0)
         return rc;
     if (range->base >= range->end)

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 #include "object/reader.h"
 
 #define FETCHES_MAX 64u
@@ -55,6 +56,7 @@ static bool try_again(struct weir__slot *slot, const struct weir_error *err)
     weir__log(reader->host->log, WEIR_LOG_WARN, "%s; reading it again",
               err->text);
     slot->again = true;
+    WEIR__SOMETIMES("a damaged block is read a second time");
     slot->status = 0;
     weir__fetch_queue(slot, false);
     return true;
@@ -188,6 +190,8 @@ static void fetch_start(struct weir__slot *slot)
     fetch->get.object_size = object->size;
     fetch->get.offset = slot->entry.position;
     fetch->get.done = fetched;
+    WEIR__SOMETIMES_IF(neighbour(fetch, slot) != NULL,
+                       "neighbouring blocks are read as one");
     for (; slot != NULL; slot = neighbour(fetch, slot))
         fetch_take(fetch, slot);
     reader->fetches++;

@@ -2,6 +2,7 @@
 /* Recovery of the object WAL: slot by slot, epoch by epoch, each sealed. */
 #include "base/error.h"
 #include "base/list.h"
+#include "base/sometimes.h"
 #include "wal/wal_object.h"
 
 #include <string.h>
@@ -44,11 +45,13 @@ static void fence_done(struct slot_io *io, int status)
         weir__fail_status(&w->error, status);
         end(w, WEIR_EUNAVAILABLE, 0);
     } else if (io->slot != w->slot) {
+        WEIR__SOMETIMES("a fence is put ahead of the end of an object log");
         w->ahead = io->slot; /* Whoever is there, nobody gets past it. */
         read_start(w);
     } else if (status == 0) {
         epoch_sealed(w);
     } else {
+        WEIR__SOMETIMES("a record is faster than the fence");
         read_start(w); /* A record was faster, or another fence. */
     }
 }

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/sometimes.h"
 #include "wal/wal_object.h"
 
 #include <string.h>
@@ -102,6 +103,8 @@ static int settle(struct wal_object *w, struct flight *f)
     }
     w->poisoned = 1;
     w->stop = f->io.slot;
+    WEIR__SOMETIMES_IF(f->status == WEIR_ECONFLICT,
+                       "a late PUT meets the seal of its log");
     if (f->status == WEIR_ECONFLICT)
         return weir__fail(f->write->err, WEIR_EFENCED,
                           "write-ahead log: %s: taken over by a later epoch",
@@ -173,6 +176,8 @@ void weir__object_write(struct weir_wal *wal, struct weir_wal_write *req)
     }
     f->write = req;
     f->over = 0;
+    WEIR__SOMETIMES_IF(w->own > w->first,
+                       "several writes of an object log are under way");
     f->io.w = w;
     f->io.slot = w->own++;
     f->io.done = put_done;

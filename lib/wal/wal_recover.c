@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/sometimes.h"
 
 static void read_done(struct weir__disk_req *req, int status);
 
@@ -189,6 +190,9 @@ static void end_of_log(struct weir__wal_file *w)
     struct weir__wal_reader *r = &w->reader;
 
     w->base.end = weir__round_up(r->walk.tail, w->base.align);
+    WEIR__SOMETIMES_IF(w->base.end % w->base.capacity <
+                           w->base.begin % w->base.capacity,
+                       "a log that goes round its ring is recovered");
     if (w->base.end < w->head.super.durable_end)
         w->base.end = w->head.super.durable_end;
     w->state = WEIR__WAL_RECOVERED;

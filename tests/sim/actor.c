@@ -24,7 +24,7 @@ void actor_crash_now(struct actor *actor)
     if (!weir_sim_is_up(actor->sim))
         return;
     weir_sim_crash(actor->sim);
-    actor->scenario->result->crashes++;
+    actor->scenario->result->faults[FAULT_CRASH]++;
     forget(actor);
 }
 
@@ -39,7 +39,7 @@ static void plan_crash(struct actor *actor)
     static const uint64_t spans[] = {20 * MS, 300 * MS, 10 * SECOND,
                                      200 * SECOND};
 
-    if (sc->calm)
+    if (sc->calm || (sc->options->without & (1u << FAULT_CRASH)) != 0)
         return;
     actor->crash.fire = crash_due;
     actor->crash.deadline = weir_sim_now(sc->sim) +

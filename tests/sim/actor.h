@@ -64,10 +64,9 @@ struct scenario {
     int heavy;   /* 1: many large batches. */
     int starved; /* 1: allocations fail. */
     int calm;    /* 1: nothing fails any more. */
-    struct scenario_result *result;
+    const struct run_options *options;
+    struct run_result *result;
     struct weir_log log; /* Of the nodes: goes to the trace. */
-    void (*trace)(void *ctx, const char *line);
-    void *trace_ctx;
     /* Of this seed. */
     char upload_bytes[32];
     char stream_object[32];

@@ -130,7 +130,8 @@ static void step(struct scenario *sc)
         actor_open(actor);
     else
         act(actor);
-    if (actor->node != NULL && scenario_below(sc, 12) == 0)
+    if (actor->node != NULL && scenario_below(sc, 12) == 0 &&
+        (sc->options->without & (1u << FAULT_CRASH)) == 0)
         actor_crash_soon(actor);
     check_memory(sc);
     pass_time(sc);
@@ -233,7 +234,6 @@ static void choose_faults(struct scenario *sc)
             *store[i] = (uint32_t)scenario_below(sc, 100000);
     if (scenario_below(sc, 8) == 0)
         faults->store_corrupt = (uint32_t)scenario_below(sc, 20000);
-    sc->corrupt = faults->store_corrupt > 0;
     if (scenario_below(sc, 4) == 0)
         faults->disk_write = (uint32_t)scenario_below(sc, 20000);
     if (scenario_below(sc, 4) == 0)
@@ -243,6 +243,12 @@ static void choose_faults(struct scenario *sc)
     faults->disk_garble = (uint32_t)scenario_below(sc, 50000);
     if (scenario_below(sc, 6) == 0)
         faults->memory = 100u << scenario_below(sc, 8);
+    if (scenario_below(sc, 4) == 0)
+        faults->disk_slow = (uint32_t)scenario_below(sc, 20000);
+    if (scenario_below(sc, 4) == 0)
+        faults->store_stale = (uint32_t)scenario_below(sc, 200000);
+    run_without(faults, sc->options->without);
+    sc->corrupt = faults->store_corrupt > 0;
     sc->starved = faults->memory > 0;
 }
 
@@ -270,8 +276,8 @@ static void hash_line(void *ctx, const char *line)
     for (p = line; *p != '\0'; p++)
         sc->result->trace_hash =
             (sc->result->trace_hash ^ (unsigned char)*p) * 0x100000001b3u;
-    if (sc->trace != NULL)
-        sc->trace(sc->trace_ctx, line);
+    if (sc->options->trace != NULL)
+        sc->options->trace(sc->options->ctx, line);
 }
 
 static void log_line(void *ctx, enum weir_log_level level, const char *text)
@@ -288,6 +294,7 @@ static void open_actors(struct scenario *sc)
     uint32_t i;
 
     sc->actor_count = scenario_below(sc, 2) == 0 ? 1 : NODES_MAX;
+    sc->result->nodes = sc->actor_count;
     for (i = 0; i < sc->actor_count; i++) {
         sc->actors[i].scenario = sc;
         sc->actors[i].number = i;
@@ -302,32 +309,33 @@ static void open_actors(struct scenario *sc)
     }
 }
 
-int scenario_run(uint64_t seed, void (*trace)(void *ctx, const char *line),
-                 void *ctx, struct scenario_result *result)
+int scenario_run(const struct run_options *given, struct run_result *result)
 {
-    struct scenario sc = {.result = result, .trace = trace, .trace_ctx = ctx};
+    struct scenario sc = {.result = result, .options = given};
+    unsigned steps =
+        given->steps > 0 && given->steps < STEPS ? given->steps : STEPS;
     struct weir_sim_options options = {
         .size = sizeof(struct weir_sim_options),
-        .seed = seed,
+        .seed = given->seed,
         .limit = 24 * 3600 * SECOND,
         .trace = hash_line,
         .trace_ctx = &sc,
     };
-    int steps;
 
     sc.log = (struct weir_log){sizeof(struct weir_log), log_line, &sc};
-    *result = (struct scenario_result){.trace_hash = 0xcbf29ce484222325u};
+    *result = (struct run_result){.trace_hash = 0xcbf29ce484222325u};
     if (weir_sim_new(&sc.sim, &options) != 0)
         abort();
     open_actors(&sc);
     choose_sizes(&sc);
     choose_faults(&sc);
-    for (steps = STEPS; steps > 0 && !scenario_broken(&sc); steps--)
+    for (; result->steps < steps && !scenario_broken(&sc); result->steps++)
         step(&sc);
     if (!scenario_broken(&sc))
         finish(&sc);
     result->seconds = weir_sim_now(sc.sim) / SECOND;
     snprintf(result->failure, sizeof(result->failure), "%s", sc.model.failure);
+    run_count_faults(sc.sim, result);
     for (uint32_t i = 0; i < sc.actor_count; i++)
         if (weir_sim_is_up(sc.actors[i].sim))
             actor_crash_now(&sc.actors[i]);

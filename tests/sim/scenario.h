@@ -7,30 +7,9 @@
 #ifndef TESTS_SIM_SCENARIO_H
 #define TESTS_SIM_SCENARIO_H
 
-#include <stdint.h>
+#include "sim/run.h"
 
-/** What a run came to. */
-struct scenario_result {
-    char failure[512]; /* What was breached, or "". */
-    unsigned long acked;
-    unsigned long unknown; /* Appends whose outcome was not known. */
-    unsigned long fetched; /* Batches read and checked. */
-    unsigned long crashes;
-    unsigned long opens; /* Of nodes, with success. */
-    uint64_t seconds;    /* Virtual. */
-    uint64_t trace_hash; /* The same for the same seed. */
-};
-
-/**
- * Run a seed.
- *
- * @param seed    Seed of everything.
- * @param trace   One line of the trace; may be NULL.
- * @param ctx     Passed to `trace`.
- * @param result  Filled in.
- * @return 0, or 1 if an invariant was breached.
- */
-int scenario_run(uint64_t seed, void (*trace)(void *ctx, const char *line),
-                 void *ctx, struct scenario_result *result);
+/** Run a seed: 0, or 1 if an invariant was breached. */
+int scenario_run(const struct run_options *given, struct run_result *result);
 
 #endif

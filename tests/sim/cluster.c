@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Streams that move at random.  Each node's program does one thing at a
+ * time; appends go on in the background. */
+#include "sim/cluster_inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct machine *owner_of(struct cluster *c, int stream)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->machines[i].streams[stream] != NULL)
+            return &c->machines[i];
+    return NULL;
+}
+
+static void give_away(struct machine *m, int stream)
+{
+    int rc = cluster_call(m, cluster_handover_program, stream, "hand over");
+
+    if (rc != 0)
+        return;
+    if (m->status == WEIR_EFENCED || m->status == WEIR_EPOISONED)
+        m->sick = 1;
+    if (m->status == 0 || m->status == WEIR_EFENCED ||
+        m->status == WEIR_EUNKNOWN)
+        m->streams[stream] = NULL;
+}
+
+static void append_some(struct machine *m, int stream);
+
+/* A dead one; with the object log also one that sleeps or lives, which is
+ * refused unless its lease has run out. */
+static void try_take_over(struct machine *m)
+{
+    struct cluster *c = m->cluster;
+    struct machine *dead = &c->machines[cluster_below(c, c->count)];
+
+    if (dead == m || (dead->node != NULL && c->wal == NULL))
+        return;
+    for (int s = 0; s < STREAMS; s++)
+        if (m->streams[s] != NULL && cluster_below(c, 2) == 0)
+            append_some(m, s);
+    (void)cluster_call(m, cluster_takeover_program, (int)dead->number,
+                       "take over");
+}
+
+static int allows(const struct cluster *c, enum run_fault kind)
+{
+    return (c->options->without & (1u << kind)) == 0;
+}
+
+static struct machine *another(struct machine *m)
+{
+    struct cluster *c = m->cluster;
+    uint64_t first = cluster_below(c, c->count);
+
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct machine *other = &c->machines[(first + i) % c->count];
+
+        if (other != m && other->node != NULL && !other->asleep && !other->sick)
+            return other;
+    }
+    return NULL;
+}
+
+/* Appends that come while others are on their way. */
+static void append_some(struct machine *m, int stream)
+{
+    struct cluster *c = m->cluster;
+    uint64_t n = 1 + cluster_below(c, 5);
+    uint64_t gap = cluster_below(c, 4) == 0 ? 2 * MS : 1;
+
+    for (n = gap > 1 ? 4 * n : n; n > 0 && m->streams[stream] != NULL; n--) {
+        cluster_start_append(m, stream);
+        cluster_pass(c, cluster_below(c, gap));
+    }
+}
+
+/* The new owner goes on at once, while the former one still owes its part, or
+ * is dead. */
+static void move(struct machine *m, int stream)
+{
+    struct cluster *c = m->cluster;
+    struct machine *other = another(m);
+
+    append_some(m, stream);
+    give_away(m, stream);
+    if (allows(c, FAULT_CRASH) && cluster_below(c, 3) == 0)
+        cluster_crash(m);
+    if (other == NULL || owner_of(c, stream) != NULL ||
+        cluster_call(other, cluster_open_program, stream, "open") != 0 ||
+        other->streams[stream] == NULL)
+        return;
+    append_some(other, stream);
+    if (cluster_below(c, 2) == 0)
+        (void)cluster_call(other, cluster_read_program, stream, "read");
+    else
+        (void)cluster_call(other, cluster_flush_program, stream, "flush");
+}
+
+/* A node sleeps with appends on their way, is taken over, and wakes up. */
+static void zombie(struct machine *m)
+{
+    struct cluster *c = m->cluster;
+    struct machine *other = another(m);
+    struct machine *third;
+
+    for (int s = 0; s < STREAMS; s++)
+        if (m->streams[s] != NULL)
+            append_some(m, s);
+    cluster_pass(c, cluster_below(c, 12 * MS));
+    if (cluster_below(c, 2) == 0)
+        cluster_start_put(m);
+    cluster_pass(c, cluster_below(c, 12 * MS));
+    cluster_sleep_now(m);
+    cluster_pass(c, cluster_below(c, 8) == 0 ? 2400 * SECOND
+                                             : cluster_below(c, 40 * SECOND));
+    cluster_collect(c, NULL);
+    if (other != NULL && !other->sick && cluster_below(c, 3) == 0 &&
+        (third = another(other)) != NULL)
+        cluster_start_taking(third, m->number);
+    if (other != NULL && !other->sick && cluster_below(c, 3) != 0)
+        (void)cluster_call(other, cluster_takeover_program, (int)m->number,
+                           "take over");
+    if (cluster_below(c, 2) == 0)
+        cluster_wake(m);
+}
+
+static void do_with_stream(struct machine *m, int stream, uint64_t dice)
+{
+    if (dice < 62) {
+        append_some(m, stream);
+    } else if (dice < 70) {
+        (void)cluster_call(m, cluster_read_program, stream, "read");
+    } else if (dice < 73) {
+        (void)cluster_call(m, cluster_trim_program, stream, "trim");
+    } else if (dice < 78) {
+        (void)cluster_call(m, cluster_flush_program, stream, "flush");
+    } else {
+        move(m, stream);
+    }
+}
+
+static void act_awake(struct machine *m)
+{
+    struct cluster *c = m->cluster;
+    int stream = (int)cluster_below(c, STREAMS);
+    uint64_t dice = cluster_below(c, 100);
+
+    if (m->streams[stream] != NULL && dice < 84) {
+        do_with_stream(m, stream, dice);
+    } else if (dice < 70) {
+        if (owner_of(c, stream) == NULL)
+            (void)cluster_call(m, cluster_open_program, stream, "open");
+        else
+            (void)cluster_call(m, cluster_read_program, stream, "read");
+    } else if (dice < 88) {
+        if (allows(c, FAULT_CRASH) && dice >= 84)
+            cluster_crash(m);
+    } else if (dice < 89) {
+        cluster_stop(m);
+    } else if (dice < 94) {
+        try_take_over(m);
+    } else if (dice < 99) {
+        /* A file log fences nobody whose write is under way: its lease does. */
+        if (allows(c, FAULT_SLEEP) && c->wal != NULL)
+            zombie(m);
+    } else if (allows(c, FAULT_CUT)) {
+        cluster_cut(m);
+    }
+}
+
+/* One thing that happens. */
+static void step(struct cluster *c)
+{
+    struct machine *m = &c->machines[cluster_below(c, c->count)];
+    uint64_t dice = cluster_below(c, 100);
+
+    if (m->node == NULL) {
+        if (dice < 40)
+            cluster_start(m);
+    } else if (m->asleep) {
+        if (dice < 40)
+            cluster_wake(m);
+    } else if (m->sick) {
+        cluster_crash(m);
+    } else {
+        act_awake(m);
+    }
+    if (weir_sim_bytes(m->sim) > MEMORY_MAX)
+        cluster_breach(c, "node %u uses %zu bytes", (unsigned)m->number,
+                       weir_sim_bytes(m->sim));
+    cluster_pass(c, cluster_below(c, 3) == 0 ? cluster_below(c, 10 * SECOND)
+                                             : cluster_below(c, 20 * MS));
+    cluster_collect(c, NULL);
+}
+
+/* ---- The end: faults stop, and everything is read -------------------------
+ */
+
+static void check_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct cluster *c = m->cluster;
+    const struct track *t = &c->tracks[m->arg];
+    struct weir_stream_stat stat = {0};
+    uint64_t at;
+
+    m->status = weir_stream_stat(m->streams[m->arg], &stat);
+    if (m->status == 0 && (stat.start < t->start || stat.start > t->start_max))
+        cluster_breach(c, "stream %d: starts at %" PRIu64, m->arg, stat.start);
+    for (at = stat.start; m->status == 0 && !cluster_broken(c);) {
+        struct weir_fetch fetch = {.offset = at, .max_bytes = 1 << 20};
+
+        m->status = weir_fetch_sync(m->streams[m->arg], &fetch);
+        if (m->status != 0 || fetch.count == 0)
+            break;
+        cluster_check_batches(c, m->arg, at, &fetch);
+        at += fetch.count;
+        weir_fetch_release(&fetch);
+    }
+    if (m->status == 0 && at < MOST && t->shown[at] != 0)
+        cluster_breach(c, "stream %d, offset %" PRIu64 ": shown, and not there",
+                       m->arg, at);
+    if (m->status == 0 && at < t->end)
+        cluster_breach(c,
+                       "stream %d: acknowledged up to %" PRIu64
+                       ", and it ends at %" PRIu64,
+                       m->arg, t->end, at);
+}
+
+/* Objects in the store are those of the manifest. */
+static void orphans_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_node_stat stat = {0};
+    struct weir_sim_object *const *objects;
+    uint64_t found = 0;
+    size_t count;
+
+    m->status = weir_node_stat_sync(m->node, &stat);
+    objects = weir_sim_objects(m->cluster->sim, &count);
+    for (size_t i = 0; i < count; i++)
+        found += strncmp(objects[i]->key, "data/", 5) == 0;
+    if (m->status == 0 && found != stat.objects)
+        cluster_breach(m->cluster,
+                       "the store has %" PRIu64
+                       " objects, the manifest %" PRIu64,
+                       found, stat.objects);
+}
+
+/* Do it until it goes well: faults have stopped. */
+static void insist(struct machine *m, void (*program)(void *ctx), int arg,
+                   const char *what)
+{
+    struct cluster *c = m->cluster;
+
+    for (int i = 0; i < TRIES && !cluster_broken(c); i++) {
+        if (m->node == NULL && program != cluster_start_program)
+            insist(m, cluster_start_program, 0, "start");
+        if (m->node == NULL)
+            weir_sim_start(m->sim);
+        if (cluster_call(m, program, arg, what) == 0 && m->status == 0)
+            return;
+        if (m->node == NULL || m->status == WEIR_EFENCED ||
+            m->status == WEIR_EPOISONED)
+            cluster_crash(m);
+        cluster_pass(c, 20 * SECOND);
+        cluster_collect(c, NULL);
+    }
+    cluster_breach(c, "%s of node %u does not go well without faults: %s", what,
+                   (unsigned)m->number, weir_error_name(m->status));
+}
+
+/* All end in order, and what they owed is taken over by the first. */
+static void finish(struct cluster *c)
+{
+    struct machine *last = &c->machines[0];
+
+    *weir_sim_faults(c->sim) = (struct weir_sim_faults){0};
+    c->calm = 1;
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->machines[i].asleep)
+            cluster_wake(&c->machines[i]);
+    cluster_pass(c, 120 * SECOND);
+    cluster_collect(c, NULL);
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->machines[i].node != NULL)
+            cluster_crash(&c->machines[i]);
+    for (uint32_t i = 0; i < c->count; i++)
+        insist(&c->machines[i], cluster_start_program, 0, "start");
+    cluster_pass(c, 120 * SECOND);
+    for (uint32_t i = 1; i < c->count && !cluster_broken(c); i++) {
+        cluster_stop(&c->machines[i]);
+        cluster_pass(c, 60 * SECOND);
+        insist(last, cluster_takeover_program, (int)i, "take over");
+    }
+    cluster_pass(c, 1800 * SECOND);
+    for (int s = 0; s < STREAMS && !cluster_broken(c); s++) {
+        insist(last, cluster_open_program, s, "open");
+        if (!cluster_broken(c))
+            insist(last, check_program, s, "check");
+    }
+    insist(last, cluster_flush_program, 0, "flush");
+    cluster_pass(c, 1800 * SECOND);
+    if (!cluster_broken(c))
+        insist(last, orphans_program, 0, "objects");
+}
+
+/* ---- A run --------------------------------------------------------------- */
+
+/* Not every fault in every run: some show only where others are absent. */
+static void choose_faults(struct cluster *c)
+{
+    struct weir_sim_faults *faults = weir_sim_faults(c->sim);
+    uint32_t *const store[] = {
+        &faults->store_down,    &faults->store_throttle, &faults->store_lost,
+        &faults->store_unheard, &faults->store_late,     &faults->store_repeat,
+        &faults->store_slow,    &faults->store_stale,
+    };
+
+    for (size_t i = 0; i < sizeof(store) / sizeof(store[0]); i++)
+        if (cluster_below(c, 3) == 0)
+            *store[i] = (uint32_t)cluster_below(c, 60000);
+    if (cluster_below(c, 5) == 0)
+        faults->store_corrupt = (uint32_t)cluster_below(c, 50000);
+    if (cluster_below(c, 5) == 0)
+        faults->disk_write = (uint32_t)cluster_below(c, 10000);
+    if (cluster_below(c, 5) == 0)
+        faults->disk_sync = (uint32_t)cluster_below(c, 10000);
+    if (cluster_below(c, 4) == 0)
+        faults->disk_slow = (uint32_t)cluster_below(c, 20000);
+    faults->disk_garble = (uint32_t)cluster_below(c, 50000);
+    run_without(faults, c->options->without);
+}
+
+static void choose_sizes(struct cluster *c)
+{
+    c->lease = cluster_below(c, 2) == 0 ? "10s" : "3s";
+    c->wal = cluster_below(c, 2) == 0 ? "object:" : NULL;
+    snprintf(c->upload_bytes, sizeof(c->upload_bytes), "%uKiB",
+             8u << cluster_below(c, 8));
+    snprintf(c->interval, sizeof(c->interval), "%ums",
+             100u << cluster_below(c, 9));
+    snprintf(c->snapshot, sizeof(c->snapshot), "%u",
+             3u + (unsigned)cluster_below(c, 60));
+    snprintf(c->block, sizeof(c->block), "%uKiB", 4u << cluster_below(c, 5));
+}
+
+/* FNV-1a over all lines. */
+static void hash_line(void *ctx, const char *line)
+{
+    struct cluster *c = ctx;
+
+    for (const char *p = line; *p != '\0'; p++)
+        c->result->trace_hash =
+            (c->result->trace_hash ^ (unsigned char)*p) * 0x100000001b3u;
+    if (c->options->trace != NULL)
+        c->options->trace(c->options->ctx, line);
+}
+
+static void log_line(void *ctx, enum weir_log_level level, const char *text)
+{
+    struct cluster *c = ctx;
+
+    weir_sim_trace(c->sim, "log %d: %s", (int)level, text);
+}
+
+static void make_nodes(struct cluster *c)
+{
+    c->count = 3 + (uint32_t)cluster_below(c, NODES_MAX - 2);
+    c->result->nodes = c->count;
+    for (uint32_t i = 0; i < c->count; i++) {
+        c->machines[i].cluster = c;
+        c->machines[i].number = i;
+        if (weir_sim_node_new(&c->machines[i].sim, c->sim, i + 1, DISK) != 0)
+            abort();
+    }
+}
+
+int cluster_run(const struct run_options *options, struct run_result *result)
+{
+    struct cluster *c = calloc(1, sizeof(*c));
+    unsigned steps =
+        options->steps > 0 && options->steps < STEPS ? options->steps : STEPS;
+    struct weir_sim_options world = {.size = sizeof(world),
+                                     .seed = options->seed,
+                                     .limit = 96 * 3600 * SECOND,
+                                     .trace = hash_line,
+                                     .trace_ctx = c};
+
+    if (c == NULL)
+        abort();
+    *result = (struct run_result){.trace_hash = 0xcbf29ce484222325u};
+    c->options = options;
+    c->result = result;
+    c->log = (struct weir_log){sizeof(struct weir_log), log_line, c};
+    if (weir_sim_new(&c->sim, &world) != 0)
+        abort();
+    make_nodes(c);
+    choose_sizes(c);
+    choose_faults(c);
+    for (; result->steps < steps && !cluster_broken(c); result->steps++)
+        step(c);
+    if (!cluster_broken(c))
+        finish(c);
+    result->seconds = weir_sim_now(c->sim) / SECOND;
+    run_count_faults(c->sim, result);
+    for (uint32_t i = 0; i < c->count; i++) {
+        cluster_collect(c, &c->machines[i]);
+        cluster_forget_requests(&c->machines[i]);
+    }
+    weir_sim_free(c->sim);
+    free(c);
+    return result->failure[0] != '\0';
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The nodes of a cluster.  What the checker knows of a stream: which number
+ * was acknowledged at which offset, which numbers were ever given to it, what
+ * readers were shown, and how far it may have been trimmed. */
+#include "sim/cluster_inside.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t cluster_below(struct cluster *c, uint64_t n)
+{
+    return weir_sim_below(c->sim, n);
+}
+
+int cluster_broken(const struct cluster *c)
+{
+    return c->result->failure[0] != '\0';
+}
+
+void cluster_breach(struct cluster *c, const char *format, ...)
+{
+    va_list args;
+
+    if (cluster_broken(c))
+        return;
+    va_start(args, format);
+    vsnprintf(c->result->failure, sizeof(c->result->failure), format, args);
+    va_end(args);
+}
+
+void cluster_pass(struct cluster *c, uint64_t ns)
+{
+    if (weir_sim_run(c->sim, ns) != 0)
+        cluster_breach(c, "the run takes longer than its limit");
+}
+
+/* Any error that the manual knows may come while things fail. */
+static void check_status(struct cluster *c, const char *what, int status)
+{
+    if (status > 0 || strcmp(weir_error_name(status), "WEIR_E?") == 0 ||
+        status == WEIR_EBUG)
+        cluster_breach(c, "%s: status %d", what, status);
+}
+
+/* ---- Payloads ------------------------------------------------------------ */
+
+static size_t payload_len(uint32_t number)
+{
+    return 8 + number * 7919u % (PAYLOAD_MAX - 8);
+}
+
+static void payload_fill(unsigned char *to, uint32_t number, int stream)
+{
+    size_t len = payload_len(number);
+
+    memset(to, (int)(number & 0xff), len);
+    memcpy(to, &number, 4);
+    memset(to + 4, stream, 4);
+}
+
+/* The number of a batch that was read, or 0 after a breach. */
+static uint32_t payload_check(struct cluster *c, int stream,
+                              const struct weir_batch *batch)
+{
+    unsigned char want[PAYLOAD_MAX];
+    uint32_t number = 0;
+
+    if (batch->len >= 8)
+        memcpy(&number, batch->data, 4);
+    if (number == 0 || number > c->numbers || c->never[number] ||
+        c->stream_of[number] != stream + 1) {
+        cluster_breach(c, "stream %d, offset %" PRIu64 ": a batch of nowhere",
+                       stream, batch->base_offset);
+        return 0;
+    }
+    payload_fill(want, number, stream);
+    if (batch->len != payload_len(number) || batch->count != 1 ||
+        memcmp(batch->data, want, batch->len) != 0) {
+        cluster_breach(
+            c, "stream %d, offset %" PRIu64 ": other bytes than were given",
+            stream, batch->base_offset);
+        return 0;
+    }
+    return number;
+}
+
+/* What was read is one batch behind the other, and what is known of it. */
+void cluster_check_batches(struct cluster *c, int stream, uint64_t from,
+                           const struct weir_fetch *fetch)
+{
+    struct track *t = &c->tracks[stream];
+
+    for (size_t i = 0; i < fetch->count && !cluster_broken(c); i++) {
+        const struct weir_batch *batch = &fetch->batches[i];
+        uint64_t at = batch->base_offset;
+        uint32_t number = payload_check(c, stream, batch);
+
+        if (at != from + i)
+            cluster_breach(c,
+                           "stream %d: offset %" PRIu64 " comes where %" PRIu64
+                           " was to",
+                           stream, at, from + i);
+        else if (number != 0 && t->acked[at] != 0 && t->acked[at] != number)
+            cluster_breach(c,
+                           "stream %d, offset %" PRIu64
+                           ": another batch than was acknowledged",
+                           stream, at);
+        else if (number != 0 && t->shown[at] != 0 && t->shown[at] != number)
+            cluster_breach(c,
+                           "stream %d, offset %" PRIu64
+                           ": another batch than was shown before",
+                           stream, at);
+        else
+            t->shown[at] = number;
+        c->result->fetched++;
+    }
+}
+
+/* ---- Programs of a node -------------------------------------------------- */
+
+void cluster_start_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct cluster *c = m->cluster;
+    const char *const pairs[][2] = {
+        {"lease", c->lease},
+        {"wal", c->wal},
+        {"log_cache", "4MiB"},
+        {"segment", "64KiB"},
+        {"max_batch", "64KiB"},
+        {"block_cache", "256KiB"},
+        {"index_cache", "64KiB"},
+        {"upload_bytes", c->upload_bytes},
+        {"upload_interval", c->interval},
+        {"snapshot_commits", c->snapshot},
+        {"block", c->block},
+        {"delete_grace", "25min"}, /* Over twice a late request. */
+    };
+
+    m->status = weir_sim_config(&m->config, m->sim);
+    if (m->status == 0)
+        weir_config_set_log(m->config, &c->log);
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if (m->status == 0 && pairs[i][1] != NULL)
+            m->status =
+                weir_config_set(m->config, pairs[i][0], pairs[i][1], NULL);
+    if (m->status == 0)
+        m->status = weir_open(&m->node, m->config, NULL);
+}
+
+static void stop_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    weir_free(m->node);
+    weir_config_free(m->config);
+    m->node = NULL;
+    m->config = NULL;
+    memset(m->streams, 0, sizeof(m->streams));
+    if (weir_sim_blocks(m->sim) != 0)
+        cluster_breach(m->cluster, "a closed node keeps %zu blocks of memory",
+                       weir_sim_blocks(m->sim));
+}
+
+static void name_of(int stream, char name[16])
+{
+    snprintf(name, 16, "stream-%d", stream);
+}
+
+void cluster_open_program(void *ctx)
+{
+    struct machine *m = ctx;
+    char name[16];
+    struct weir_stream_open open = {.name = name, .flags = WEIR_STREAM_CREATE};
+
+    name_of(m->arg, name);
+    m->status = weir_stream_open_sync(m->node, &open);
+    m->streams[m->arg] = m->status == 0 ? open.stream : NULL;
+}
+
+void cluster_takeover_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_takeover req = {.node_id = (uint32_t)m->arg + 1};
+
+    m->status = weir_takeover_sync(m->node, &req);
+    if (m->status == 0)
+        m->cluster->result->moves += req.streams;
+}
+
+void cluster_handover_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_handover req = {.streams = &m->streams[m->arg], .count = 1};
+
+    m->status = weir_handover_sync(m->node, &req);
+    m->cluster->result->moves += m->status == 0;
+}
+
+void cluster_trim_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct cluster *c = m->cluster;
+    struct track *t = &c->tracks[m->arg];
+    struct weir_trim req = {.start = t->end / 2};
+
+    if (req.start > t->start_max)
+        t->start_max = req.start;
+    m->status = weir_trim_sync(m->streams[m->arg], &req);
+    if (m->status == 0 && req.start > t->start)
+        t->start = req.start;
+}
+
+void cluster_flush_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_flush req = {.req = {.done = NULL}};
+
+    m->status = weir_flush_sync(m->node, &req);
+}
+
+/* Read a stream of whoever's, from where it starts. */
+void cluster_read_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct cluster *c = m->cluster;
+    char name[16];
+    struct weir_stream_open open = {.name = name, .flags = WEIR_STREAM_READ};
+    struct weir_stream_stat stat = {0};
+    uint64_t at;
+
+    name_of(m->arg, name);
+    m->status = weir_stream_open_sync(m->node, &open);
+    if (m->status == 0)
+        m->status = weir_stream_stat(open.stream, &stat);
+    for (at = stat.start;
+         m->status == 0 && at < stat.end && !cluster_broken(c);) {
+        struct weir_fetch fetch = {.offset = at, .max_bytes = 1 << 16};
+
+        m->status = weir_fetch_sync(open.stream, &fetch);
+        if (m->status != 0 || fetch.count == 0)
+            break;
+        cluster_check_batches(c, m->arg, at, &fetch);
+        at += fetch.count;
+        weir_fetch_release(&fetch);
+    }
+    /* And what comes, for a while. */
+    if (m->status == 0 && !cluster_broken(c)) {
+        struct weir_fetch fetch = {.offset = at,
+                                   .max_bytes = 1 << 16,
+                                   .min_bytes = 1,
+                                   .max_wait = 3 * SECOND};
+
+        m->status = weir_fetch_sync(open.stream, &fetch);
+        if (m->status == 0)
+            cluster_check_batches(c, m->arg, at, &fetch);
+        weir_fetch_release(&fetch);
+    }
+    if (open.stream != NULL)
+        weir_stream_close(open.stream);
+}
+
+/* Run a program: 0, or it has crashed on the way. */
+int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
+                 const char *what)
+{
+    struct cluster *c = m->cluster;
+    int rc;
+
+    m->arg = arg;
+    m->status = 0;
+    c->result->operations++;
+    rc = weir_sim_call(m->sim, program, m);
+    weir_sim_trace(c->sim, "%s %u %d: %s", what, (unsigned)m->number, arg,
+                   weir_error_name(rc != 0 ? rc : m->status));
+    if (rc == WEIR_ETIMEDOUT)
+        cluster_breach(c, "%s never ends", what);
+    else if (rc == 0)
+        check_status(c, what, m->status);
+    return rc;
+}
+
+/* ---- Appends ------------------------------------------------------------- */
+
+static void append_done(struct weir_req *req, int status)
+{
+    struct pending *p = req->ctx;
+
+    p->over = 1;
+    p->status = status;
+}
+
+void cluster_start_append(struct machine *m, int stream)
+{
+    struct cluster *c = m->cluster;
+    struct pending *p;
+
+    if (c->tracks[stream].end + 60 >= MOST ||
+        c->numbers + 1 >= sizeof(c->stream_of))
+        return;
+    p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        abort();
+    p->machine = m;
+    p->stream = stream;
+    p->number = ++c->numbers;
+    c->stream_of[p->number] = (unsigned char)(stream + 1);
+    payload_fill(p->data, p->number, stream);
+    p->req = (struct weir_append){.req = {.done = append_done, .ctx = p},
+                                  .data = p->data,
+                                  .len = payload_len(p->number),
+                                  .count = 1,
+                                  .max_timestamp = WEIR_NO_TIMESTAMP};
+    c->result->operations++;
+    if (weir_append(m->streams[stream], &p->req) != 0) {
+        free(p);
+        return;
+    }
+    p->next = c->pending;
+    c->pending = p;
+}
+
+/* ---- Requests that nobody waits for -------------------------------------- */
+
+static void put_done(struct weir_req *req, int status)
+{
+    struct machine *m = req->ctx;
+
+    check_status(m->cluster, "put", status);
+    free(m->put);
+    m->put = NULL;
+}
+
+/* A commit that is on its way when something else happens. */
+void cluster_start_put(struct machine *m)
+{
+    if (m->put != NULL || (m->put = calloc(1, sizeof(*m->put))) == NULL)
+        return;
+    *m->put = (struct weir_kv_put){.req = {.done = put_done, .ctx = m},
+                                   .key = "key",
+                                   .value = "value",
+                                   .len = 5,
+                                   .expected = WEIR_KV_ANY};
+    if (weir_kv_put(m->node, m->put) == 0)
+        return;
+    free(m->put);
+    m->put = NULL;
+}
+
+static void taking_done(struct weir_req *req, int status)
+{
+    struct machine *m = req->ctx;
+
+    check_status(m->cluster, "takeover", status);
+    free(m->taking);
+    m->taking = NULL;
+}
+
+/* A takeover beside that of another node. */
+void cluster_start_taking(struct machine *m, uint32_t dead)
+{
+    if (m->taking != NULL ||
+        (m->taking = calloc(1, sizeof(*m->taking))) == NULL)
+        return;
+    *m->taking = (struct weir_takeover){.req = {.done = taking_done, .ctx = m},
+                                        .node_id = dead + 1};
+    if (weir_takeover(m->node, m->taking) == 0)
+        return;
+    free(m->taking);
+    m->taking = NULL;
+}
+
+void cluster_forget_requests(struct machine *m)
+{
+    free(m->put);
+    free(m->taking);
+    m->put = NULL;
+    m->taking = NULL;
+}
+
+static void acknowledged(struct cluster *c, const struct pending *p)
+{
+    struct track *t = &c->tracks[p->stream];
+    uint64_t at = p->req.base_offset;
+
+    c->result->acked++;
+    if (at >= MOST)
+        cluster_breach(c, "stream %d: acknowledged at %" PRIu64, p->stream, at);
+    else if (t->acked[at] != 0)
+        cluster_breach(c, "stream %d, offset %" PRIu64 ": acknowledged twice",
+                       p->stream, at);
+    else if (t->shown[at] != 0 && t->shown[at] != p->number)
+        cluster_breach(c,
+                       "stream %d, offset %" PRIu64
+                       ": acknowledged, and another was shown",
+                       p->stream, at);
+    else
+        t->acked[at] = p->number;
+    if (t->end <= at)
+        t->end = at + 1;
+}
+
+/* Take in what has ended; of a machine that crashed drop all. */
+void cluster_collect(struct cluster *c, const struct machine *crashed)
+{
+    struct pending **at = &c->pending;
+
+    while (*at != NULL) {
+        struct pending *p = *at;
+
+        if (!p->over && p->machine != crashed) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        if (p->over && p->status == 0) {
+            acknowledged(c, p);
+        } else if (p->over) {
+            check_status(c, "append", p->status);
+            c->result->unknown += p->status == WEIR_EUNKNOWN;
+            c->never[p->number] = p->status != WEIR_EUNKNOWN;
+            p->machine->sick |=
+                p->status != WEIR_EAGAIN && p->status != WEIR_ENOMEM;
+        }
+        free(p);
+    }
+}
+
+/* ---- Life and death ------------------------------------------------------ */
+
+void cluster_crash(struct machine *m)
+{
+    cluster_collect(m->cluster, NULL);
+    weir_sim_crash(m->sim);
+    m->cluster->result->faults[FAULT_CRASH]++;
+    m->node = NULL;
+    m->config = NULL;
+    m->sick = 0;
+    m->asleep = 0;
+    memset(m->streams, 0, sizeof(m->streams));
+    cluster_forget_requests(m);
+    cluster_collect(m->cluster, m);
+}
+
+void cluster_stop(struct machine *m)
+{
+    if (m->node == NULL)
+        return;
+    if (cluster_call(m, stop_program, 0, "stop") != 0)
+        cluster_crash(m);
+    else
+        weir_sim_crash(m->sim); /* Nothing is left to lose. */
+    cluster_collect(m->cluster, m);
+    m->sick = 0;
+}
+
+void cluster_start(struct machine *m)
+{
+    weir_sim_start(m->sim);
+    m->sick = 0;
+    if (cluster_call(m, cluster_start_program, 0, "start") != 0 ||
+        m->status != 0) {
+        cluster_crash(
+            m); /* Whatever it had: opening may have failed half-way. */
+        return;
+    }
+    m->cluster->result->opens++;
+}
+
+void cluster_sleep_now(struct machine *m)
+{
+    weir_sim_pause(m->sim);
+    m->asleep = 1;
+    m->cluster->result->faults[FAULT_SLEEP]++;
+}
+
+void cluster_wake(struct machine *m)
+{
+    weir_sim_resume(m->sim);
+    m->asleep = 0;
+}
+
+void cluster_cut(struct machine *m)
+{
+    struct cluster *c = m->cluster;
+
+    weir_sim_cut(m->sim, cluster_below(c, 2) == 0 ? WEIR_SIM_CUT_HANGS
+                                                  : WEIR_SIM_CUT_REFUSES);
+    c->result->faults[FAULT_CUT]++;
+    cluster_pass(c, cluster_below(c, 30 * SECOND));
+    weir_sim_heal(m->sim);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/run.h"
+
+#include <stddef.h>
+
+const char *const run_fault_names[FAULTS] = {
+    "store_down",    "store_throttle", "store_lost",
+    "store_unheard", "store_late",     "store_repeat",
+    "store_slow",    "store_corrupt",  "store_stale",
+    "disk_read",     "disk_write",     "disk_sync",
+    "disk_garble",   "disk_slow",      "memory",
+    "crash",         "sleep",          "cut",
+};
+
+/* Where the world keeps a kind; none for what scenarios do themselves. */
+#define NONE SIZE_MAX
+static const size_t places[FAULTS] = {
+    offsetof(struct weir_sim_faults, store_down),
+    offsetof(struct weir_sim_faults, store_throttle),
+    offsetof(struct weir_sim_faults, store_lost),
+    offsetof(struct weir_sim_faults, store_unheard),
+    offsetof(struct weir_sim_faults, store_late),
+    offsetof(struct weir_sim_faults, store_repeat),
+    offsetof(struct weir_sim_faults, store_slow),
+    offsetof(struct weir_sim_faults, store_corrupt),
+    offsetof(struct weir_sim_faults, store_stale),
+    offsetof(struct weir_sim_faults, disk_read),
+    offsetof(struct weir_sim_faults, disk_write),
+    offsetof(struct weir_sim_faults, disk_sync),
+    offsetof(struct weir_sim_faults, disk_garble),
+    offsetof(struct weir_sim_faults, disk_slow),
+    offsetof(struct weir_sim_faults, memory),
+    NONE,
+    NONE,
+    NONE,
+};
+
+void run_without(struct weir_sim_faults *faults, unsigned without)
+{
+    for (unsigned i = 0; i < FAULTS; i++)
+        if ((without & (1u << i)) != 0 && places[i] != NONE)
+            *(uint32_t *)(void *)((char *)faults + places[i]) = 0;
+}
+
+void run_count_faults(struct weir_sim *sim, struct run_result *result)
+{
+    const struct weir_sim_faults *seen = weir_sim_faults_seen(sim);
+
+    for (unsigned i = 0; i < FAULTS; i++)
+        if (places[i] != NONE)
+            result->faults[i] += *(
+                const uint32_t *)(const void *)((const char *)seen + places[i]);
+}

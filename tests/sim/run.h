@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * What a run of a scenario is given and what it comes to.
+ */
+#ifndef TESTS_SIM_RUN_H
+#define TESTS_SIM_RUN_H
+
+#include <stdint.h>
+#include <weir/sim.h>
+
+/** Kinds of faults, as bits of `without`; the names are in run.c. */
+enum run_fault {
+    FAULT_STORE_DOWN,
+    FAULT_STORE_THROTTLE,
+    FAULT_STORE_LOST,
+    FAULT_STORE_UNHEARD,
+    FAULT_STORE_LATE,
+    FAULT_STORE_REPEAT,
+    FAULT_STORE_SLOW,
+    FAULT_STORE_CORRUPT,
+    FAULT_STORE_STALE,
+    FAULT_DISK_READ,
+    FAULT_DISK_WRITE,
+    FAULT_DISK_SYNC,
+    FAULT_DISK_GARBLE,
+    FAULT_DISK_SLOW,
+    FAULT_MEMORY,
+    FAULT_CRASH,
+    FAULT_SLEEP,
+    FAULT_CUT,
+    FAULTS
+};
+
+/** Names of the kinds, such as "store_down". */
+extern const char *const run_fault_names[FAULTS];
+
+/** What to run. */
+struct run_options {
+    uint64_t seed;
+    unsigned steps;   /* At most so many; 0: as many as the scenario has. */
+    unsigned without; /* Bits of faults that do not happen. */
+    void (*trace)(void *ctx, const char *line); /* May be NULL. */
+    void *ctx;
+};
+
+/** What a run came to. */
+struct run_result {
+    char failure[512]; /* What was breached, or "". */
+    unsigned steps;    /* That were made. */
+    unsigned nodes;
+    unsigned long acked;
+    unsigned long unknown;    /* Appends whose outcome was not known. */
+    unsigned long fetched;    /* Batches read and checked. */
+    unsigned long operations; /* What nodes were asked for. */
+    unsigned long opens;      /* Of nodes, with success. */
+    unsigned long moves;      /* Of streams: handed or taken over. */
+    unsigned long faults[FAULTS];
+    uint64_t seconds;    /* Virtual. */
+    uint64_t trace_hash; /* The same for the same seed. */
+};
+
+/** Rates of `faults` that are in `without` become 0. */
+void run_without(struct weir_sim_faults *faults, unsigned without);
+/** Count what the world says that it did, into `result->faults`. */
+void run_count_faults(struct weir_sim *sim, struct run_result *result);
+
+#endif
