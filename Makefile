@@ -310,6 +310,10 @@ bench: ## Print figures of this machine
 	$(Q)BUILD=$(B) tests/bench/run
 	$(Q)$(PYTHON) tests/bench/cluster.py
 	$(Q)$(PYTHON) bindings/python/bench.py
+bench-s3: ## Print figures on a real S3 server (radosgw)
+	$(Q).ci/deps build test s3
+	$(Q)$(MAKE) --no-print-directory $(B)/tests/bench/bench_s3
+	$(Q)BUILD=$(B) tests/bench/s3
 benches: $(BENCHES)
 
 soak: ## Crash, fault and power-cut loops, T seconds each (T=9600: a night)

@@ -143,6 +143,9 @@ struct weir_wal {
      * more than one: nanoseconds. */
     uint64_t linger;
     struct weir_wal_mark mark; /* Moves with `trim`; 0, 0: not used. */
+    /* If `depth` is more than one: no write before this time of the clock, so
+     * that no more is spent than may be; groups gather meanwhile. */
+    uint64_t not_before;
 };
 
 /** Asks for a log to be opened. */

@@ -20,6 +20,11 @@
 /* Pieces of memory that one write may gather. */
 #define GROUP_PIECES 16
 
+/* A group is large when it has this part of the bytes that it may have; and has
+ * stopped to grow after this part of the time that it may linger. */
+#define LARGE_PART 8
+#define QUIET_PART 16
+
 /** What one write makes durable. */
 struct weir__group {
     struct weir__list link;
@@ -32,7 +37,8 @@ struct weir__group {
     size_t pieces;
     struct weir_wal_write write;
     struct weir_error error;
-    uint64_t since; /* When it began to gather, if others are in flight. */
+    uint64_t since; /* When it began to gather, if others may be in flight, */
+    int loaded;     /* and whether some were. */
     int status;
 };
 
@@ -89,6 +95,7 @@ static struct weir__group *group_new(struct weir *node, uint64_t position)
     g->position = position;
     if (node->wal->depth > 1)
         g->since = node->host.env->ops->now(node->host.env);
+    g->loaded = node->commits.writing > 0;
     return g;
 }
 
@@ -505,21 +512,60 @@ static void write_start(struct weir *node, struct weir__group *g)
     node->wal->ops->write(node->wal, &g->write);
 }
 
-/* 1 if the open group is to be written though others are in flight: it has
- * gathered for as long as it may. */
-static int is_ripe(struct weir *node)
+/* When a group that began under load is not worth waiting for any more, though
+ * none is in flight: while it grows so fast that it will be large before it has
+ * lingered, and does not stop to grow, as it does when all callers wait. */
+static uint64_t worth_until(const struct weir *node, uint64_t now)
 {
-    struct weir__commit_queue *q = &node->commits;
-    struct weir_env *env = node->host.env;
-    uint64_t due = q->open->since + node->wal->linger;
+    const struct weir__commit_queue *q = &node->commits;
+    uint64_t linger = node->wal->linger;
+    uint64_t size = q->position - q->open->position;
+    uint64_t large = node->wal->group_bytes / LARGE_PART;
+    uint64_t age = now - q->open->since;
 
-    if (q->writing == 0 || due <= env->ops->now(env) ||
-        !weir__node_is_open(node))
-        return 1;
-    if (q->linger.slot == 0) {
-        q->linger.deadline = due;
-        env->ops->timer_start(env, &q->linger);
+    if (!q->open->loaded || size * (linger / 1000) < large * (age / 1000))
+        return 0;
+    return q->grown + linger / QUIET_PART;
+}
+
+/* When the open group is to be written. */
+static uint64_t ripe_at(const struct weir *node, uint64_t now)
+{
+    const struct weir__commit_queue *q = &node->commits;
+    uint64_t due = q->open->since + node->wal->linger;
+    uint64_t worth;
+
+    if (!weir__node_is_open(node))
+        return 0;
+    if (q->writing == 0) {
+        worth = worth_until(node, now);
+        due = worth < due ? worth : due;
     }
+    return due > node->wal->not_before ? due : node->wal->not_before;
+}
+
+static void linger_until(struct weir *node, uint64_t deadline)
+{
+    struct weir_env *env = node->host.env;
+    struct weir_timer *timer = &node->commits.linger;
+
+    if (timer->slot != 0 && timer->deadline == deadline)
+        return;
+    env->ops->timer_stop(env, timer);
+    timer->deadline = deadline;
+    env->ops->timer_start(env, timer);
+}
+
+/* 1 if the group is to be written now, or else the time is noted. */
+static int is_ripe(struct weir *node, int closed)
+{
+    struct weir_env *env = node->host.env;
+    uint64_t now = env->ops->now(env);
+    uint64_t due = closed ? node->wal->not_before : ripe_at(node, now);
+
+    if (node->wal->depth <= 1 || due <= now || !weir__node_is_open(node))
+        return 1;
+    linger_until(node, due);
     return 0;
 }
 
@@ -538,9 +584,11 @@ static void write_next(struct weir *node)
                 q->open = NULL;
                 return;
             }
-            if (!is_ripe(node))
+            if (!is_ripe(node, 0))
                 return;
             group_close(node);
+        } else if (!is_ripe(node, 1)) {
+            return;
         }
         write_start(node,
                     WEIR__CONTAINER(q->groups.next, struct weir__group, link));
@@ -565,6 +613,7 @@ static void kick(struct weir_task *task)
     struct weir *node = WEIR__CONTAINER(task, struct weir, commits.kick);
 
     node->commits.kick_posted = 0;
+    node->commits.grown = node->host.env->ops->now(node->host.env);
     write_next(node);
     weir__close_step(node);
 }

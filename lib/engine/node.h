@@ -40,6 +40,7 @@ struct weir__commit_queue {
     int kick_posted;
     unsigned writing;          /* Writes in flight. */
     struct weir_timer linger;  /* The open group has gathered long enough. */
+    uint64_t grown;            /* When it was last added to. */
     int forsaken;              /* Do not wait for the lease any more. */
     int poisoned;              /* The log has failed: nothing more. */
     int unsure;                /* And holds what nobody was told is there. */

@@ -12,8 +12,9 @@
 #include <string.h>
 
 #define DEPTH 4u
-#define GROUP_BYTES (UINT64_C(8) << 20)
-#define LINGER_NS UINT64_C(100000000)
+#define GROUP_BYTES (UINT64_C(12) << 20)
+#define LINGER_NS UINT64_C(150000000)
+#define HOUR_NS UINT64_C(3600000000000)
 #define NO_LIMIT (UINT64_C(1) << 62)
 
 static const struct weir_wal_ops object_ops = {
@@ -24,8 +25,9 @@ static const struct weir_wal_ops object_ops = {
 
 static int read_uri(struct wal_object *w, const struct weir_wal_open *req)
 {
-    static const char *const known[] = {"flush", "inflight", "linger", NULL};
-    uint64_t flush = GROUP_BYTES, depth = DEPTH, linger = LINGER_NS;
+    static const char *const known[] = {"flush", "inflight", "linger", "puts",
+                                        NULL};
+    uint64_t flush = GROUP_BYTES, depth = DEPTH, linger = LINGER_NS, puts = 0;
     struct weir__uri uri;
     int rc = weir__uri_parse(&uri, req->host->alloc, req->uri, req->err);
 
@@ -39,6 +41,8 @@ static int read_uri(struct wal_object *w, const struct weir_wal_open *req)
                               &depth, req->err);
     if (rc == 0)
         rc = weir__uri_duration(&uri, "linger", &linger, req->err);
+    if (rc == 0)
+        rc = weir__uri_number(&uri, "puts", 1, 1000000000, &puts, req->err);
     if (rc == 0 && (flush < (64 << 10) || flush > (14 << 20)))
         rc = weir__fail(req->err, WEIR_EINVAL,
                         "wal: flush: expected 64KiB to 14MiB");
@@ -46,6 +50,7 @@ static int read_uri(struct wal_object *w, const struct weir_wal_open *req)
     w->base.depth = (unsigned)depth;
     w->base.group_bytes = (uint32_t)flush;
     w->base.linger = linger;
+    w->put_every = puts > 0 ? HOUR_NS / puts : 0;
     return rc;
 }
 

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define SAVED_NS UINT64_C(60000000000)
+
 static struct weir__slot slot_of(const struct wal_object *w,
                                  enum weir__slot_kind kind, uint64_t number)
 {
@@ -161,6 +163,18 @@ static void refuse_run(struct weir_task *task)
     w->refused->done(w->refused, w->refusal);
 }
 
+/* What is saved up for a minute may be spent at once. */
+static void spend(struct wal_object *w)
+{
+    struct weir_env *env = w->host->env;
+    uint64_t now = env->ops->now(env);
+
+    if (w->put_every == 0)
+        return;
+    w->paid = (w->paid > now ? w->paid : now) + w->put_every;
+    w->base.not_before = w->paid > SAVED_NS ? w->paid - SAVED_NS : 0;
+}
+
 void weir__object_write(struct weir_wal *wal, struct weir_wal_write *req)
 {
     struct wal_object *w = weir__wal_object(wal);
@@ -187,5 +201,6 @@ void weir__object_write(struct weir_wal *wal, struct weir_wal_write *req)
     f->io.crc = weir__slot_encode(f->io.header, &slot);
     w->last_crc = f->io.crc;
     w->position += req->len;
+    spend(w);
     weir__slot_put(&f->io, w->owner.epoch);
 }

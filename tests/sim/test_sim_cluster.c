@@ -228,6 +228,43 @@ START_TEST(a_reader_on_another_node_sees_the_tail_of_an_object_log)
 }
 END_TEST
 
+static struct weir_stats counters;
+
+static void stats_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    m->status = weir_stats_sync(m->node, &counters);
+}
+
+/* 360 an hour: one each ten seconds, and what was saved in a minute at once. */
+START_TEST(no_more_puts_are_made_than_may_be_paid_for)
+{
+    struct appended *all[120];
+    uint64_t began;
+
+    world_open(test_seed());
+    world.wal = "object:?puts=360";
+    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
+    ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
+    began = weir_sim_now(world.sim);
+    for (int i = 0; i < 120; i++) {
+        all[i] = machine_append(&world.machines[0], 0, (uint64_t)i);
+        world_run(SECOND);
+    }
+    ck_assert_int_eq(all[0]->over, 1);
+    ck_assert_int_eq(machine_call(&world.machines[0], stats_program), 0);
+    ck_assert_uint_ge(counters.wal_writes, 12);
+    ck_assert_uint_le(counters.wal_writes,
+                      7 + (weir_sim_now(world.sim) - began) / (10 * SECOND));
+    world_run(20 * SECOND);
+    for (int i = 0; i < 120; i++)
+        ck_assert(all[i]->over && all[i]->status == 0);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
 /* What its owner left behind is read from its log, whoever has the stream now;
  * the writes of the former owner that are still on their way are not. */
 START_TEST(a_reader_goes_on_across_a_takeover)
@@ -701,6 +738,7 @@ int main(void)
     tcase_add_test(tc, a_zombie_acknowledges_nothing_on_the_object_log);
     tcase_add_test(tc, a_reader_on_another_node_sees_the_tail_of_an_object_log);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
+    tcase_add_test(tc, no_more_puts_are_made_than_may_be_paid_for);
     tcase_add_test(tc, streams_that_move_at_random_lose_nothing);
     return test_run();
 }

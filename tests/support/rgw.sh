@@ -75,7 +75,7 @@ mon_data_avail_warn = 2
 [osd]
 osd_data = $dir/osd
 osd_objectstore = memstore
-memstore_device_bytes = 2147483648
+memstore_device_bytes = 8589934592
 osd_class_load_list = *
 osd_class_default_list = *
 [client.rgw.a]
