@@ -348,6 +348,92 @@ START_TEST(a_node_closes_while_its_manifest_cannot_be_reached)
 }
 END_TEST
 
+/* Poll until a condition holds; the bound ends a test that hangs. */
+#define POLL_UNTIL(condition)                                                  \
+    do {                                                                       \
+        for (int n_ = 0; n_ < 20000 && !(condition); n_++)                     \
+            weir_poll(node, 1000000);                                          \
+        ck_assert(condition);                                                  \
+    } while (0)
+
+/* Its write may still fail, and then its offset is another batch's. */
+START_TEST(an_upload_leaves_out_what_no_write_has_made_durable)
+{
+    static struct weir_append late;
+    struct weir_flush flush = {.req.done = many_done};
+
+    open_node();
+    test_append(stream, "a");
+    plug.hold_write = 1;
+    ended = 0;
+    append_async(&late, stream, "b", 1);
+    POLL_UNTIL(plug.held_write != NULL);
+    ck_assert_int_eq(weir_flush(node, &flush), 0);
+    POLL_UNTIL(ended == 1);
+    ck_assert_int_eq(plug_data_objects(&plug), 1);
+    plug_end_write(&plug, WEIR_EAGAIN);
+    POLL_UNTIL(ended == 2);
+    ck_assert_uint_eq(test_append(stream, "c"), 1);
+    test_flush(node);
+    weir_free(node);
+    node = test_open(config);
+    stream = test_stream(node, "s", 0);
+    test_expect(stream, 0, "a", "c", NULL);
+    close_node();
+}
+END_TEST
+
+/* A GET of a data object that waits, and removals meanwhile. */
+static struct weir_store_req *waiting;
+static struct weir_store *waiting_in;
+static int removals;
+
+static int hold_gets(struct plug *p, struct weir_store *store,
+                     struct weir_store_req *req)
+{
+    (void)p;
+    if (strncmp(req->key, "data/", 5) != 0)
+        return 0;
+    removals += req->verb == WEIR_STORE_DELETE;
+    if (req->verb != WEIR_STORE_GET)
+        return 0;
+    waiting = req;
+    waiting_in = store;
+    return 1;
+}
+
+START_TEST(an_object_stays_while_a_fetch_reads_it)
+{
+    struct weir_fetch f = {.req.done = many_done, .max_bytes = 100};
+
+    open_node();
+    test_append(stream, "trimmed while it is read");
+    test_flush(node);
+    weir_free(node);
+    node = test_open(config); /* The log cache is empty. */
+    stream = test_stream(node, "s", 0);
+    plug.hook = hold_gets;
+    waiting = NULL;
+    removals = ended = 0;
+    ck_assert_int_eq(weir_fetch(stream, &f), 0);
+    POLL_UNTIL(waiting != NULL);
+    ck_assert_int_eq(test_trim(stream, 1), 0);
+    for (int i = 0; i < 10; i++) { /* The grace is 0: these look for dead. */
+        test_append(stream, "more");
+        test_flush(node);
+    }
+    ck_assert_int_eq(removals, 0);
+    plug.hook = NULL;
+    waiting_in->ops->submit(waiting_in, waiting);
+    POLL_UNTIL(ended == 1);
+    ck_assert_int_eq(statuses[0], 0);
+    ck_assert_mem_eq(f.batches[0].data, "trimmed", 7);
+    weir_fetch_release(&f);
+    POLL_UNTIL(plug_data_objects(&plug) == 10);
+    close_node();
+}
+END_TEST
+
 START_TEST(a_transfer_that_was_damaged_is_read_again)
 {
     struct weir_fetch f;
@@ -405,6 +491,8 @@ int main(void)
     tcase_add_test(tc, a_stream_deleted_during_its_upload_leaves_no_object);
     tcase_add_test(tc, a_node_closes_while_an_upload_hangs);
     tcase_add_test(tc, a_node_closes_while_its_manifest_cannot_be_reached);
+    tcase_add_test(tc, an_upload_leaves_out_what_no_write_has_made_durable);
+    tcase_add_test(tc, an_object_stays_while_a_fetch_reads_it);
     tcase_add_test(tc, a_transfer_that_was_damaged_is_read_again);
     tcase_add_test(tc, a_damaged_object_is_reported_and_other_streams_go_on);
     return test_run();

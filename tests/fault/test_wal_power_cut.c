@@ -195,6 +195,72 @@ START_TEST(any_sectors_of_a_longer_group_may_be_lost)
 }
 END_TEST
 
+/* ---- The power fails while a log is opened again -------------------------*/
+
+/* Cuts of one opening. */
+struct openings {
+    struct mem_image cuts[16];
+    size_t count;
+};
+
+static void catch_all(struct mem_image *image, void *ctx)
+{
+    struct openings *o = ctx;
+
+    ck_assert_uint_lt(o->count, sizeof(o->cuts) / sizeof(o->cuts[0]));
+    mem_image_copy(&o->cuts[o->count++], image);
+}
+
+/* What was being written may be anything now. */
+static void garble_unsynced(struct mem_image *image)
+{
+    for (size_t i = 0; i < image->unsynced_count; i++)
+        memset(image->data + image->unsynced[i].offset, 0x5a, MEM_SECTOR);
+    mem_image_settle(image);
+}
+
+/* The sync of a header block failed, so that the disk may not have it; it
+ * reads well until the power fails.  The other one is not written over before
+ * the disk has it for certain. */
+START_TEST(one_header_block_is_whole_whatever_a_failed_sync_left)
+{
+    struct mem_image image;
+    struct openings openings = {.count = 0};
+    struct wal_rig rig, heir;
+
+    setup();
+    mem_image_init(&image, (2 + 12) * BLOCK);
+    wal_rig_init(&rig, &host);
+    rig.max_group = 6 * BLOCK;
+    open_all(&rig, &image);
+    for (size_t i = 0; i < ACKED; i++)
+        ck_assert_int_eq(wal_rig_append(&rig, 500), 0);
+    image.fail_at = image.ops + 1;
+    image.fail_status = WEIR_EIO;
+    image.fail_sync_only = true;
+    image.fail_once = true;
+    step_env_advance(&env, 2000000000); /* It vouches for its end. */
+    ck_assert_uint_ge(image.ops, image.fail_at);
+    ck_assert_uint_gt(image.unsynced_count, 0);
+    wal_rig_close(&rig);
+    image.watch = catch_all;
+    image.watch_ctx = &openings;
+    heir_init(&heir, &rig);
+    open_all(&heir, &image);
+    image.watch = NULL;
+    ck_assert_int_eq(wal_rig_close(&heir), 0);
+    ck_assert_uint_gt(openings.count, 0);
+    for (size_t i = 0; i < openings.count; i++) {
+        garble_unsynced(&openings.cuts[i]);
+        check(&heir, &openings.cuts[i], 0, ACKED);
+        mem_image_free(&openings.cuts[i]);
+    }
+    wal_rig_free(&heir);
+    wal_rig_free(&rig);
+    mem_image_free(&image);
+}
+END_TEST
+
 /* ---- A random life, cut at every request --------------------------------*/
 
 /* What is on the disk, and what the node knows, when the power fails. */
@@ -288,18 +354,33 @@ static void cut_here(struct life *l, const struct cut *cut)
     rig.owner.epoch = cut->epoch;
     rig.max_group = l->rig.max_group;
     rig.written = cut->written;
-    for (int tries = 0; tries < 5; tries++) {
+    for (int tries = 0; tries < 7; tries++) {
         mem_image_copy(&image, &cut->image);
-        /* All is there but one of the header blocks. */
-        if (tries >= 3)
-            memset(image.data + (size_t)(tries - 3) * BLOCK, 0xff, BLOCK);
         for (size_t i = 0; i < image.unsynced_count; i++)
-            if (tries == 1 || (tries == 2 && roll(l, 2) == 0))
+            if (tries == 1 || (tries == 2 && roll(l, 2) == 0) ||
+                (tries >= 5 && image.unsynced[i].offset < 2 * BLOCK))
                 mem_image_lose(&image, i);
         mem_image_settle(&image);
+        /* One of the header blocks is damaged; the other one is there, and
+         * from 5 on as it was before the write that was under way. */
+        if (tries >= 3)
+            memset(image.data + (size_t)((tries - 3) % 2) * BLOCK, 0xff, BLOCK);
         check(&rig, &image, cut->first, cut->acked);
         mem_image_free(&image);
     }
+}
+
+/* Cut it at each place that was taken. */
+static void end_life(struct life *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        cut_here(l, &l->cuts[i]);
+        mem_image_free(&l->cuts[i].image);
+        free(l->cuts[i].written.at);
+    }
+    free(l->cuts);
+    wal_rig_free(&l->rig);
+    mem_image_free(&l->image);
 }
 
 static void live(uint64_t seed)
@@ -317,14 +398,7 @@ static void live(uint64_t seed)
     for (int i = 0; i < 60; i++)
         live_a_step(&l);
     ck_assert_int_eq(wal_rig_close(&l.rig), 0);
-    for (size_t i = 0; i < l.count; i++) {
-        cut_here(&l, &l.cuts[i]);
-        mem_image_free(&l.cuts[i].image);
-        free(l.cuts[i].written.at);
-    }
-    free(l.cuts);
-    wal_rig_free(&l.rig);
-    mem_image_free(&l.image);
+    end_life(&l);
 }
 
 START_TEST(power_may_fail_at_any_moment)
@@ -337,6 +411,60 @@ START_TEST(power_may_fail_at_any_moment)
 }
 END_TEST
 
+/* ---- Space that is written over ------------------------------------------*/
+
+static struct wal_rig *chain; /* Which writes its next group when one ends. */
+static int chain_left;
+static void (*chain_done)(struct weir_wal_write *write, int status);
+
+static void chain_begin(void);
+
+/* As a node does it: before the log has thought of anything else to do. */
+static void chain_next(struct weir_wal_write *write, int status)
+{
+    chain_done(write, status);
+    if (status == 0 && --chain_left > 0)
+        chain_begin();
+}
+
+static void chain_begin(void)
+{
+    wal_rig_add(chain, BLOCK / 2);
+    wal_rig_write_begin(chain, 1);
+    chain_done = chain->write.done;
+    chain->write.done = chain_next;
+}
+
+/* Six blocks of eight are full when the log is trimmed while it writes the
+ * seventh.  The eighth takes one header block along; until the other one is
+ * there too, the first block stays as it is. */
+START_TEST(either_header_block_leads_to_what_it_says_is_there)
+{
+    struct life l = {.random = 1};
+
+    setup();
+    mem_image_init(&l.image, (2 + 8) * BLOCK);
+    wal_rig_init(&l.rig, &host);
+    l.rig.max_group = 2 * BLOCK;
+    open_all(&l.rig, &l.image);
+    for (int i = 0; i < 6; i++)
+        ck_assert_int_eq(wal_rig_append(&l.rig, BLOCK / 2), 0);
+    step_env_settle(&env);
+    l.image.watch = take;
+    l.image.watch_ctx = &l;
+    chain = &l.rig;
+    chain_left = 3;
+    chain_begin();
+    l.first = 4;
+    l.rig.wal->ops->trim(l.rig.wal, l.rig.written.at[l.first].position);
+    step_env_settle(&env);
+    ck_assert_uint_ge(l.rig.acked, 8);
+    l.image.watch = NULL;
+    ck_assert_int_eq(wal_rig_close(&l.rig), 0);
+    end_life(&l);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("wal power cut");
@@ -344,6 +472,8 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, any_sectors_of_the_last_block_may_be_lost);
     tcase_add_test(tc, any_sectors_of_a_longer_group_may_be_lost);
+    tcase_add_test(tc, one_header_block_is_whole_whatever_a_failed_sync_left);
+    tcase_add_test(tc, either_header_block_leads_to_what_it_says_is_there);
     tcase_add_test(tc, power_may_fail_at_any_moment);
     return test_run();
 }

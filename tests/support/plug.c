@@ -308,6 +308,15 @@ static void fail_run(struct weir_task *task)
     w->failing->done(w->failing, w->status);
 }
 
+static void fail_write(struct plug_wal *w, struct weir_wal_write *req,
+                       int status)
+{
+    w->status = status;
+    w->failing = req;
+    w->task.run = fail_run;
+    w->host.env->ops->post(w->host.env, &w->task);
+}
+
 static void written(struct weir_wal_write *req, int status)
 {
     struct plug_wal *w = req->ctx;
@@ -323,12 +332,15 @@ static void wal_write(struct weir_wal *wal, struct weir_wal_write *req)
     struct plug_wal *w = (struct plug_wal *)(void *)wal;
 
     w->plug->writes++;
+    if (w->plug->hold_write) {
+        w->plug->hold_write = 0;
+        w->plug->held_write = req;
+        w->plug->held_wal = wal;
+        return;
+    }
     if (w->plug->wal_status != 0) {
-        w->status = w->plug->wal_status;
+        fail_write(w, req, w->plug->wal_status);
         w->plug->wal_status = 0;
-        w->failing = req;
-        w->task.run = fail_run;
-        w->host.env->ops->post(w->host.env, &w->task);
         return;
     }
     w->ctx = req->ctx;
@@ -336,6 +348,13 @@ static void wal_write(struct weir_wal *wal, struct weir_wal_write *req)
     req->ctx = w;
     req->done = written;
     w->inner->ops->write(w->inner, req);
+}
+
+void plug_end_write(struct plug *plug, int status)
+{
+    fail_write((struct plug_wal *)(void *)plug->held_wal, plug->held_write,
+               status);
+    plug->held_write = NULL;
 }
 
 static void wal_trim(struct weir_wal *wal, uint64_t position)

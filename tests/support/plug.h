@@ -21,6 +21,9 @@ struct plug {
     struct weir_store *held_in;
 
     int wal_status; /* Not 0: the next write ends with it, once. */
+    int hold_write; /* 1: the next write waits for `plug_end_write`. */
+    struct weir_wal_write *held_write;
+    struct weir_wal *held_wal;
     unsigned writes;
     uint64_t capacity; /* Of the WAL; 0: plenty. */
 
@@ -36,6 +39,8 @@ struct plug {
 void plug_register(struct weir_config *config, struct plug *plug);
 /** Carry out the PUT that is held. */
 void plug_release(struct plug *plug);
+/** End the write of the log that is held, undone. */
+void plug_end_write(struct plug *plug, int status);
 /** End a request that the hook took. */
 void plug_answer(struct weir_store *store, struct weir_store_req *req,
                  int status);
