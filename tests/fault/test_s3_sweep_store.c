@@ -207,6 +207,13 @@ static int life(const struct s3_door_fault *fault, int index)
     return requests;
 }
 
+/* With a sanitizer, which looks at the paths and not at the points, a part. */
+#ifdef __SANITIZE_ADDRESS__
+enum { STEP = 5 };
+#else
+enum { STEP = 1 };
+#endif
+
 START_TEST(large_objects_and_many_deletions_are_what_their_status_says)
 {
     unsigned points = 0;
@@ -217,7 +224,7 @@ START_TEST(large_objects_and_many_deletions_are_what_their_status_says)
     snprintf(point, sizeof(point), "no fault");
     requests = life(NULL, -1);
     for (int index = 0; index < requests; index++)
-        for (size_t i = 0; i < s3_fault_count(); i++) {
+        for (size_t i = (size_t)index % STEP; i < s3_fault_count(); i += STEP) {
             struct s3_door_fault fault = s3_fault_number(i);
             char text[80];
 

@@ -136,6 +136,7 @@ static struct request *make_request(const struct weir__http_req *req)
     ck_assert_int_eq(s3_parse_head(r), 0);
     r->len = req->body_size;
     r->body = malloc(r->len + 1);
+    r->body[r->len] = '\0'; /* XML is looked at as text. */
     for (size_t i = 0, at = 0; i < req->iov_count; at += req->iov[i++].len)
         if (req->iov[i].len > 0)
             memcpy(r->body + at, req->iov[i].data, req->iov[i].len);
