@@ -8,7 +8,8 @@
  * status and a text, and with the fields that can be trusted; the walk goes
  * on behind it where that is possible.  The items, in their order:
  *
- *     WAL        super          the header block
+ *     WAL        super          the header block, of a file log
+ *                slot           an object, of an object log
  *                record         a batch
  *                damage         a place where a record should be
  *                end            totals
@@ -73,9 +74,11 @@ struct weir_item {
 typedef int weir_inspect_fn(void *ctx, const struct weir_item *item);
 
 /**
- * Walk a file log: the property `wal`.
+ * Walk a file log or an object log: the property `wal`.
  *
- * Reads only, but holds the log's lock meanwhile, so that no node uses it.
+ * Reads only, but holds a file log's lock meanwhile, so that no node uses it.
+ * Of an object log (in `store`, of the node `node_id`) all slots are shown
+ * that there are, also those that recovery would not look at.
  * Blocks; runs on an environment of its own.
  *
  * @param config  Configuration.
@@ -83,7 +86,7 @@ typedef int weir_inspect_fn(void *ctx, const struct weir_item *item);
  * @param ctx     Passed to `fn`.
  * @param err     What went wrong; may be NULL.
  * @return 0; what `fn` returned; WEIR_ECORRUPT (there was damage: `err`
- *         tells of the first); WEIR_EUNSUPPORTED (not a file log);
+ *         tells of the first); WEIR_EUNSUPPORTED (another log);
  *         WEIR_EBUSY (a node uses it); WEIR_ENOENT, WEIR_EISDIR, WEIR_EEMPTY,
  *         WEIR_EFORMAT, WEIR_EVERSION, WEIR_ETRUNCATED (no such log);
  *         WEIR_EINVAL, WEIR_EACCES, WEIR_EIO, WEIR_ENOMEM, WEIR_EAGAIN (no

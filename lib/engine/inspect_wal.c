@@ -9,6 +9,7 @@
 #include "engine/inspect.h"
 #include "wal/wal.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct walk {
@@ -206,6 +207,116 @@ static int walk_wal(struct walk *w, const char *uri)
     return rc != 0 ? rc : give_end(w);
 }
 
+/* ---- In the store -------------------------------------------------------- */
+
+/** The walk over a node's slots, as the store lists them. */
+struct slots {
+    struct walk *w;
+    struct weir__slot_get get;
+    const char *key;
+    bool given; /* The item of the slot itself. */
+    struct weir_wal_mark at;
+};
+
+static int give_slot(struct slots *s, const char *kind)
+{
+    struct weir__inspect *in = s->w->in;
+
+    s->given = true;
+    weir__inspect_text(in, "key", s->key);
+    weir__inspect_uint(in, "epoch", s->at.epoch);
+    weir__inspect_uint(in, "slot", s->at.slot);
+    weir__inspect_text(in, "is", kind);
+    return weir__inspect_item(in, "slot", 0, NULL);
+}
+
+static int slot_record(void *ctx, const struct weir_wal_record *record)
+{
+    struct slots *s = ctx;
+    struct weir_wal_recover give = {.ctx = s->w};
+    int rc = s->given ? 0 : give_slot(s, "data");
+
+    return rc != 0 ? rc : give_record(&give, record);
+}
+
+static void slot_got(struct weir__slot_get *get, int status)
+{
+    struct slots *s = get->ctx;
+
+    s->w->status = status;
+    weir__inspect_signal(s->w->in, &s->w->event);
+}
+
+/* Read one slot, and give what is in it. */
+static int walk_slot(struct slots *s)
+{
+    struct walk *w = s->w;
+    int rc;
+
+    s->given = false;
+    s->get = (struct weir__slot_get){.store = w->in->store,
+                                     .node_id = s->get.node_id,
+                                     .at = s->at,
+                                     .record = slot_record,
+                                     .done = slot_got,
+                                     .ctx = s,
+                                     .err = &w->error};
+    w->event.set = 0;
+    weir__slot_get(&s->get);
+    weir__inspect_wait(w->in, &w->event);
+    rc = w->status;
+    if (w->in->stop != 0)
+        return w->in->stop;
+    if (rc == WEIR_ENOENT)
+        return 0; /* Trimmed since it was listed. */
+    if (rc == WEIR_ECORRUPT)
+        return give_damage(w, w->error.text);
+    if (rc == 0 && !s->given)
+        rc = give_slot(s, s->get.kind == WEIR__SLOT_HEAD    ? "head"
+                          : s->get.kind == WEIR__SLOT_FENCE ? "fence"
+                                                            : "data");
+    return rc;
+}
+
+/* "<epoch>/<slot>" in hexadecimal. */
+static bool read_place(const char *text, struct weir_wal_mark *out)
+{
+    char *end;
+
+    out->epoch = strtoull(text, &end, 16);
+    if (end != text + 16 || *end != '/')
+        return false;
+    text = end + 1;
+    out->slot = strtoull(text, &end, 16);
+    return end == text + 16 && *end == '\0';
+}
+
+/* The slots of one node: those that its log has left out of account, behind a
+ * fence or below the mark, are shown as well. */
+static int walk_slots(struct walk *w)
+{
+    struct weir__inspect_page page = {0};
+    struct slots s = {.w = w};
+    char prefix[32];
+    int rc = weir__inspect_store(w->in);
+
+    s.get.node_id = (uint32_t)w->in->config->number[WEIR__P_NODE_ID];
+    (void)snprintf(prefix, sizeof(prefix), "wal/%08x/", s.get.node_id);
+    page.prefix = prefix;
+    do {
+        if (rc == 0)
+            rc = weir__inspect_list(w->in, &page);
+        for (size_t i = 0; i < page.count && rc == 0; i++) {
+            s.key = page.keys[i];
+            if (read_place(s.key + strlen(prefix), &s.at))
+                rc = walk_slot(&s);
+        }
+    } while (rc == 0 && page.more);
+    if (rc != 0 && w->error.code == rc)
+        weir__error_copy(w->in->err, &w->error);
+    return rc != 0 ? rc : give_end(w);
+}
+
 int weir_inspect_wal(const struct weir_config *config, weir_inspect_fn *fn,
                      void *ctx, struct weir_error *err)
 {
@@ -217,11 +328,15 @@ int weir_inspect_wal(const struct weir_config *config, weir_inspect_fn *fn,
     rc = weir__inspect_begin(&in, config, fn, ctx, err);
     if (rc == 0) {
         uri = weir__config_text(config, WEIR__P_WAL);
-        if (strncmp(uri, "file:", 5) != 0 ||
-            weir__config_scheme(config, uri, 1) != NULL)
-            rc =
-                weir__fail(err, WEIR_EUNSUPPORTED,
-                           "wal: %s: only a file: log can be looked into", uri);
+        if (weir__config_scheme(config, uri, 1) == NULL &&
+            strncmp(uri, "object:", 7) == 0)
+            rc = walk_slots(&walk);
+        else if (strncmp(uri, "file:", 5) != 0 ||
+                 weir__config_scheme(config, uri, 1) != NULL)
+            rc = weir__fail(err, WEIR_EUNSUPPORTED,
+                            "wal: %s: only a file: or an object: log can be "
+                            "looked into",
+                            uri);
         else
             rc = walk_wal(&walk, uri);
     }

@@ -24,10 +24,13 @@ static int damaged(struct weir_error *err, const char *key, const char *what)
 static const char *misplaced(const struct weir__slot_expect *expect,
                              const struct weir__slot *slot)
 {
-    if (memcmp(slot->cluster, expect->cluster, sizeof(slot->cluster)) != 0 ||
+    const unsigned char *cluster =
+        expect->cluster != NULL ? expect->cluster : slot->cluster;
+
+    if (memcmp(slot->cluster, cluster, sizeof(slot->cluster)) != 0 ||
         slot->node_id != expect->node_id || slot->epoch != expect->epoch ||
         slot->slot != expect->slot ||
-        slot->wal_id != weir__slot_log_id(expect->cluster, expect->node_id))
+        slot->wal_id != weir__slot_log_id(cluster, expect->node_id))
         return "it is another one's";
     if (slot->kind == WEIR__SLOT_FENCE)
         return NULL;

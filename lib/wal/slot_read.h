@@ -14,7 +14,7 @@
 
 /** Whose slot it must be. */
 struct weir__slot_expect {
-    const unsigned char *cluster;
+    const unsigned char *cluster; /* NULL: whichever. */
     uint32_t node_id;
     uint64_t epoch;
     uint64_t slot;

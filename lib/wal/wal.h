@@ -32,7 +32,7 @@ uint64_t weir__wal_object_id(const unsigned char cluster[16], uint32_t node_id);
  * first group, zero the rest; ask again for the slot behind, as it is left. */
 struct weir__slot_get {
     struct weir_store *store;
-    const unsigned char *cluster;
+    const unsigned char *cluster; /* NULL: whichever it says. */
     uint32_t node_id;
     struct weir_wal_mark at; /* Which slot.  Out: the one behind it. */
     /* Called for each record, in order, before `done`; not 0 ends it. */

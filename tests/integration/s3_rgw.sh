@@ -139,5 +139,37 @@ if [ -x "$build/weir" ]; then
     fact 'what it had acknowledged is there' kept
 fi
 
+# The server is stopped in the midst of PUTs, for longer than an attempt may
+# take, and goes on: what became of them is found out, nothing is lost or twice.
+frozen() {
+    local child status
+    (seq 1 300000 | bucket 3 append frozen) &
+    child=$!
+    sleep 1
+    kill -STOP "$(cat "$dir/rgw/run/client.rgw.a.pid")"
+    sleep 13
+    kill -CONT "$(cat "$dir/rgw/run/client.rgw.a.pid")"
+    wait "$child"
+    status=$?
+    return "$status"
+}
+thawed() { bucket 3 cat frozen | cmp - <(seq 1 300000); }
+if [ -x "$build/weir" ]; then
+    fact 'appends outlive a server that is stopped for 13 seconds' frozen
+    fact 'and all of them are there, once' thawed
+fi
+
+# Another node follows what is appended, and in no object yet.
+followed() {
+    (for i in 1 2 3; do echo "$i" && sleep 1; done | bucket 4 append tail) &
+    sleep 1
+    bucket 5 cat --follow --count 3 tail >"$dir/followed"
+    wait $!
+    cmp "$dir/followed" <(seq 1 3)
+}
+if [ -x "$build/weir" ]; then
+    fact 'another node follows the tail' followed
+fi
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

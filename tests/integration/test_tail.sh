@@ -55,8 +55,23 @@ fact 'another process follows what is appended' follow
 fact 'and nothing of it was uploaded' nothing_uploaded
 fact 'with tail_poll=0s only what is uploaded is seen' committed_only
 
+# Its slots, checksums verified; and one that is damaged is found.
+dump() {
+    weir dump wal object: --json >"$dir/dump" &&
+        grep -q '"is":"head"' "$dir/dump" &&
+        [ "$(grep -c '"kind":"record"' "$dir/dump")" = 3 ]
+}
+damaged() {
+    local slot
+    slot=$(find "$dir/store/wal" -type f -size +128c | sort | head -n 1)
+    printf X | dd of="$slot" bs=1 seek=224 conv=notrunc 2>/dev/null
+    ! weir dump wal object: >"$dir/dump" 2>&1 && grep -qi checksum "$dir/dump"
+}
+fact 'its slots can be looked into' dump
+
 exec 3>&-
 wait "$writer"
 writer=''
+fact 'and a damaged one is found' damaged
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
