@@ -316,12 +316,17 @@ bench-s3: ## Print figures on a real S3 server (radosgw)
 	$(Q)BUILD=$(B) tests/bench/s3
 benches: $(BENCHES)
 
-soak: ## Crash, fault and power-cut loops, T seconds each (T=9600: a night)
+soak: ## Crash, fault and power-cut loops, T seconds each, and whole sweeps
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all tests
 	WEIR_CRASH_SECONDS=$(T) $(B)/tests/crash/test_crash
-	BUILD=$(B) SOAK=$(T) tests/integration/test_strace.py
 	BUILD=$(B) SOAK=$(T) tests/integration/test_power_cut.py
+	for test in $(WHOLE); do WEIR_EVERY=1 $(B)/tests/$$test || exit; done
+	BUILD=$(B) STRACE=all tests/integration/test_strace.py
+	BUILD=$(B) tests/integration/test_limits.py
+
+# Sweeps of which make test takes a sample.
+WHOLE := sim/test_sim_memory fault/test_engine_memory fault/test_wal_corruption
 
 sim: ## Run fresh seeds of the simulation for T seconds
 	$(Q).ci/deps build test

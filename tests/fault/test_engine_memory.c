@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An allocation of a node's life fails, whichever: nothing leaks, every
- * request ends, and what was acknowledged is there afterwards. */
+ * request ends, and what was acknowledged is there afterwards.  WEIR_EVERY=1
+ * tries every allocation. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "support/node.h"
 #include "support/plug.h"
 #include "support/test.h"
+
+#include <weir/probe.h>
 
 #define BATCHES 24
 
@@ -279,17 +282,65 @@ static const int rows[] = {1, 5};
  * again: each run tests one in so many, beginning with another one. */
 #define STRIDE 29
 
+static long stride(void)
+{
+    return getenv("WEIR_EVERY") != NULL ? 1 : STRIDE;
+}
+
 START_TEST(any_allocation_may_fail)
 {
     const char *dir = test_dir();
-    long n = 1 + (long)(test_seed() % STRIDE);
+    long n = 1 + (long)(test_seed() % (unsigned long long)stride());
+    long lives = 0;
 
-    while (one_life(_i % 2, dir, n, rows[_i / 2])) {
+    for (; one_life(_i % 2, dir, n, rows[_i / 2]); n += stride()) {
         if (_i % 2 == 1)
             remove_all(dir);
-        n += STRIDE;
+        lives++;
     }
+    printf("%s, %d in a row: of %ld allocations, %ld were tried\n",
+           _i % 2 == 0 ? "memory" : "files", rows[_i / 2], n - 1, lives);
+    fflush(stdout);
     ck_assert_int_gt(n, 100); /* Some were reached. */
+}
+END_TEST
+
+static int see_item(void *ctx, const struct weir_item *item)
+{
+    (void)item;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* It tells of what it could not try, or that memory is out. */
+START_TEST(any_allocation_of_a_probe_may_fail)
+{
+    struct weir_config *config;
+    int reached = 1;
+    long n;
+
+    for (n = 1; reached; n++) {
+        int items = 0;
+        int rc;
+
+        test_alloc_init(&alloc);
+        ck_assert_int_eq(weir_config_new(&config, &alloc.alloc), 0);
+        ck_assert_int_eq(weir_config_set(config, "store", "mem:", NULL), 0);
+        test_alloc_fail(&alloc, n, _i);
+        rc = weir_probe(config, see_item, &items, &err);
+        ck_assert_msg(rc == 0 || rc == WEIR_ENOMEM || rc == WEIR_EUNKNOWN ||
+                          rc == WEIR_EUNSUPPORTED,
+                      "%ld: %s: %s", n, weir_error_name(rc), err.text);
+        ck_assert_msg(rc != 0 || items > 0, "%ld", n);
+        reached = alloc.calls >= alloc.fail_at;
+        alloc.fail_at = 0;
+        weir_config_free(config);
+        test_alloc_check(&alloc);
+    }
+    printf("probe, %s: %ld allocations\n", _i == 0 ? "once" : "from then on",
+           n - 2);
+    fflush(stdout);
+    ck_assert_int_gt(n, 10);
 }
 END_TEST
 
@@ -297,7 +348,8 @@ int main(void)
 {
     TCase *tc = test_case("engine memory");
 
-    tcase_set_timeout(tc, 300);
+    tcase_set_timeout(tc, stride() == 1 ? 7200 : 300);
     tcase_add_loop_test(tc, any_allocation_may_fail, 0, 4);
+    tcase_add_loop_test(tc, any_allocation_of_a_probe_may_fail, 0, 2);
     return test_run();
 }

@@ -464,9 +464,7 @@ static int one_life(long at, enum way way)
 
 static long stride(void)
 {
-    const char *every = getenv("WEIR_EVERY");
-
-    return every != NULL && strcmp(every, "1") == 0 ? 1 : SOME;
+    return getenv("WEIR_EVERY") != NULL ? 1 : SOME;
 }
 
 START_TEST(any_allocation_of_a_node_in_a_cluster_may_fail)
