@@ -77,9 +77,9 @@ static void removed(struct weir_store_req *req, int status)
         WEIR__CONTAINER(req, struct weir__removal, del);
 
     removal->status = status;
-    if (status == 0)
+    if (status == 0 && node->reader != NULL) /* It closes before the store. */
         weir__object_reader_forget(node->reader, removal->id);
-    else if (weir__node_is_open(node))
+    else if (status != 0 && weir__node_is_open(node))
         weir__log(node->host.log, WEIR_LOG_WARN, "remove %s: %s", removal->key,
                   weir_error_text(status));
     if (--node->sweep.under_way == 0)

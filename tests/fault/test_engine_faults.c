@@ -336,6 +336,32 @@ START_TEST(a_node_closes_while_an_upload_hangs)
 }
 END_TEST
 
+static int hold_removal(struct plug *on, struct weir_store *store,
+                        struct weir_store_req *req)
+{
+    if (req->verb != WEIR_STORE_DELETE || strncmp(req->key, "data/", 5) != 0)
+        return 0;
+    on->held = req;
+    on->held_in = store;
+    return 1;
+}
+
+/* The answer comes while the store closes, when the reader has gone. */
+START_TEST(a_node_closes_while_a_dead_object_is_removed)
+{
+    open_node();
+    test_append(stream, "a");
+    test_flush(node);
+    plug.hook = hold_removal;
+    plug.held_done = 1;
+    ck_assert_int_eq(test_delete(node, "s"), 0);
+    while (plug.held == NULL)
+        weir_poll(node, 1000000);
+    ck_assert_int_eq(weir_close(node, NULL), 0);
+    close_node();
+}
+END_TEST
+
 /* What a volatile WAL holds cannot be uploaded: closing says so, and ends. */
 START_TEST(a_node_closes_while_its_manifest_cannot_be_reached)
 {
@@ -490,6 +516,7 @@ int main(void)
     tcase_add_test(tc, a_flush_tells_why_the_store_refuses);
     tcase_add_test(tc, a_stream_deleted_during_its_upload_leaves_no_object);
     tcase_add_test(tc, a_node_closes_while_an_upload_hangs);
+    tcase_add_test(tc, a_node_closes_while_a_dead_object_is_removed);
     tcase_add_test(tc, a_node_closes_while_its_manifest_cannot_be_reached);
     tcase_add_test(tc, an_upload_leaves_out_what_no_write_has_made_durable);
     tcase_add_test(tc, an_object_stays_while_a_fetch_reads_it);

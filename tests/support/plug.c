@@ -214,7 +214,7 @@ static void plug_close(struct weir_store *store, struct weir_task *closed)
     struct weir_env *env = s->host.env;
 
     if (s->plug->held != NULL) {
-        answer(s, s->plug->held, WEIR_ECANCELED);
+        answer(s, s->plug->held, s->plug->held_done ? 0 : WEIR_ECANCELED);
         s->plug->held = NULL;
     }
     free(s);

@@ -19,6 +19,7 @@ struct plug {
     int hold;        /* 1: PUTs of data objects wait for `plug_release`. */
     struct weir_store_req *held;
     struct weir_store *held_in;
+    int held_done; /* 1: what is held as the store closes has been done. */
 
     int wal_status; /* Not 0: the next write ends with it, once. */
     int hold_write; /* 1: the next write waits for `plug_end_write`. */
