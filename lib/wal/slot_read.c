@@ -38,6 +38,8 @@ static const char *misplaced(const struct weir__slot_expect *expect,
         return "it is of the wrong kind";
     if (expect->before != 0 && slot->before != expect->before)
         return "it does not follow the slot before";
+    if (slot->len % WEIR__SLOT_ALIGN != 0)
+        return "its length is none that a group has";
     if (slot->position % WEIR__SLOT_ALIGN != 0 || slot->position < expect->next)
         return "its position is below that of the slot before";
     return NULL;

@@ -189,7 +189,7 @@ static int step_records(struct weir__wal_walk *w,
                         struct weir_wal_record *record, struct weir_error *err)
 {
     uint64_t left = w->limit - w->at;
-    size_t pad = (size_t)(weir__round_up(w->at, w->block) - w->at);
+    size_t pad = (size_t)smaller(left, weir__round_up(w->at, w->block) - w->at);
     size_t need = (size_t)smaller(left, pad > HEADER ? pad : HEADER);
     struct weir__wal_header header;
     const unsigned char *data;

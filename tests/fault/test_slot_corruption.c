@@ -261,6 +261,36 @@ START_TEST(no_exchanged_object_goes_unnoticed)
 }
 END_TEST
 
+/* Whoever can write the checksum can write any length. */
+START_TEST(a_length_that_no_group_has_is_refused)
+{
+    uint32_t crc = 0;
+
+    doing = "lengths forged";
+    setup();
+    for (size_t i = 0; i < object_count; i++) {
+        const struct object *o = &objects[i];
+        struct weir__slot slot;
+
+        ck_assert_int_eq(
+            weir__slot_decode(&slot, o->bytes, o->len, o->len, &crc), 0);
+        if (slot.kind != WEIR__SLOT_DATA)
+            continue;
+        for (size_t more = 1; more < 8; more++) {
+            memset(damaged, 0, sizeof(damaged));
+            memcpy(damaged, o->bytes, o->len);
+            slot.len = o->len - WEIR__SLOT_HEADER + more;
+            weir__slot_encode(damaged, &slot);
+            place = more;
+            check_damaged(o, o->len + more);
+            CHECK(strstr(rig.err.text, "length") != NULL);
+        }
+        put(o, o->bytes, o->len);
+    }
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("slot corruption");
@@ -269,5 +299,6 @@ int main(void)
     tcase_add_test(tc, no_flipped_bit_goes_unnoticed);
     tcase_add_test(tc, no_other_length_goes_unnoticed);
     tcase_add_test(tc, no_exchanged_object_goes_unnoticed);
+    tcase_add_test(tc, a_length_that_no_group_has_is_refused);
     return test_run();
 }
