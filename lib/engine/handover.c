@@ -106,7 +106,12 @@ void weir__handover_look(struct weir *node)
         struct handover *h = WEIR__CONTAINER(at, struct handover, link);
 
         at = at->next;
-        if (!is_busy(h))
+        /* What is under way of a fenced node is never settled here. */
+        if (node->fenced)
+            end(h, weir__fail(&h->call->error, WEIR_EFENCED,
+                              "hand over: another process has opened this "
+                              "node"));
+        else if (!is_busy(h))
             commit_start(h);
     }
 }

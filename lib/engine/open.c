@@ -12,6 +12,7 @@
 #include "base/sometimes.h"
 #include "engine/fetch.h"
 #include "engine/group.h"
+#include "engine/handover.h"
 #include "engine/lease.h"
 #include "engine/members.h"
 #include "engine/tail.h"
@@ -361,6 +362,7 @@ static void fence(struct weir *node)
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         weir__append_fail_waiting(s, WEIR_EFENCED);
     weir__group_release(node);
+    weir__handover_look(node);
 }
 
 /* A commit of another node may have changed any stream. */
