@@ -365,16 +365,26 @@ static void put_now(struct weir__upload *job)
     job->node->store->ops->submit(job->node->store, &job->put);
 }
 
+/* 1 if a later epoch has what this one had registered, and the job has
+ * ended. */
+static int fenced(struct weir__upload *job)
+{
+    if (!job->node->fenced)
+        return 0;
+    job_end(job, weir__fail(&job->error, WEIR_EFENCED,
+                            "a later epoch of this node removes what it has "
+                            "not committed"));
+    return 1;
+}
+
 static void looked(struct weir__refresh *refresh, int status)
 {
     struct weir__upload *job = refresh->ctx;
 
     if (abandoned(job))
         job_end(job, WEIR_ECLOSED);
-    else if (status == 0 && job->node->fenced)
-        job_end(job, weir__fail(&job->error, WEIR_EFENCED,
-                                "a later epoch of this node removes what it "
-                                "has not committed"));
+    else if (fenced(job))
+        return;
     else if (status != 0)
         job_end(job, status);
     else
@@ -391,6 +401,8 @@ static void put_start(struct weir__upload *job)
     uint64_t grace = (uint64_t)node->config->number[WEIR__P_DELETE_GRACE];
     uint64_t seen = weir__manifest_seen(node->manifest);
 
+    if (fenced(job))
+        return;
     if (env->ops->now(env) - seen <= grace / 2) {
         put_now(job);
         return;
