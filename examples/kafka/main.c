@@ -36,6 +36,7 @@ static void write_id(const unsigned char id[16], char out[23])
     out[at] = 0;
 }
 
+/* 0, or the exit code. */
 static int start(struct broker *broker, const struct options *options)
 {
     struct weir_node_stat stat;
@@ -43,14 +44,14 @@ static int start(struct broker *broker, const struct options *options)
 
     if (weir_open(&broker->node, options->config, &err) != 0) {
         log_line(WEIR_LOG_ERROR, "%s: %s", weir_error_name(err.code), err.text);
-        return -1;
+        return err.code == WEIR_EINVAL ? 2 : 1;
     }
     weir_node_stat_sync(broker->node, &stat);
     broker->node_id = (int32_t)stat.node_id;
     cluster_init(&broker->cluster, broker);
     if (topics_load(broker, &err) != 0) {
         log_line(WEIR_LOG_ERROR, "%s: %s", weir_error_name(err.code), err.text);
-        return -1;
+        return 1;
     }
     write_id(stat.cluster, broker->cluster_id);
     log_line(WEIR_LOG_INFO, "node %d of cluster %s, %zu topics",
@@ -107,10 +108,10 @@ static void settle(struct broker *broker)
 static int run(struct broker *broker, struct options *options)
 {
     struct weir_error err = {0};
-    int code;
+    int code = start(broker, options);
 
-    if (start(broker, options) != 0)
-        return 1;
+    if (code != 0)
+        return code;
     code = server_run(broker, options->listen_host, options->listen_port);
     settle(broker);
     if (weir_close(broker->node, &err) != 0 && !broker->failed) {

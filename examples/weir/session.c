@@ -64,7 +64,8 @@ int cli_fail(const struct cli *cli, int status, const char *format, ...)
     va_end(ap);
     fprintf(stderr, ": %s (%s)%s\n", why, weir_error_name(status),
             advice(cli, status));
-    return EXIT_FAILURE;
+    /* What cannot be is what the user has asked for. */
+    return status == WEIR_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 }
 
 void cli_note(const struct cli *cli, int level, const char *format, ...)

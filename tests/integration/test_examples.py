@@ -127,6 +127,24 @@ def nonsense_is_a_usage_error():
 
 
 @folder
+def a_place_that_cannot_be_is_wrong_usage_and_makes_nothing(path):
+    for store, wal in (("foo:", "mem:"), ("dir:", "mem:"), ("mem:", "foo:"),
+                       ("s3:bucket", "mem:"), ("mem:", "file:"),
+                       ("dir:x?y=1", "mem:"), ("mem:", "file:x?size=1")):
+        for command in ([BUILD / "weir", "--store", store, "--wal", wal,
+                         "append", "s"],
+                        [BUILD / "weir-kafka", "--store", store, "--wal", wal,
+                         "--listen", "127.0.0.1:0"]):
+            ended = subprocess.run(command, cwd=path, capture_output=True,
+                                   text=True, stdin=subprocess.DEVNULL,
+                                   timeout=LIMIT, check=False)
+            expect(ended.returncode == 2 and "WEIR_EINVAL" in ended.stderr
+                   and not ended.stdout,
+                   f"{command}: {ended.returncode} {ended.stderr}")
+    expect(not os.listdir(path), f"left behind: {os.listdir(path)}")
+
+
+@folder
 def the_epoll_service_answers_with_offsets(path):
     store, wal = f"dir:{path}/store", f"file:{path}/wal?size=16MiB"
     with Server("epoll_service", "0", store, wal) as server:
@@ -259,6 +277,7 @@ def main():
     FACTS.prove(the_smallest_program_reads_what_it_wrote)
     FACTS.prove(a_program_that_cannot_open_says_so_in_a_line)
     FACTS.prove(nonsense_is_a_usage_error)
+    FACTS.prove(a_place_that_cannot_be_is_wrong_usage_and_makes_nothing)
     FACTS.prove(the_epoll_service_answers_with_offsets)
     FACTS.prove(the_log_of_ones_own_gives_back_what_it_took)
     FACTS.prove(the_store_of_ones_own_is_shared_by_two_nodes)
