@@ -35,6 +35,10 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+BASHDIR := $(DATADIR)/bash-completion/completions
+FISHDIR := $(DATADIR)/fish/vendor_completions.d
 
 # A part of the library: while the rest of it does not compile, say.
 PARTS ?=
@@ -145,7 +149,7 @@ PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) $(SIM
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: benches python all lib programs tests help deps install uninstall lint test check \
-  test-s3 test-etcd demo bench check-asan check-tsan fuzz fuzzers sim mutants soak clean format \
+  install-only static abi abi-accept deb test-s3 test-etcd demo bench check-asan check-tsan fuzz fuzzers sim mutants soak clean format \
   map docs dist reference diagrams
 
 all: lib programs ## Build the library and the programs
@@ -412,18 +416,35 @@ build/lint/%.h.ok: %.h .clang-format
 
 # ---- Installing ---------------------------------------------------------------
 
+# What the templates of pkgconfig/ and packaging/cmake/ leave open.
+fill = sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
+  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+  -e 's|@SONAME@|$(SONAME)|' \
+  -e "s|@PRIVATE@|$$(sed -n 's/^Libs.private: //p' pkgconfig/weir.pc.in | \
+    sed 's/-pthread//; s/ *$$//; s/  */;/g')|"
+
 install: all ## Install to DESTDIR/PREFIX
+	@$(MAKE) --no-print-directory install-only
+
+# What was built, without building anything.
+install-only:
 	install -d $(DESTDIR)$(INCLUDEDIR)/weir $(DESTDIR)$(LIBDIR)/pkgconfig \
-	  $(DESTDIR)$(BINDIR)
+	  $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/cmake/weir \
+	  $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	install -m 644 include/weir.h $(DESTDIR)$(INCLUDEDIR)/
 	install -m 644 include/weir/*.h $(DESTDIR)$(INCLUDEDIR)/weir/
 	install -m 644 $(LIBA) $(DESTDIR)$(LIBDIR)/
 	install -m 755 $(LIBSO) $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION)
 	ln -sf libweir.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libweir.so
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
-	  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
-	  pkgconfig/weir.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
+	$(fill) pkgconfig/weir.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
+	for file in weirConfig weirConfigVersion; do \
+	  $(fill) packaging/cmake/$$file.cmake.in \
+	  >$(DESTDIR)$(LIBDIR)/cmake/weir/$$file.cmake || exit 1; done
+	install -m 644 packaging/completions/weir.bash $(DESTDIR)$(BASHDIR)/weir
+	ln -sf weir $(DESTDIR)$(BASHDIR)/weir-kafka
+	install -m 644 packaging/completions/_weir $(DESTDIR)$(ZSHDIR)/
+	install -m 644 packaging/completions/weir.fish $(DESTDIR)$(FISHDIR)/
 	$(if $(WEIR_SRC),install -m 755 $(B)/weir $(DESTDIR)$(BINDIR)/)
 	$(if $(KAFKA_SRC),install -m 755 $(B)/weir-kafka $(DESTDIR)$(BINDIR)/)
 	$(if $(MAN),install -d $(DESTDIR)$(MANDIR)/man1 && \
@@ -440,14 +461,61 @@ uninstall: ## Remove what install put there
 	  $(DESTDIR)$(LIBDIR)/$(SONAME) \
 	  $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION) \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc \
+	  $(DESTDIR)$(LIBDIR)/cmake/weir/weirConfig.cmake \
+	  $(DESTDIR)$(LIBDIR)/cmake/weir/weirConfigVersion.cmake \
+	  $(DESTDIR)$(BASHDIR)/weir $(DESTDIR)$(BASHDIR)/weir-kafka \
+	  $(DESTDIR)$(ZSHDIR)/_weir $(DESTDIR)$(FISHDIR)/weir.fish \
 	  $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(BINDIR)/weir-kafka \
 	  $(MAN:docs/man/%=$(DESTDIR)$(MANDIR)/man1/%) \
 	  $(DESTDIR)$(MANDIR)/man3/weir.3 $(DESTDIR)$(MANDIR)/man3/weir[-_]*.3
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/weir 2>/dev/null
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/weir $(DESTDIR)$(LIBDIR)/cmake/weir \
+	  2>/dev/null
 
 dist: ## Pack the sources of the last commit into build/
 	@mkdir -p build
 	git archive --prefix=weir-$(VERSION)/ -o build/weir-$(VERSION).tar.gz HEAD
+
+# A server in one file, but for glibc, and for libcurl: what Debian's libcurl
+# is linked with has no static form for all of it.
+static: build/packages.mk ## Build build/weir-kafka-static, with few shared libraries
+	$(Q)$(MAKE) --no-print-directory $(LIBA)
+	$(Q)$(MAKE) --no-print-directory $(call obj,$(KAFKA_SRC))
+	$(call say,LD,$(B)/weir-kafka-static)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) -static-libgcc $(call obj,$(KAFKA_SRC)) $(LIBA) \
+	  -Wl,-Bstatic -l:libuv_a.a -lz -lsnappy -lzstd -llz4 -lexpat -ljansson -lcrypto \
+	  -lstdc++ -Wl,-Bdynamic -lcurl -lm -ldl -pthread \
+	  -o $(B)/weir-kafka-static
+	$(Q)strip $(B)/weir-kafka-static
+	@printf '%s: %s bytes, stripped; loads' $(B)/weir-kafka-static \
+	  "$$(stat -c %s $(B)/weir-kafka-static)"
+	@objdump -p $(B)/weir-kafka-static | awk '$$1 == "NEEDED" { printf " %s", $$2 }'
+	@echo
+
+# The interface of the shared library, as programs were linked with it.
+ABI := abidw --suppressions packaging/abi.suppr \
+  --exported-interfaces-only --no-show-locs --no-corpus-path \
+  --no-comp-dir-path $(LIBSO)
+abi: $(LIBSO) ## Compare the shared library's interface with the one that is kept
+	$(Q).ci/deps build package
+	$(Q)$(ABI) >build/libweir.abi
+	$(Q)abidiff --no-added-syms tests/golden/libweir.abi build/libweir.abi || { \
+	  echo "the interface is another one; if that is meant: make abi-accept" >&2; \
+	  exit 1; }
+abi-accept: $(LIBSO) ## Keep the present interface
+	$(Q).ci/deps build package
+	$(Q)$(ABI) >tests/golden/libweir.abi
+
+# The sources of the last commit, or of this folder where there is no git.
+deb: ## Build Debian packages into build/deb/
+	$(Q).ci/deps build package
+	$(Q)rm -rf build/deb && mkdir -p build/deb/weir-$(VERSION)
+	$(Q)if git rev-parse --git-dir >/dev/null 2>&1; then git ls-files -c -o --exclude-standard; \
+	  else find . -path ./build -prune -o -type f -print; fi | \
+	  tar -cf - -T - | tar -xf - -C build/deb/weir-$(VERSION)
+	$(Q)cp -r packaging/debian build/deb/weir-$(VERSION)/debian
+	$(Q)cd build/deb/weir-$(VERSION) && dpkg-buildpackage -us -uc -b -j$(J) \
+	  >../build.log 2>&1 || { tail -n 30 ../build.log; exit 1; }
+	@ls build/deb/*.deb
 
 clean: ## Remove build/
 	rm -rf build
