@@ -244,6 +244,10 @@ static void tell(struct weir_task *task)
     if (status != 0)
         weir__fail(req->err, status, "%s %s: %s (simulated)",
                    verb_name(r->verb), r->key, weir_error_text(status));
+    if (!changes(r)) { /* Nobody is left to read for. */
+        weir_sim_cancel(r->sim, &r->apply);
+        r->applies = 0;
+    }
     r->owner = NULL;
     req->done(req, status);
     r->answered = true;

@@ -161,14 +161,15 @@ static void keys_ready(struct weir__s3_keys_wait *wait, int status)
 {
     struct weir__s3_call *call =
         WEIR__CONTAINER(wait, struct weir__s3_call, keys_wait);
+    struct weir__s3_line *line = call->line;
 
     weir__list_remove(&call->link);
     if (status == 0) {
         begin(call);
         return;
     }
-    fail(call, status, call->line->keys.error.text);
-    next_call(call->line);
+    fail(call, status, line->keys.error.text); /* The call is gone now. */
+    next_call(line);
 }
 
 static void hedge_now(struct weir_timer *timer);
