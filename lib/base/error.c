@@ -96,7 +96,6 @@ static int code_of_errno(int number)
         return WEIR_EBUSY;
     case EISDIR:
         return WEIR_EISDIR;
-    case EINVAL:
     case ENOTDIR:
     case ENAMETOOLONG:
     case ELOOP:

@@ -168,11 +168,6 @@ static int take_lock(const struct weir__disk_place *place,
     if (errno == EWOULDBLOCK || errno == EACCES)
         return weir__fail(err, WEIR_EBUSY, "open %s: in use by another process",
                           wish->path);
-    if (errno == EINVAL) /* Of the system and not of whoever named the path. */
-        return weir__fail(err, WEIR_EUNSUPPORTED,
-                          "lock %s: Invalid argument: its file system or "
-                          "kernel has no such locks; use another one",
-                          wish->path);
     return weir__fail_errno(err, errno, "lock %s", wish->path);
 }
 
