@@ -18,6 +18,14 @@ BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 PROGRAM = BUILD / "weir-kafka"
 
 
+def wait_until(truth, what, seconds=60):
+    """Wait until `truth` holds: a slow machine only takes longer."""
+    end = time.monotonic() + seconds
+    while not truth():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+
+
 class Server:
     """A weir-kafka on a directory and a file log, in a folder of its own."""
 
@@ -200,6 +208,17 @@ class Client:
     def ask(self, data):
         self.send(data)
         return self.receive()[1]
+
+    def taken(self):
+        """Whether the server has read all that was sent (proc(5), tcp)."""
+        here, there = (f":{address[1]:04X}" for address in (
+            self.socket.getsockname(), self.socket.getpeername()))
+        with open("/proc/net/tcp") as table:
+            for line in table:
+                _, local, remote, _, queues, *_ = line.split()
+                if local.endswith(there) and remote.endswith(here):
+                    return queues.endswith(":00000000")
+        return False
 
     def closed(self):
         """Wait until the server closes, and say whether it did."""

@@ -161,10 +161,15 @@ fi
 
 # Another node follows what is appended, and in no object yet.
 followed() {
+    local writer
     (for i in 1 2 3; do echo "$i" && sleep 1; done | bucket 4 append tail) &
-    sleep 1
+    writer=$!
+    until bucket 5 ls | grep -q tail; do
+        kill -0 "$writer" || break
+        sleep 0.1
+    done
     bucket 5 cat --follow --count 3 tail >"$dir/followed"
-    wait $!
+    wait "$writer"
     cmp "$dir/followed" <(seq 1 3)
 }
 if [ -x "$build/weir" ]; then

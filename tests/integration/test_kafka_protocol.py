@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from kafka_server import (PROGRAM, Client, Facts, Server, batch, crc32c,
                           fetch, frame, metadata, produce, produce_result,
-                          string)
+                          string, wait_until)
 
 SEED = int(os.environ.get("WEIR_SEED", 0)) or random.SystemRandom().getrandbits(
     32)
@@ -404,11 +404,10 @@ def who_does_not_read_is_closed_and_holds_little():
                 clients[-1].socket.send(wanted)
             except BlockingIOError:
                 pass
-        time.sleep(2.5)
+        wait_until(lambda: "stalled" in other.text(), "a client is closed")
         assert other.memory_kib() < 49152, other.memory_kib()
         with Client(other) as client:
             assert b"hello" in client.ask(fetch(TOPIC, 0))
-        assert "stalled" in other.text()
     finally:
         for client in clients:
             client.socket.close()
@@ -486,7 +485,7 @@ def sigterm_answers_what_is_under_way():
         with Client(other) as client:
             client.ask(metadata(TOPIC))
             client.send(fetch(TOPIC, 0, max_wait=1000000, correlation=9))
-            time.sleep(0.2)
+            wait_until(client.taken, "the fetch is read")
             assert other.stop() == 0, other.text()
             assert client.receive()[0] == 9
             assert client.closed()

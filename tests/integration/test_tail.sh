@@ -36,7 +36,10 @@ exec 3>"$dir/lines"
 # One line goes in while the reader waits; with no more it would wait for ever.
 follow() {
     printf 'one\ntwo\n' >&3
-    sleep 1
+    until weir -X node_id=2 ls 2>"$dir/ls.err" | grep -q book; do
+        kill -0 "$writer" || return 1
+        sleep 0.1
+    done
     (
         sleep 1
         echo three >&3
