@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The Debian packages build, lintian has nothing to say, and a program builds
-# from what is in them, with pkg-config and with CMake; the interface of the shared
-# library is the one that is kept; completions know what the programs know.
+# from what is in them, with pkg-config and with CMake; the interface of the
+# shared library is the one that is kept.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 for tool in dpkg-buildpackage dh lintian abidiff cmake; do
@@ -60,13 +60,6 @@ with_cmake() { # TARGET
         cmake --build "$here/build" &&
         (cd "$here" && LD_LIBRARY_PATH=$lib ./build/hello | grep -q hello)
 }
-completes() { # WORDS... EXPECTED
-    bash -c 'source packaging/completions/weir.bash
-        COMP_WORDS=("${@:1:$#-1}") COMP_CWORD=$(($# - 2)) COMPREPLY=()
-        compopt() { :; }
-        case $1 in weir) _weir ;; *) _weir_kafka ;; esac
-        printf "%s\n" "${COMPREPLY[@]}" | grep -qx -- "${@: -1}"' bash "$@"
-}
 
 export PATH=$PWD/build:$PATH
 tests/lint/readme -o "$dir/hello.c"
@@ -78,10 +71,6 @@ fact 'and with CMake, shared' with_cmake weir
 fact 'and with CMake, static' with_cmake static
 fact 'the programs run' "$root/usr/bin/weir" --version
 fact 'the interface is the one that is kept' make --no-print-directory abi
-fact 'bash completes commands' completes weir app append
-fact 'bash completes options' completes weir append --who --whole
-fact 'bash completes properties' completes weir -X lease lease=
-fact 'bash completes the options of the server' completes weir-kafka --adv --advertise
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
