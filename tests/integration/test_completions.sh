@@ -43,6 +43,7 @@ of_zsh() { # WORDS...
         source packaging/completions/_weir' zsh "$@"
 }
 of_fish() { # WORDS...
+    # shellcheck disable=SC2016 # They are for fish.
     fish --no-config -c 'source packaging/completions/weir.fish
         complete -C (string join " " -- $argv)' -- "$@" | cut -f 1
 }
