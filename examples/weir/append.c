@@ -345,5 +345,5 @@ const struct command append_command = {
     append_options,
     1,
     1,
-    COMMAND_STOPS,
+    COMMAND_STOPS | COMMAND_CREATES,
     append_run};

@@ -264,5 +264,5 @@ const struct command bench_append_command = {
     bench_append_options,
     0,
     0,
-    COMMAND_STOPS,
+    COMMAND_STOPS | COMMAND_CREATES,
     bench_append_run};

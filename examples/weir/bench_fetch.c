@@ -180,5 +180,5 @@ const struct command bench_fetch_command = {
     bench_fetch_options,
     0,
     0,
-    COMMAND_STOPS,
+    COMMAND_STOPS | COMMAND_CREATES,
     bench_fetch_run};

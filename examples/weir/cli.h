@@ -65,6 +65,7 @@ struct cli {
 #define COMMAND_STOPS 2u    /* Looks at cli->signal. */
 #define COMMAND_OFFLINE 4u  /* Needs no node. */
 #define COMMAND_NO_STORE 8u /* Needs no store. */
+#define COMMAND_CREATES 16u /* Makes the store's folder if there is none. */
 
 /** A command: a row of the table in options.c. */
 struct command {

@@ -272,7 +272,7 @@ int cli_check_folder(struct cli *cli)
     const char *store = weir_config_get(cli->config, "store");
     char path[4096];
 
-    if ((cli->command->flags & COMMAND_READS) == 0 ||
+    if ((cli->command->flags & COMMAND_CREATES) != 0 ||
         strncmp(store, "dir:", 4) != 0 || strchr(store, '%') != NULL)
         return 0;
     snprintf(path, sizeof(path), "%.*s", (int)strcspn(store + 4, "?"),

@@ -150,26 +150,47 @@ int weir__backend_manifest(struct weir_store **out,
     return weir__store_etcd_open(out, host, uri, config, err);
 }
 
-weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx,
-                                    struct weir_error *err)
+/** A log that the library brings along. */
+struct builtin_wal {
+    const char *scheme;
+    weir_wal_open_fn *open;
+    weir__wal_check_fn *check;
+};
+
+static const struct builtin_wal *builtin_wal(const char *uri)
+{
+    static const struct builtin_wal all[] = {
+        {"mem", weir__wal_memory_open, weir__wal_memory_check},
+        {"file", weir__wal_file_open, weir__wal_file_check},
+        {"object", weir__wal_object_open, weir__wal_object_check},
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (is(uri, all[i].scheme))
+            return &all[i];
+    return NULL;
+}
+
+int weir__backend_wal_check(const struct weir *node, struct weir_error *err)
+{
+    const char *uri = weir__config_text(node->config, WEIR__P_WAL);
+    const struct builtin_wal *builtin = builtin_wal(uri);
+
+    if (node->read_only || weir__config_scheme(node->config, uri, 1) != NULL)
+        return 0;
+    if (builtin != NULL)
+        return builtin->check(node->alloc, uri, err);
+    return weir__fail(err, WEIR_EINVAL,
+                      "wal: %s: expected mem:, file:PATH, object: or a scheme "
+                      "of the host's",
+                      uri);
+}
+
+weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx)
 {
     const char *uri = weir__config_text(node->config, WEIR__P_WAL);
     const struct weir__scheme *own = weir__config_scheme(node->config, uri, 1);
 
-    *ctx = NULL;
-    if (own != NULL) {
-        *ctx = own->ctx;
-        return own->open_wal;
-    }
-    if (is(uri, "mem"))
-        return weir__wal_memory_open;
-    if (is(uri, "file"))
-        return weir__wal_file_open;
-    if (is(uri, "object"))
-        return weir__wal_object_open;
-    weir__fail(err, WEIR_EINVAL,
-               "wal: %s: expected mem:, file:PATH, object: or a scheme of the "
-               "host's",
-               uri);
-    return NULL;
+    *ctx = own != NULL ? own->ctx : NULL;
+    return own != NULL ? own->open_wal : builtin_wal(uri)->open;
 }

@@ -249,8 +249,10 @@ int weir__backend_store(struct weir *node, struct weir_error *err);
 int weir__backend_manifest(struct weir_store **out,
                            const struct weir_host *host,
                            struct weir_config *config, struct weir_error *err);
-/** The function that opens the configuration's WAL, and its context. */
-weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx,
-                                    struct weir_error *err);
+/** Whether the configuration's WAL is one that can be: to be asked before
+ * anything is opened, so that a wrong word leaves nothing behind. */
+int weir__backend_wal_check(const struct weir *node, struct weir_error *err);
+/** The function that opens it, and its context; it was checked. */
+weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx);
 
 #endif

@@ -287,12 +287,11 @@ static void wal_open(struct weir__open *open, const unsigned char *cluster)
     const struct weir_config *config = node->config;
     uint64_t largest =
         weir__wal_record_size((uint64_t)config->number[WEIR__P_MAX_BATCH]);
-    weir_wal_open_fn *fn =
-        weir__backend_wal(node, &open->wal.open_ctx, &open->error);
+    weir_wal_open_fn *fn = weir__backend_wal(node, &open->wal.open_ctx);
 
     open->wal_uri = wal_uri(node);
-    if (fn == NULL || open->wal_uri == NULL) {
-        open_fail(open, fn == NULL ? WEIR_EINVAL : WEIR_ENOMEM);
+    if (open->wal_uri == NULL) {
+        open_fail(open, WEIR_ENOMEM);
         return;
     }
     largest = weir__round_up(largest, 65536) + 4 * 65536;
@@ -432,11 +431,13 @@ static int must_probe(const struct weir *node)
 static int begin(struct weir__open *open)
 {
     struct weir *node = open->node;
-    int rc = weir__backend_store(node, &open->error);
+    int rc = weir__backend_wal_check(node, &open->error);
 
     if (rc == 0)
         rc = weir__backend_manifest(&node->manifest_store, &node->host,
                                     node->config, &open->error);
+    if (rc == 0)
+        rc = weir__backend_store(node, &open->error);
     if (rc != 0)
         return rc;
     if (!must_probe(node))

@@ -28,6 +28,14 @@ weir_wal_open_fn weir__wal_object_open;
 /** Id of a node's object log, under whatever epoch. */
 uint64_t weir__wal_object_id(const unsigned char cluster[16], uint32_t node_id);
 
+/** Whether a URI is one that the log can be opened with: WEIR_EINVAL if not,
+ * with what was expected in `err`.  Opens nothing. */
+typedef int weir__wal_check_fn(const struct weir_alloc *alloc, const char *uri,
+                               struct weir_error *err);
+weir__wal_check_fn weir__wal_memory_check;
+weir__wal_check_fn weir__wal_file_check;
+weir__wal_check_fn weir__wal_object_check;
+
 /** Asks for one slot of a node's object log, by who does not own it.  Fill the
  * first group, zero the rest; ask again for the slot behind, as it is left. */
 struct weir__slot_get {

@@ -8,11 +8,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
-#include "base/uri.h"
 #include "wal/refuse.h"
+#include "wal/wal_uri.h"
 
-#define DEFAULT_SIZE (UINT64_C(1) << 40)
-#define MIN_SIZE (UINT64_C(64) << 10)
 #define ALIGN 64u
 
 /* What has been asked for and is answered on the next turn. */
@@ -150,24 +148,6 @@ static const struct weir_wal_ops memory_ops = {
     NULL,
 };
 
-static int read_uri(const struct weir_wal_open *req, uint64_t *size)
-{
-    static const char *const known[] = {"size", NULL};
-    struct weir__uri uri;
-    int rc = weir__uri_parse(&uri, req->host->alloc, req->uri, req->err);
-
-    if (rc != 0)
-        return rc;
-    rc = weir__uri_check(&uri, known, req->err);
-    if (rc == 0)
-        rc = weir__uri_size(&uri, "size", size, req->err);
-    if (rc == 0 && (*size < MIN_SIZE || *size > INT64_MAX / 4))
-        rc = weir__fail(req->err, WEIR_EINVAL,
-                        "wal: size: expected 64KiB or more");
-    weir__uri_free(&uri);
-    return rc;
-}
-
 static void open_run(struct weir_task *task)
 {
     struct wal_memory *m = WEIR__CONTAINER(task, struct wal_memory, start.task);
@@ -179,9 +159,9 @@ static void open_run(struct weir_task *task)
 
 void weir__wal_memory_open(struct weir_wal_open *req)
 {
-    uint64_t size = DEFAULT_SIZE;
+    uint64_t size;
     struct wal_memory *m = NULL;
-    int rc = read_uri(req, &size);
+    int rc = weir__wal_memory_uri(req->host->alloc, req->uri, &size, req->err);
 
     if (rc == 0) {
         m = weir__calloc(req->host->alloc, 1, sizeof(*m));

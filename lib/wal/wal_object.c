@@ -5,15 +5,12 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
-#include "base/uri.h"
 #include "wal/refuse.h"
 #include "wal/wal.h"
+#include "wal/wal_uri.h"
 
 #include <string.h>
 
-#define DEPTH 4u
-#define GROUP_BYTES (UINT64_C(12) << 20)
-#define LINGER_NS UINT64_C(150000000)
 #define HOUR_NS UINT64_C(3600000000000)
 #define NO_LIMIT (UINT64_C(1) << 62)
 
@@ -25,33 +22,16 @@ static const struct weir_wal_ops object_ops = {
 
 static int read_uri(struct wal_object *w, const struct weir_wal_open *req)
 {
-    static const char *const known[] = {"flush", "inflight", "linger", "puts",
-                                        NULL};
-    uint64_t flush = GROUP_BYTES, depth = DEPTH, linger = LINGER_NS, puts = 0;
-    struct weir__uri uri;
-    int rc = weir__uri_parse(&uri, req->host->alloc, req->uri, req->err);
+    struct weir__object_wish wish;
+    int rc = weir__wal_object_uri(req->host->alloc, req->uri, &wish, req->err);
 
     if (rc != 0)
         return rc;
-    rc = weir__uri_check(&uri, known, req->err);
-    if (rc == 0)
-        rc = weir__uri_size(&uri, "flush", &flush, req->err);
-    if (rc == 0)
-        rc = weir__uri_number(&uri, "inflight", 1, WEIR__OBJECT_DEPTH_MAX,
-                              &depth, req->err);
-    if (rc == 0)
-        rc = weir__uri_duration(&uri, "linger", &linger, req->err);
-    if (rc == 0)
-        rc = weir__uri_number(&uri, "puts", 1, 1000000000, &puts, req->err);
-    if (rc == 0 && (flush < (64 << 10) || flush > (14 << 20)))
-        rc = weir__fail(req->err, WEIR_EINVAL,
-                        "wal: flush: expected 64KiB to 14MiB");
-    weir__uri_free(&uri);
-    w->base.depth = (unsigned)depth;
-    w->base.group_bytes = (uint32_t)flush;
-    w->base.linger = linger;
-    w->put_every = puts > 0 ? HOUR_NS / puts : 0;
-    return rc;
+    w->base.depth = (unsigned)wish.depth;
+    w->base.group_bytes = (uint32_t)wish.flush;
+    w->base.linger = wish.linger;
+    w->put_every = wish.puts > 0 ? HOUR_NS / wish.puts : 0;
+    return 0;
 }
 
 static void opened(struct weir_task *task)

@@ -10,11 +10,9 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "base/uri.h"
 #include "wal/refuse.h"
+#include "wal/wal_uri.h"
 
-#define DEFAULT_SIZE (UINT64_C(256) << 20)
-#define MIN_SIZE (UINT64_C(1) << 20)
 #define MIN_BLOCKS 4 /* In the ring. */
 
 void weir__wal_file_free(struct weir__wal_file *w)
@@ -281,65 +279,36 @@ void weir__wal_file_open_disk(struct weir_wal_open *req,
     open_disk(req, disk, name, false, false);
 }
 
-/** What a URI asks for. */
-struct wish {
-    uint64_t size;
-    int salvage;
-};
-
-static int read_uri(const struct weir__uri *uri, struct wish *wish,
-                    struct weir_error *err)
+static int open_wish(struct weir_wal_open *req,
+                     const struct weir__file_wish *wish, bool inspect)
 {
-    static const char *const known[] = {"size", "salvage", NULL};
-    int rc = weir__uri_check(uri, known, err);
-
-    if (rc == 0)
-        rc = weir__uri_size(uri, "size", &wish->size, err);
-    if (rc == 0)
-        rc = weir__uri_bool(uri, "salvage", &wish->salvage, err);
-    if (rc != 0)
-        return rc;
-    if (uri->path[0] == '\0' ||
-        (uri->authority != NULL && uri->authority[0] != '\0'))
-        return weir__fail(err, WEIR_EINVAL,
-                          "wal: expected file:/path?size=256MiB");
-    if (wish->size < MIN_SIZE || wish->size > INT64_MAX / 4)
-        return weir__fail(err, WEIR_EINVAL, "wal: size: expected 1MiB or more");
-    return 0;
-}
-
-static int open_uri(struct weir_wal_open *req, const struct weir__uri *uri,
-                    bool inspect)
-{
-    struct wish wish = {DEFAULT_SIZE, 0};
+    const struct weir__uri *uri = &wish->uri;
     struct weir__disk *disk;
-    int rc = read_uri(uri, &wish, req->err);
+    int rc;
 
-    if (rc != 0)
-        return rc;
     if (inspect)
         rc = weir__disk_open_readonly(&disk, req->host, uri->path, req->err);
     else
-        rc = weir__disk_open(&disk, req->host, uri->path, wish.size, req->err);
+        rc = weir__disk_open(&disk, req->host, uri->path, wish->size, req->err);
     if (rc != 0)
         return rc;
     if (!disk->fresh && weir__uri_get(uri, "size") != NULL &&
-        disk->size != wish.size)
+        disk->size != wish->size)
         weir__log(req->host->log, WEIR_LOG_INFO,
                   "%s: is there already and keeps its size of %llu bytes",
                   uri->path, (unsigned long long)disk->size);
-    open_disk(req, disk, uri->path, inspect, wish.salvage != 0);
+    open_disk(req, disk, uri->path, inspect, wish->salvage != 0);
     return 0;
 }
 
 static void open_any(struct weir_wal_open *req, bool inspect)
 {
-    struct weir__uri uri;
-    int rc = weir__uri_parse(&uri, req->host->alloc, req->uri, req->err);
+    struct weir__file_wish wish;
+    int rc = weir__wal_file_uri(req->host->alloc, req->uri, &wish, req->err);
 
     if (rc == 0) {
-        rc = open_uri(req, &uri, inspect);
-        weir__uri_free(&uri);
+        rc = open_wish(req, &wish, inspect);
+        weir__uri_free(&wish.uri);
     }
     if (rc != 0)
         weir__wal_refuse(req, rc);

@@ -109,6 +109,15 @@ usage() {
         status 2 'store: URI "nope"' weir --store nope ls
     check "an append to S3 without a WAL asks for one" \
         status 2 "--wal file:" weir --store s3://bucket append x
+    check "a wrong log is wrong usage" status 2 "1MiB or more" \
+        weir --store "dir:$dir/none" --wal "file:$dir/no-log?size=1KiB" append x
+    for command in "trim x 1" "rm x" flush "takeover 2" ls; do
+        # shellcheck disable=SC2086 # Words are arguments.
+        check "$command makes no store" status 1 "No such file" \
+            weir --store "dir:$dir/none" $command
+    done
+    check "and nothing of them is left" eval '
+        [ ! -e "$dir/none" ] && [ ! -e "$dir/no-log" ]'
     check "a bad number names the option" status 2 "--count -1" \
         weir --store mem: cat x --count -1
     check "the properties are listed" \

@@ -68,6 +68,26 @@ static void close_node(struct weir *node)
     weir__node_release(node);
 }
 
+START_TEST(a_log_that_cannot_be_leaves_nothing_in_the_store)
+{
+    static const char *const wrong[] = {
+        "mem:?size=1",     "mem:?sise=64MiB",    "file:/x?size=much",
+        "file:?size=1MiB", "object:?puts=0",     "object:?flush=1KiB",
+        "nope:",           "object:?inflight=0", "file:/x?salvage=perhaps"};
+    struct weir *node;
+
+    setup();
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        ck_assert_int_eq(weir_config_set(config, "wal", wrong[i], NULL), 0);
+        ck_assert_int_eq(open_node(&node), WEIR_EINVAL);
+        ck_assert_str_ne(test_error.text, "");
+        ck_assert_ptr_null(plug.objects);
+        weir__node_release(node);
+    }
+    teardown();
+}
+END_TEST
+
 START_TEST(an_opening_does_not_try_its_commit_for_ever)
 {
     struct weir *node;
@@ -93,6 +113,7 @@ int main(void)
 {
     TCase *tc = test_case("open");
 
+    tcase_add_test(tc, a_log_that_cannot_be_leaves_nothing_in_the_store);
     tcase_add_test(tc, an_opening_does_not_try_its_commit_for_ever);
     return test_run();
 }
