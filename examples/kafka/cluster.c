@@ -377,12 +377,25 @@ static bool is_alone(const struct cluster *cluster)
     return cluster->count == 1 && cluster->settled == cluster->view;
 }
 
+/* A server that nobody asks learns here that its place was taken. */
+static bool is_fenced(const struct cluster *cluster)
+{
+    struct weir_node_stat stat;
+
+    return weir_node_stat_sync(cluster->broker->node, &stat) == 0 &&
+           stat.fenced != 0;
+}
+
 static void tick(uv_timer_t *timer)
 {
     struct cluster *cluster = timer->data;
 
     if (cluster->broker->stopping)
         return;
+    if (is_fenced(cluster)) {
+        broker_note_node(cluster->broker, WEIR_EFENCED, "this server");
+        return;
+    }
     if (cluster->settled != cluster->view || ++cluster->quiet >= LOOK_TICKS)
         settle(cluster);
     if (!is_alone(cluster) || cluster->quiet == 1)

@@ -139,7 +139,7 @@ WEIR_API int weir_flush(struct weir *node, struct weir_flush *req);
  */
 WEIR_API int weir_flush_sync(struct weir *node, struct weir_flush *req);
 
-/** Identity of an open node. */
+/** Identity of an open node, and what it holds. */
 struct weir_node_stat {
     unsigned char cluster[16]; /* Id of the cluster, made with its manifest. */
     uint64_t epoch;            /* Node epoch; 0 for a read-only node. */
@@ -149,7 +149,8 @@ struct weir_node_stat {
     uint64_t bytes;            /* Bytes in those objects. */
     uint64_t wal_bytes;        /* Bytes in the WAL, not yet trimmed. */
     uint32_t node_id;
-    uint32_t reserved;
+    uint32_t fenced; /* 1: another process opened this node, or took it over.
+                      * Nothing is acknowledged here any more: close it. */
 };
 
 /**

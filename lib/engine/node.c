@@ -209,6 +209,7 @@ static void fill_stat(const struct weir *node, struct weir_node_stat *out)
     if (node->wal != NULL)
         out->wal_bytes = node->commits.durable - node->wal->begin;
     out->node_id = node->id;
+    out->fenced = (uint32_t)node->fenced;
 }
 
 static void fill_stats(struct weir *node, struct weir_stats *out)

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Several weir-kafka on one directory, and kcat: topics and partitions are
-seen by all, and move when a server is killed, stopped or added, while a
-producer and a consumer go on."""
+"""Several weir-kafka on one store, and kcat: topics and partitions are seen by
+all, and move when a server is killed, stopped or added, while a producer and a
+consumer go on.  The store is a directory, and each server has a log in a file;
+or it is WEIR_TEST_S3, and the logs are in the bucket."""
 import os
 import re
 import shutil
@@ -15,7 +16,8 @@ import time
 from kafka_server import PROGRAM, Facts
 
 PARTITIONS = 6
-LEASE = "2s"
+LEASE_S = 2
+BUCKET = os.environ.get("WEIR_TEST_S3")
 PATIENCE = 60  # Seconds until something that must come is given up.
 
 
@@ -30,10 +32,10 @@ class Node:
         self.log = open(f"{folder}/log-{number}", "ab")
 
     def start(self):
+        wal = f"file:{self.folder}/wal-{self.number}?size=64MiB"
         self.process = subprocess.Popen(
-            [str(PROGRAM), "--store", f"dir:{self.folder}/store",
-             "--wal", f"file:{self.folder}/wal-{self.number}?size=64MiB",
-             "-X", f"node_id={self.number}", "-X", f"lease={LEASE}",
+            [str(PROGRAM), "--store", BUCKET or f"dir:{self.folder}/store",
+             "--wal", "object:" if BUCKET else wal, "-X", f"node_id={self.number}", "-X", f"lease={LEASE_S}s",
              "-X", f"num.partitions={PARTITIONS}",
              "--listen", f"127.0.0.1:{self.port}"],
             stdout=subprocess.PIPE, stderr=self.log)
@@ -171,12 +173,23 @@ def nothing_is_lost_while_servers_are_killed_stopped_and_added():
           f"{producer.failed} of kcat's runs failed")
 
 
-def a_server_that_slept_through_its_lease_ends_and_comes_back():
-    """SIGSTOP: it is taken over once its log is free, which it is not while
-    the process lives; so it keeps its partitions, or goes as a whole."""
+def a_server_that_slept_through_its_lease_is_one_of_them_again():
+    """SIGSTOP.  Its log in a file is not free while the process lives: it keeps
+    its partitions.  A log in the bucket is taken over: what then wakes up is
+    fenced, and ends."""
     nodes[3].process.send_signal(signal.SIGSTOP)
-    time.sleep(5)
-    nodes[3].process.send_signal(signal.SIGCONT)
+    if BUCKET:
+        wait_for("the sleeper's partitions on the others",
+                 lambda: all(3 not in leaders(nodes[n], "moving")
+                             for n in (1, 2)))
+        nodes[3].process.send_signal(signal.SIGCONT)
+        assert nodes[3].process.wait(PATIENCE) == 1
+        assert "WEIR_EFENCED" in nodes[3].text(), nodes[3].text()
+        nodes[3].process.stdout.close()
+        nodes[3].start()
+    else:
+        time.sleep(2.5 * LEASE_S)  # Nothing is to happen.
+        nodes[3].process.send_signal(signal.SIGCONT)
     wait_for("each has its share",
              lambda: share_is("moving", [1, 2, 3]))
     kcat("-P", "-t", "moving", "-X", "message.timeout.ms=40000",
@@ -206,7 +219,7 @@ def main():
     try:
         facts.prove(all_see_a_topic_that_one_has_created)
         facts.prove(nothing_is_lost_while_servers_are_killed_stopped_and_added)
-        facts.prove(a_server_that_slept_through_its_lease_ends_and_comes_back)
+        facts.prove(a_server_that_slept_through_its_lease_is_one_of_them_again)
         facts.prove(a_topic_deleted_on_one_is_gone_on_all)
     finally:
         for node in alive():

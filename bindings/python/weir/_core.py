@@ -378,7 +378,8 @@ class CoreNode:
         return {"cluster": bytes(ffi.buffer(out.cluster)).hex(),
                 **{name: getattr(out, name) for name in
                    ("epoch", "manifest_version", "streams", "objects", "bytes",
-                    "wal_bytes", "node_id")}}
+                    "wal_bytes", "node_id")},
+                "fenced": bool(out.fenced)}
 
 
 def rows_of(struct: Any) -> list[StreamStat]:
