@@ -37,10 +37,14 @@ void broker_note(struct broker *broker, int status, const char *what)
 }
 
 /* A stream may be taken by another node, and opened anew.  If it is the node
- * that is fenced, another process has its place. */
+ * that is fenced, another process has its place.  A commit of which nobody
+ * knows yet whether it was made harms nothing: it is seen when it comes. */
 void broker_note_node(struct broker *broker, int status, const char *what)
 {
     if (status == WEIR_EFENCED)
         fail(broker, status, what);
-    broker_note(broker, status, what);
+    if (status == WEIR_EUNKNOWN)
+        log_line(WEIR_LOG_WARN, "%s: it may be done, or may still be", what);
+    else
+        broker_note(broker, status, what);
 }

@@ -16,6 +16,9 @@ int16_t kafka_error_of(int status)
         return KAFKA_MESSAGE_TOO_LARGE;
     case WEIR_ENOENT:
         return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    case WEIR_ETIMEDOUT:
+    case WEIR_EUNKNOWN: /* It may be done: clients ask again, and see. */
+        return KAFKA_REQUEST_TIMED_OUT;
     case WEIR_EBUSY: /* Another server still has it. */
     case WEIR_EFENCED:
     case WEIR_ECLOSED:

@@ -37,7 +37,8 @@ static void finish(struct opening *opening, int status, const char *what)
                  "%s: %s: %s", opening->name, what,
                  opening->err.text[0] != 0 ? opening->err.text
                                            : weir_error_text(status));
-    broker_note(opening->broker, status, what);
+    if (status != WEIR_EUNKNOWN) /* Who asks again sees how it came out. */
+        broker_note(opening->broker, status, what);
     opening->broker->pending--;
     partition->next_offset = opening->end;
     free(opening);

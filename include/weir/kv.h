@@ -48,8 +48,9 @@ struct weir_kv_put {
  * @param node  Node.
  * @param req   Request; key and value stay the caller's until `done`.
  * @return 0: `done` runs exactly once, with 0; WEIR_ECONFLICT (another
- *         version: `version` tells); WEIR_EFENCED, WEIR_EUNKNOWN,
- *         WEIR_EREADONLY, WEIR_ECLOSED or an error of the store.  Negative,
+ *         version: `version` tells); WEIR_EFENCED, WEIR_ETIMEDOUT,
+ *         WEIR_EUNKNOWN (see `weir_req`), WEIR_EREADONLY, WEIR_ECLOSED or an
+ *         error of the store.  Negative,
  *         and `done` never runs: WEIR_EINVAL (no `done`, empty or long key),
  *         WEIR_ETOOBIG, WEIR_ECLOSED.
  */

@@ -24,6 +24,12 @@ struct weir;
  * it and all it points at alone until `done`; from then on it can be used
  * again.  No request is allocated by the library.  The `_sync` forms do not
  * look at `done`.
+ *
+ * What changes or lists streams or sets keys needs the manifest.  While that
+ * cannot be reached it is tried again, and the request ends after the property
+ * `commit_timeout`: with WEIR_ETIMEDOUT if nothing was sent (it was not done
+ * and will not be), with WEIR_EUNKNOWN if something was (it may be done, or
+ * may still be: see how it came out before it is repeated).
  */
 struct weir_req {
     void (*done)(struct weir_req *req, int status);
@@ -118,11 +124,15 @@ struct weir_flush {
 /**
  * Upload all that was acknowledged before the call.
  *
+ * If it fails, all that was acknowledged is still in the write-ahead log, and
+ * its upload is tried again by itself.
+ *
  * Threads: any.
  *
  * @param node  Node.
  * @param req   Request.
- * @return 0: `done` runs exactly once, with 0, an error of the store, or
+ * @return 0: `done` runs exactly once, with 0, an error of the store,
+ *         WEIR_ETIMEDOUT (`commit_timeout`: the manifest does not answer), or
  *         WEIR_ECLOSED.  Negative, and `done` never runs: WEIR_EINVAL (no
  *         `done`), WEIR_EREADONLY, WEIR_ECLOSED.
  */

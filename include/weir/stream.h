@@ -53,9 +53,10 @@ struct weir_stream_open {
  * @return 0: `done` runs exactly once, with 0, WEIR_ENOENT, WEIR_EEXIST,
  *         WEIR_EREADONLY, WEIR_EBUSY (it belongs to another node, whose WAL
  *         may hold a part of it: flush and close that one first),
- *         WEIR_ENOMEM, WEIR_ECLOSED, or an error of the store.  Negative, and
- * `done` never runs: WEIR_EINVAL (no `done`, an empty or long name, unknown
- * flags), WEIR_ECLOSED.
+ *         WEIR_ENOMEM, WEIR_ECLOSED, WEIR_ETIMEDOUT, WEIR_EUNKNOWN (see
+ *         `weir_req`; open it again), or an error of the store.  Negative, and
+ *         `done` never runs: WEIR_EINVAL (no `done`, an empty or long name,
+ *         unknown flags), WEIR_ECLOSED.
  */
 WEIR_API int weir_stream_open(struct weir *node, struct weir_stream_open *req);
 
@@ -98,8 +99,9 @@ struct weir_stream_delete {
  * @param node  Node.
  * @param req   Request.
  * @return 0: `done` runs exactly once, with 0, WEIR_ENOENT, WEIR_EREADONLY,
- *         WEIR_ECLOSED, or an error of the store.  Negative, and `done` never
- *         runs: WEIR_EINVAL, WEIR_ECLOSED.
+ *         WEIR_ECLOSED, WEIR_ETIMEDOUT, WEIR_EUNKNOWN (see `weir_req`), or an
+ *         error of the store.  Negative, and `done` never runs: WEIR_EINVAL,
+ *         WEIR_ECLOSED.
  */
 WEIR_API int weir_stream_delete(struct weir *node,
                                 struct weir_stream_delete *req);
@@ -148,7 +150,8 @@ struct weir_stream_list {
  *
  * @param node  Node.
  * @param req   Request.
- * @return 0: `done` runs exactly once, with 0 or WEIR_ECLOSED.  Negative, and
+ * @return 0: `done` runs exactly once, with 0, WEIR_ETIMEDOUT (see
+ *         `weir_req`), an error of the store, or WEIR_ECLOSED.  Negative, and
  *         `done` never runs: WEIR_EINVAL (no room), WEIR_ECLOSED.
  */
 WEIR_API int weir_stream_list(struct weir *node, struct weir_stream_list *req);
@@ -327,9 +330,10 @@ struct weir_trim {
  * @param stream  Open stream, not opened with WEIR_STREAM_READ.
  * @param req     Request; `start` is set to the stream's start offset.
  * @return 0: `done` runs exactly once, with 0, WEIR_ERANGE (beyond the end),
- *         WEIR_EFENCED, WEIR_ENOENT (deleted), WEIR_ECLOSED, or an error of
- *         the store.  Negative, and `done` never runs: WEIR_EINVAL,
- *         WEIR_EREADONLY, WEIR_ECLOSED.
+ *         WEIR_EFENCED, WEIR_ENOENT (deleted), WEIR_ECLOSED, WEIR_ETIMEDOUT,
+ *         WEIR_EUNKNOWN (see `weir_req`; trim again), or an error of the
+ *         store.  Negative, and `done` never runs: WEIR_EINVAL, WEIR_EREADONLY,
+ *         WEIR_ECLOSED.
  */
 WEIR_API int weir_trim(struct weir_stream *stream, struct weir_trim *req);
 

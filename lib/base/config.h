@@ -55,6 +55,10 @@
       "for readers on other nodes.")                                           \
     X(SNAPSHOT_COMMITS, "snapshot_commits", INT, "256", 1, 1000000, "",        \
       "Manifest commits between two snapshots.")                               \
+    X(COMMIT_TIMEOUT, "commit_timeout", DURATION, "1min", 0, INT64_MAX, "",    \
+      "How long a request waits for the manifest while that cannot be "        \
+      "reached; the request then ends with WEIR_ETIMEDOUT, or WEIR_EUNKNOWN "  \
+      "if it may have been sent.  0: as long as it takes.")                    \
     X(LEASE, "lease", DURATION, "0s", 0, INT64_C(3600000000000), "",           \
       "How long this node counts as alive without a commit; it commits "       \
       "something every third of it.  When it has run out, other nodes may "    \

@@ -160,7 +160,17 @@ void weir__call_commit(struct weir__call *call,
                                          .done = done,
                                          .ctx = call,
                                          .err = &call->error};
+    weir__late_start(call);
     weir__manifest_commit(call->node->manifest, &call->commit);
+}
+
+void weir__call_refresh(struct weir__call *call,
+                        void (*done)(struct weir__refresh *refresh, int status))
+{
+    call->refresh =
+        (struct weir__refresh){.done = done, .ctx = call, .err = &call->error};
+    weir__late_start(call);
+    weir__manifest_refresh(call->node->manifest, &call->refresh);
 }
 
 int weir__call_status(const struct weir__call *call, int status)
@@ -176,6 +186,7 @@ void weir__call_end(struct weir__call *call, int status)
     if (status != 0 && call->error.code != 0)
         weir__error_copy(req->err, &call->error);
     weir__list_remove(&call->link);
+    node->host.env->ops->timer_stop(node->host.env, &call->late);
     weir__free(node->alloc, call);
     weir__req_end(req, status);
     weir__close_step(node);

@@ -21,10 +21,12 @@ struct weir__call {
     struct weir__op op;
     struct weir__commit commit;
     struct weir__refresh refresh;
+    struct weir_timer late; /* Who asked waits no longer: late.c. */
     struct weir_error error;
     int refreshed;
-    uint64_t id; /* Stream. */
-    void *job;   /* What the request's kind needs besides. */
+    int abandoned; /* `req` is a stand-in's. */
+    uint64_t id;   /* Stream. */
+    void *job;     /* What the request's kind needs besides. */
 };
 
 /** Take a request from outside: `target` and `run` for the core. */
@@ -38,9 +40,20 @@ struct weir__call *weir__call_new(struct weir *node, struct weir_req *req);
 /** Commit `call->op`; `done` gets the commit's or the op's status. */
 void weir__call_commit(struct weir__call *call,
                        void (*done)(struct weir__commit *commit, int status));
+/** Read what other nodes have committed. */
+void weir__call_refresh(struct weir__call *call,
+                        void (*done)(struct weir__refresh *refresh,
+                                     int status));
 /** Status of a finished commit and its one op. */
 int weir__call_status(const struct weir__call *call, int status);
 /** End the request and free the call. */
 void weir__call_end(struct weir__call *call, int status);
+
+/** From now on the request ends after `commit_timeout` at the latest, unless
+ * it was said before.  What of it may be in the manifest, or may still get
+ * there, goes on without it. */
+void weir__late_start(struct weir__call *call);
+/** Why the manifest takes nothing, for a message. */
+const char *weir__late_reason(const struct weir *node);
 
 #endif

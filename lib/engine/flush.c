@@ -3,6 +3,8 @@
 #include "engine/flush.h"
 
 #include "base/error.h"
+#include "base/sometimes.h"
+#include "engine/call.h"
 #include "engine/upload.h"
 
 /** What a flush needs while it waits: its `impl`. */
@@ -37,6 +39,56 @@ void weir__flushes_end(struct weir__list *list, int status,
 
     while ((at = weir__list_pop(list)) != NULL)
         flush_end(at, status, error);
+}
+
+/* But for the flush of a node that closes. */
+static void end_late(struct weir__list *list, const struct weir_error *error)
+{
+    struct weir__list *at = list->next, *next;
+
+    for (; at != list; at = next) {
+        next = at->next;
+        if (flush_of(at)->closing)
+            continue;
+        weir__list_remove(at);
+        flush_end(at, error->code, error);
+    }
+}
+
+static void late(struct weir_timer *timer)
+{
+    struct weir *node = WEIR__CONTAINER(timer, struct weir, uploads.late);
+    struct weir_error error = {0};
+
+    WEIR__SOMETIMES("a flush ends while its upload goes on");
+    weir__fail(&error, WEIR_ETIMEDOUT,
+               "flush: the manifest cannot be reached; what was acknowledged "
+               "stays in the write-ahead log: %.160s",
+               weir__late_reason(node));
+    weir__flush_late_start(node);
+    end_late(weir__upload_flushes(node), &error);
+    end_late(&node->uploads.flushes, &error);
+}
+
+void weir__flush_late_start(struct weir *node)
+{
+    struct weir_env *env = node->host.env;
+    uint64_t patience = (uint64_t)node->config->number[WEIR__P_COMMIT_TIMEOUT];
+
+    if (patience == 0)
+        return;
+    node->uploads.late.deadline = env->ops->now(env) + patience;
+    env->ops->timer_start(env, &node->uploads.late);
+}
+
+void weir__flush_late_stop(struct weir *node)
+{
+    node->host.env->ops->timer_stop(node->host.env, &node->uploads.late);
+}
+
+void weir__flush_init(struct weir *node)
+{
+    node->uploads.late.fire = late;
 }
 
 void weir__flushes_requeue(struct weir *node, struct weir__list *list)

@@ -20,4 +20,10 @@ void weir__flush_last(struct weir *node, struct weir_flush *req);
 /** Do not wait for that flush any more; its `done` will not run. */
 void weir__flush_give_up(struct weir_flush *req);
 
+/** The upload asks the manifest: flushes do not wait longer for its answer
+ * than `commit_timeout`.  The upload goes on without them. */
+void weir__flush_late_start(struct weir *node);
+void weir__flush_late_stop(struct weir *node);
+void weir__flush_init(struct weir *node);
+
 #endif

@@ -183,9 +183,7 @@ static void list_run(struct weir_task *task)
 
     if (call == NULL)
         return;
-    call->refresh = (struct weir__refresh){
-        .done = listed, .ctx = call, .err = &call->error};
-    weir__manifest_refresh(call->node->manifest, &call->refresh);
+    weir__call_refresh(call, listed);
 }
 
 int weir_node_list(struct weir *node, struct weir_node_list *req)

@@ -58,6 +58,7 @@ struct weir__upload_state {
     struct weir__list flushes; /* Flush requests, oldest first. */
     struct weir_timer due;     /* Age of the oldest pending batch. */
     struct weir_timer backoff; /* After a failure. */
+    struct weir_timer late;    /* The manifest does not answer. */
     uint64_t pending_bytes;    /* Acknowledged payload not in objects. */
     uint64_t flush_round;      /* Counts flush requests. */
     uint64_t next_id;          /* Reserved object ids: [next, end). */

@@ -91,6 +91,10 @@ static void open_id(struct weir__call *call, uint64_t id)
     struct weir_stream *s;
 
     call->id = id;
+    if (call->abandoned) {
+        weir__call_end(call, 0);
+        return;
+    }
     if ((open_req(call)->flags & WEIR_STREAM_READ) == 0) {
         own(call);
         return;
@@ -143,9 +147,7 @@ static void open_missing(struct weir__call *call)
         call->op.u.stream_create.name = req->name;
         weir__call_commit(call, created);
     } else if (!call->refreshed) {
-        call->refresh = (struct weir__refresh){
-            .done = refreshed, .ctx = call, .err = &call->error};
-        weir__manifest_refresh(call->node->manifest, &call->refresh);
+        weir__call_refresh(call, refreshed);
     } else {
         weir__call_end(call, weir__fail(&call->error, WEIR_ENOENT,
                                         "no stream %s", req->name));
@@ -282,9 +284,7 @@ static void delete_named(struct weir__call *call)
         call->op.u.stream_delete.id = m->id;
         weir__call_commit(call, deleted);
     } else if (!call->refreshed) {
-        call->refresh = (struct weir__refresh){
-            .done = delete_refreshed, .ctx = call, .err = &call->error};
-        weir__manifest_refresh(manifest, &call->refresh);
+        weir__call_refresh(call, delete_refreshed);
     } else {
         weir__call_end(
             call, weir__fail(&call->error, WEIR_ENOENT, "no stream %s", name));

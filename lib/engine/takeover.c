@@ -384,9 +384,7 @@ static void takeover_run(struct weir_task *task)
         return;
     WEIR__SOMETIMES_IF(call->node->uploads.job != NULL,
                        "a takeover during an upload of the taker");
-    call->refresh = (struct weir__refresh){
-        .done = looked, .ctx = call, .err = &call->error};
-    weir__manifest_refresh(call->node->manifest, &call->refresh);
+    weir__call_refresh(call, looked);
 }
 
 int weir_takeover(struct weir *node, struct weir_takeover *req)

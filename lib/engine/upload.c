@@ -241,6 +241,7 @@ static void commit_op(struct weir__upload *job,
     job->commit.err = &job->error;
     if (job->op.kind == WEIR__OP_OBJECT_ADD)
         add_trim(job);
+    weir__flush_late_start(job->node);
     weir__manifest_commit(job->node->manifest, &job->commit);
 }
 
@@ -248,6 +249,7 @@ static void commit_done(struct weir__commit *commit, int status)
 {
     struct weir__upload *job = commit->ctx;
 
+    weir__flush_late_stop(job->node);
     job->node->uploads.committing = 0;
     if (status == 0)
         tell_log(job, commit->count);
@@ -381,6 +383,7 @@ static void looked(struct weir__refresh *refresh, int status)
 {
     struct weir__upload *job = refresh->ctx;
 
+    weir__flush_late_stop(job->node);
     if (abandoned(job))
         job_end(job, WEIR_ECLOSED);
     else if (fenced(job))
@@ -410,6 +413,7 @@ static void put_start(struct weir__upload *job)
     WEIR__SOMETIMES("a node that slept looks before it puts an object");
     job->refresh =
         (struct weir__refresh){.done = looked, .ctx = job, .err = &job->error};
+    weir__flush_late_start(node);
     weir__manifest_refresh(node->manifest, &job->refresh);
 }
 
@@ -469,6 +473,7 @@ static void reserve_done(struct weir__commit *commit, int status)
     struct weir__upload *job = commit->ctx;
     struct weir__upload_state *up = &job->node->uploads;
 
+    weir__flush_late_stop(job->node);
     up->committing = 0;
     if (status == 0)
         status = job->op.status;
@@ -614,6 +619,7 @@ void weir__upload_init(struct weir *node)
 {
     node->uploads.due.fire = due;
     node->uploads.backoff.fire = backoff_over;
+    weir__flush_init(node);
 }
 
 void weir__upload_close(struct weir *node)
@@ -622,6 +628,12 @@ void weir__upload_close(struct weir *node)
 
     env->ops->timer_stop(env, &node->uploads.due);
     env->ops->timer_stop(env, &node->uploads.backoff);
+    env->ops->timer_stop(env, &node->uploads.late);
+}
+
+struct weir__list *weir__upload_flushes(struct weir *node)
+{
+    return &node->uploads.job->flushes;
 }
 
 uint64_t weir__upload_commit(const struct weir *node)

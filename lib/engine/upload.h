@@ -15,6 +15,8 @@ void weir__upload_look(struct weir *node);
 void weir__upload_pressure(struct weir *node);
 /** Number of the upload's commit that is awaited; 0: none is. */
 uint64_t weir__upload_commit(const struct weir *node);
+/** Flushes of the upload under way: there is one. */
+struct weir__list *weir__upload_flushes(struct weir *node);
 /** Stop the timers; a job under way ends by itself. */
 void weir__upload_close(struct weir *node);
 

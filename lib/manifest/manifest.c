@@ -124,6 +124,7 @@ void weir__manifest_failed(struct weir__manifest *m, int status)
     if (can_pass(m, status)) {
         weir__log(m->host->log, WEIR_LOG_WARN, "manifest: %s: trying again",
                   m->err.text);
+        m->trouble = m->err;
         back_off(m);
         return;
     }
@@ -330,6 +331,11 @@ const struct weir__state *
 weir__manifest_state(const struct weir__manifest *manifest)
 {
     return manifest->state;
+}
+
+const char *weir__manifest_trouble(const struct weir__manifest *m)
+{
+    return m->tries > 0 ? m->trouble.text : "";
 }
 
 void weir__manifest_watch(struct weir__manifest *m,

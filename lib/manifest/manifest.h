@@ -6,6 +6,8 @@
 #ifndef WEIR_MANIFEST_MANIFEST_H
 #define WEIR_MANIFEST_MANIFEST_H
 
+#include <stdbool.h>
+
 #include "manifest/op.h"
 #include "manifest/state.h"
 #include <weir/manifest_log.h>
@@ -59,6 +61,11 @@ struct weir__commit {
 void weir__manifest_commit(struct weir__manifest *manifest,
                            struct weir__commit *commit);
 
+/** Take back a commit that waits: true if it was not sent, and will not be;
+ * its `done` will not run.  False: it is on its way, or has ended. */
+bool weir__manifest_withdraw(struct weir__manifest *manifest,
+                             struct weir__commit *commit);
+
 /** Asks for the newest commits of other nodes. */
 struct weir__refresh {
     void (*done)(struct weir__refresh *req, int status);
@@ -70,6 +77,13 @@ struct weir__refresh {
 /** Read the log up to its present end. */
 void weir__manifest_refresh(struct weir__manifest *manifest,
                             struct weir__refresh *req);
+
+/** Take back a refresh: true if it was under way; its `done` will not run. */
+bool weir__manifest_forget(struct weir__manifest *manifest,
+                           struct weir__refresh *req);
+
+/** What failed last, if it is tried again now; else "". */
+const char *weir__manifest_trouble(const struct weir__manifest *manifest);
 
 /** The state.  Pointers into it are valid until the next commit applies. */
 const struct weir__state *

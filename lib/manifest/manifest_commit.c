@@ -34,6 +34,22 @@ static struct weir__commit *dequeue(struct weir__manifest *m)
     return commit;
 }
 
+bool weir__manifest_withdraw(struct weir__manifest *m,
+                             struct weir__commit *commit)
+{
+    struct weir__commit **at = &m->queue;
+
+    while (*at != NULL && *at != commit)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return false;
+    *at = commit->next;
+    if (*at == NULL)
+        m->queue_end = at;
+    commit->next = NULL;
+    return true;
+}
+
 void weir__queue_end(struct weir__manifest *m, int status)
 {
     while (m->queue != NULL)

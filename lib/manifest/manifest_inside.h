@@ -114,7 +114,8 @@ struct weir__manifest {
     struct weir_mlog_req io; /* APPEND or LATEST. */
     struct weir_iov iov;
     uint64_t latest_started;
-    struct weir_error err; /* Of `io`, then of whatever failed last. */
+    struct weir_error err;     /* Of `io`, then of whatever failed last. */
+    struct weir_error trouble; /* What is tried again, if `tries` is not 0. */
     struct weir_timer timer;
     unsigned tries;
     uint64_t failing; /* Since when, if `tries` is not 0. */

@@ -25,6 +25,21 @@ void weir__refresh_end(struct weir__manifest *m, struct weir__refresh **list,
     }
 }
 
+static bool forget(struct weir__refresh **at, const struct weir__refresh *req)
+{
+    while (*at != NULL && *at != req)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return false;
+    *at = req->next;
+    return true;
+}
+
+bool weir__manifest_forget(struct weir__manifest *m, struct weir__refresh *req)
+{
+    return forget(&m->refresh, req) || forget(&m->refreshing, req);
+}
+
 /* Take over what the snapshot says, if it is ahead of the state: the commits
  * between them may be gone. */
 static int adopt(struct weir__manifest *m, const struct weir_mlog_req *req)

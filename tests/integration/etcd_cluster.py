@@ -8,11 +8,12 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
 
-from kafka_server import BUILD, PROGRAM, Facts
+from kafka_server import BUILD, PROGRAM, Client, Facts, frame, string
 
 PATIENCE = 60
 WEIR = str(BUILD / "weir")
@@ -213,19 +214,20 @@ def check_secured(uri, cert):
 class Broker:
     """A weir-kafka of the cluster."""
 
-    def __init__(self, number):
+    def __init__(self, number, *options):
         self.number = number
         self.process = subprocess.Popen(
             [str(PROGRAM), "--store", f"dir:{folder}/kafka",
              "--wal", f"file:{folder}/kafka-wal-{number}?size=64MiB",
              "--manifest", f"{URI}/kafka", "-X", f"node_id={number}",
              "-X", "lease=2s", "-X", "num.partitions=6",
-             "--listen", "127.0.0.1:0"],
+             "--listen", "127.0.0.1:0", *options],
             stdout=subprocess.PIPE, env=clean,
             stderr=open(f"{folder}/kafka-{number}.log", "ab"))
         line = self.process.stdout.readline().decode()
         assert "listening on" in line, f"server {number} did not start"
         self.address = line.split()[-1]
+        self.port = int(self.address.rsplit(":", 1)[1])
 
     def end(self, number):
         if self.process.poll() is None:
@@ -259,6 +261,34 @@ def kafka_servers_are_a_cluster_and_one_that_is_killed_is_replaced():
             broker.end(signal.SIGTERM)
 
 
+def create(broker, name):
+    """CreateTopics, version 2: its error."""
+    with Client(broker, PATIENCE) as client:
+        body = client.ask(frame(19, 2, struct.pack(">i", 1) + string(name)
+                                + struct.pack(">ihii", 1, 1, 0, 0)
+                                + struct.pack(">ib", 10000, 0)))
+    return struct.unpack_from(">h", body, 4 + 4 + 2 + len(name))[0]
+
+
+def a_topic_made_without_a_majority_times_out_and_can_be_made_later():
+    broker = Broker(4, "-X", "commit_timeout=2s", "-X", "etcd_timeout=3s")
+    try:
+        assert create(broker, b"before") == 0
+        for member in members[:2]:
+            member.send(signal.SIGSTOP)
+        error = create(broker, b"during")
+        for member in members[:2]:
+            member.send(signal.SIGCONT)
+        assert error == 7, error  # REQUEST_TIMED_OUT
+        wait_for("the topic is there: made now, or by the first try",
+                 lambda: create(broker, b"during") in (0, 36))
+        assert broker.end(signal.SIGTERM) == 0
+    finally:
+        for member in members[:2]:
+            member.send(signal.SIGCONT)
+        broker.end(signal.SIGKILL)
+
+
 def main():
     if shutil.which("etcd") is None or shutil.which("etcdctl") is None:
         print("skipped: no etcd to test against (make deps GROUPS=etcd)")
@@ -275,6 +305,8 @@ def main():
             without_a_majority_it_says_so_and_goes_on_when_there_is_one)
         facts.prove(
             kafka_servers_are_a_cluster_and_one_that_is_killed_is_replaced)
+        facts.prove(
+            a_topic_made_without_a_majority_times_out_and_can_be_made_later)
         facts.prove(tls_and_a_password_are_asked_for)
     finally:
         for member in members:

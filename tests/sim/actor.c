@@ -160,6 +160,7 @@ static int configure(struct actor *actor)
         {"stream_object", sc->stream_object},
         {"block", sc->block},
         {"snapshot_commits", sc->snapshot},
+        {"commit_timeout", run_commit_timeout(sc->options->seed)},
         /* Longer than a late request to the store. */
         {"delete_grace", "11min"},
     };

@@ -136,6 +136,7 @@ void cluster_start_program(void *ctx)
         {"upload_bytes", c->upload_bytes},
         {"upload_interval", c->interval},
         {"snapshot_commits", c->snapshot},
+        {"commit_timeout", run_commit_timeout(c->options->seed)},
         {"block", c->block},
         {"delete_grace", "25min"}, /* Over twice a late request. */
     };

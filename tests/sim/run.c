@@ -35,6 +35,13 @@ static const size_t places[FAULTS] = {
     NONE,
 };
 
+const char *run_commit_timeout(uint64_t seed)
+{
+    static const char *const choice[] = {"1min", "2s", "20s", "0s"};
+
+    return choice[seed % (sizeof(choice) / sizeof(choice[0]))];
+}
+
 void run_without(struct weir_sim_faults *faults, unsigned without)
 {
     for (unsigned i = 0; i < FAULTS; i++)

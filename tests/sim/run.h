@@ -59,6 +59,9 @@ struct run_result {
     uint64_t trace_hash; /* The same for the same seed. */
 };
 
+/** How long requests of this seed wait for the manifest: not drawn, so that
+ * the seeds mean what they meant before. */
+const char *run_commit_timeout(uint64_t seed);
 /** Rates of `faults` that are in `without` become 0. */
 void run_without(struct weir_sim_faults *faults, unsigned without);
 /** Count what the world says that it did, into `result->faults`. */
