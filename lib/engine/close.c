@@ -59,6 +59,7 @@ static void fail_waiting(struct weir *node)
     weir__flushes_end(&node->uploads.flushes, WEIR_ECLOSED, NULL);
     weir__upload_close(node);
     weir__sweep_close(node);
+    weir__log_sweep_close(node);
     weir__tail_close(node);
     weir__fetch_close(node);
     weir__watch_close(node);
@@ -148,10 +149,26 @@ static void clean_over(struct weir__close *c)
     post_step(c);
 }
 
+/* The next opening begins behind this epoch: nothing of the log is needed. */
+static void clear_log(const struct weir *node)
+{
+    struct weir_wal *wal = node->wal;
+    struct weir_wal_mark behind = {node->epoch + 1, 0};
+
+    if (wal != NULL && wal->ops->size > offsetof(struct weir_wal_ops, noted) &&
+        wal->ops->noted != NULL)
+        wal->ops->noted(wal, &behind);
+}
+
+/* If it fails, the WAL will be asked for once more than it need be. */
 static void clean_committed(struct weir__commit *commit, int status)
 {
-    (void)status; /* The WAL will be asked for once more than it need be. */
-    clean_over(commit->ctx);
+    struct weir__close *c = commit->ctx;
+
+    if (c->cleaning && status == 0 && commit->count == 2 &&
+        c->ops[1].status == 0)
+        clear_log(c->node);
+    clean_over(c);
 }
 
 static void clean_given_up(struct weir_timer *timer)
@@ -287,8 +304,9 @@ static void close_store(struct weir *node, struct weir__close *c)
 
 static int rest(const struct weir *node)
 {
-    return node->uploads.job != NULL || node->sweep.busy || node->refreshing ||
-           node->tail.busy > 0 || !weir__list_empty(&node->fetches) ||
+    return node->uploads.job != NULL || node->sweep.busy ||
+           node->log_sweep.busy || node->refreshing || node->tail.busy > 0 ||
+           !weir__list_empty(&node->fetches) ||
            !weir__list_empty(&node->calls) ||
            !weir__list_empty(&node->takeovers);
 }

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "engine/log_cache.h"
 #include "engine/stream.h"
+#include "format/wal_slot.h"
 #include "manifest/manifest.h"
 #include "object/object.h"
 #include <weir/node.h>
@@ -117,6 +118,23 @@ struct weir__sweep {
     int busy;
 };
 
+/** Removal of slots that object logs have left behind: sweep_log.c. */
+struct weir__log_sweep {
+    struct weir_timer due; /* The next look. */
+    struct weir__refresh refresh;
+    struct weir_store_req list;
+    char after[WEIR__SLOT_KEY];          /* Last key of the page before. */
+    struct weir__slot_removal *removals; /* Of one page; NULL: none. */
+    size_t count;
+    size_t under_way;
+    unsigned failures; /* In a row. */
+    int status;        /* Why some are still there. */
+    int more;          /* There is another page. */
+    int late;          /* Another look is due when late PUTs have ended. */
+    int asked;         /* Somebody has asked meanwhile. */
+    int busy;
+};
+
 struct weir {
     const struct weir_alloc *alloc;
     struct weir_config *config; /* A copy of its own. */
@@ -128,6 +146,7 @@ struct weir {
     int read_only;
     int recovered; /* All that the WAL holds is in the log cache. */
     int damage;    /* But some of it was damaged. */
+    int beside;    /* Opened in a dead node's name: takeover.c. */
     int fenced;    /* A later node epoch exists: nothing is acknowledged. */
     uint32_t id;
     uint64_t epoch;
@@ -145,6 +164,7 @@ struct weir {
     struct weir__commit_queue commits;
     struct weir__upload_state uploads;
     struct weir__sweep sweep;
+    struct weir__log_sweep log_sweep;
     struct weir__tail tail;
     struct weir__lease lease;
     struct weir__map members;      /* struct weir__seen, by node id. */
@@ -195,6 +215,7 @@ int weir__call_sync(struct weir *node, struct weir_req *req,
 /** Asks for a node, without blocking: for the simulator. */
 struct weir__open_req {
     const struct weir_config *config;
+    int beside; /* For a takeover: who does it looks after the rest. */
     void (*done)(struct weir__open_req *req, int status);
     void *ctx;
     struct weir_error *err; /* May be NULL. */

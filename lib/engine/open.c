@@ -83,6 +83,8 @@ static void open_end(struct weir__open *open)
         weir__lease_start(node, open->sent);
         weir__upload_look(node);
         weir__sweep_look(node);
+        if (!node->beside)
+            weir__log_sweep_open(node);
     }
     open_free(open, 0);
 }
@@ -482,6 +484,7 @@ static void node_init(struct weir *node, const struct weir_config *config)
     weir__fetch_init(node);
     weir__upload_init(node);
     weir__sweep_init(node);
+    weir__log_sweep_init(node);
     weir__lease_init(node);
     weir__tail_init(node);
     weir__members_init(node);
@@ -519,6 +522,7 @@ int weir__node_open(struct weir__open_req *req)
     rc = env_init(node, config, req->err);
     if (rc != 0)
         goto fail;
+    node->beside = req->beside;
     req->node = node;
     open->node = node;
     open->req = req;

@@ -17,6 +17,7 @@
 #include "base/sometimes.h"
 #include "engine/call.h"
 #include "engine/members.h"
+#include "engine/upload.h"
 #include "manifest/state.h"
 #include <weir/cluster.h>
 
@@ -82,6 +83,7 @@ static void closed(struct weir__close *close, int status)
         t->status = status;
     answer(t, t->status);
     t->closed = 1;
+    weir__log_sweep_look(t->node);
     if (!t->refreshing)
         takeover_free(t);
 }
@@ -309,8 +311,11 @@ static int start(struct takeover *t)
     rc = configure(t, wal, req->flags);
     if (rc != 0)
         return rc;
-    t->open = (struct weir__open_req){
-        .config = t->config, .done = opened, .ctx = t, .err = &t->error};
+    t->open = (struct weir__open_req){.config = t->config,
+                                      .beside = 1,
+                                      .done = opened,
+                                      .ctx = t,
+                                      .err = &t->error};
     return weir__node_open(&t->open);
 }
 

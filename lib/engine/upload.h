@@ -26,4 +26,12 @@ void weir__sweep_init(struct weir *node);
 void weir__sweep_look(struct weir *node);
 void weir__sweep_close(struct weir *node);
 
+void weir__log_sweep_init(struct weir *node);
+/** Remove slots that crashes have left, of all nodes' object logs: at open;
+ * and once more when late PUTs have ended. */
+void weir__log_sweep_open(struct weir *node);
+/** The same when a node was taken over. */
+void weir__log_sweep_look(struct weir *node);
+void weir__log_sweep_close(struct weir *node);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MAGIC 0x544c5357u /* "WSLT" */
 #define CRC_AT 8u
@@ -75,4 +76,35 @@ void weir__slot_key(char to[WEIR__SLOT_KEY], uint32_t node_id, uint64_t epoch,
 {
     snprintf(to, WEIR__SLOT_KEY, "wal/%08" PRIx32 "/%016" PRIx64 "/%016" PRIx64,
              node_id, epoch, slot);
+}
+
+/* `digits` of lower-case hexadecimal and then `end`: what is behind, or NULL.
+ */
+static const char *read_hex(const char *text, int digits, char end,
+                            uint64_t *out)
+{
+    *out = 0;
+    for (int i = 0; i < digits; i++, text++) {
+        if (*text >= '0' && *text <= '9')
+            *out = *out << 4 | (uint64_t)(*text - '0');
+        else if (*text >= 'a' && *text <= 'f')
+            *out = *out << 4 | (uint64_t)(*text - 'a' + 10);
+        else
+            return NULL;
+    }
+    return *text == end ? text + 1 : NULL;
+}
+
+bool weir__slot_key_read(const char *key, uint32_t *node_id, uint64_t *epoch,
+                         uint64_t *slot)
+{
+    uint64_t id = 0;
+
+    if (strncmp(key, "wal/", 4) != 0)
+        return false;
+    key = read_hex(key + 4, 8, '/', &id);
+    *node_id = (uint32_t)id;
+    if (key != NULL)
+        key = read_hex(key, 16, '/', epoch);
+    return key != NULL && read_hex(key, 16, '\0', slot) != NULL;
 }

@@ -26,6 +26,7 @@
 #ifndef WEIR_FORMAT_WAL_SLOT_H
 #define WEIR_FORMAT_WAL_SLOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <weir/error.h>
@@ -72,5 +73,8 @@ int weir__slot_decode(struct weir__slot *out, const unsigned char *data,
 /** Key of a slot. */
 void weir__slot_key(char to[WEIR__SLOT_KEY], uint32_t node_id, uint64_t epoch,
                     uint64_t slot);
+/** Whose slot a key is: false if it is no key of a slot. */
+bool weir__slot_key_read(const char *key, uint32_t *node_id, uint64_t *epoch,
+                         uint64_t *slot);
 
 #endif

@@ -110,11 +110,14 @@ struct wal_object {
     size_t place_count;
     size_t place_room;
     struct weir_wal_mark noted;
-    struct {
+    struct weir__object_removal {
         struct weir_store_req req;
+        int status;
         char key[WEIR__SLOT_KEY];
-    } removals[WEIR__OBJECT_REMOVALS];
-    unsigned deleting; /* Removals under way. */
+    } removals[WEIR__OBJECT_REMOVALS]; /* Of the first places. */
+    unsigned removing;                 /* So many were begun at a time, */
+    unsigned deleting;                 /* so many are under way. */
+    int stuck;                         /* Some were not removed. */
     struct weir_wal_req *close;
 };
 

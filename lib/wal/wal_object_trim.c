@@ -43,7 +43,8 @@ void weir__object_trim(struct weir_wal *wal, uint64_t position)
         i++;
     if (i == 0)
         return;
-    wal->begin = w->places[i - 1].end;
+    if (wal->begin < w->places[i - 1].end)
+        wal->begin = w->places[i - 1].end;
     if (i < w->place_count)
         wal->mark =
             (struct weir_wal_mark){w->places[i].epoch, w->places[i].slot};
@@ -62,19 +63,42 @@ static void free_log(struct wal_object *w)
     req->done(req, 0);
 }
 
+/* Those that were not removed stay on the list, if it may pass: the next mark
+ * tries again.  What a crash leaves is for the sweep of the next opening. */
+static void forget(struct wal_object *w, unsigned count)
+{
+    size_t kept = 0;
+
+    w->stuck = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int status = w->removals[i].status;
+
+        if (status != 0)
+            w->stuck = 1;
+        if (weir_error_class(status) == WEIR_CLASS_RETRY)
+            w->places[kept++] = w->places[i];
+    }
+    w->place_count -= count - kept;
+    memmove(w->places + kept, w->places + count,
+            (w->place_count - kept) * sizeof(w->places[0]));
+}
+
 static void delete_some(struct wal_object *w);
 
 static void deleted(struct weir_store_req *req, int status)
 {
     struct wal_object *w = req->ctx;
+    struct weir__object_removal *removal =
+        WEIR__CONTAINER(req, struct weir__object_removal, req);
 
-    (void)status; /* What stays is garbage, and nothing worse. */
+    removal->status = status;
     if (--w->deleting > 0)
         return;
-    if (w->close != NULL)
-        free_log(w);
-    else
+    forget(w, w->removing);
+    if (!w->stuck)
         delete_some(w);
+    if (w->close != NULL && w->deleting == 0)
+        free_log(w);
 }
 
 /* As many as may be under way at once: an s3: store makes one request of
@@ -83,18 +107,14 @@ static void delete_some(struct wal_object *w)
 {
     unsigned count = 0;
 
-    if (w->deleting > 0)
-        return;
     while (count < w->place_count && count < WEIR__OBJECT_REMOVALS &&
            is_before(&w->places[count], &w->noted)) {
         weir__slot_key(w->removals[count].key, w->owner.node_id,
                        w->places[count].epoch, w->places[count].slot);
         count++;
     }
-    w->place_count -= count;
-    memmove(w->places, w->places + count,
-            w->place_count * sizeof(w->places[0]));
     w->deleting = count;
+    w->removing = count;
     for (unsigned i = 0; i < count; i++) {
         w->removals[i].req = (struct weir_store_req){.verb = WEIR_STORE_DELETE,
                                                      .key = w->removals[i].key,
@@ -109,13 +129,16 @@ void weir__object_noted(struct weir_wal *wal, const struct weir_wal_mark *mark)
     struct wal_object *w = weir__wal_object(wal);
 
     w->noted = *mark;
-    delete_some(w);
+    if (w->deleting == 0)
+        delete_some(w);
 }
 
 static void close_run(struct weir_task *task)
 {
     struct wal_object *w = WEIR__CONTAINER(task, struct wal_object, task);
 
+    if (w->deleting == 0 && !w->stuck)
+        delete_some(w);
     if (w->deleting == 0)
         free_log(w);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams that move at random.  Each node's program does one thing at a
  * time; appends go on in the background. */
+#include "format/wal_slot.h"
 #include "sim/cluster_inside.h"
 
 #include <inttypes.h>
@@ -252,6 +253,23 @@ static void orphans_program(void *ctx)
                        found, stat.objects);
 }
 
+/* All logs were left clean, and the last node has begun a new one, to which
+ * nothing was written: what remains has no records. */
+static void check_slots(struct cluster *c)
+{
+    struct weir_sim_object *const *objects;
+    size_t count;
+
+    objects = weir_sim_objects(c->sim, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(objects[i]->key, "wal/", 4) == 0 &&
+            objects[i]->len > WEIR__SLOT_HEADER) {
+            cluster_breach(c, "%s was left behind: %zu bytes", objects[i]->key,
+                           objects[i]->len);
+            return;
+        }
+}
+
 /* Do it until it goes well: faults have stopped. */
 static void insist(struct machine *m, void (*program)(void *ctx), int arg,
                    const char *what)
@@ -308,6 +326,13 @@ static void finish(struct cluster *c)
     cluster_pass(c, 1800 * SECOND);
     if (!cluster_broken(c))
         insist(last, orphans_program, 0, "objects");
+    if (cluster_broken(c))
+        return;
+    cluster_stop(last);
+    insist(last, cluster_start_program, 0, "start");
+    cluster_pass(c, 60 * SECOND);
+    if (!cluster_broken(c))
+        check_slots(c);
 }
 
 /* ---- A run --------------------------------------------------------------- */

@@ -446,6 +446,16 @@ int plug_data_objects(const struct plug *plug)
     return n;
 }
 
+int plug_larger(const struct plug *plug, const char *prefix, size_t size)
+{
+    const struct plug_object *o = plug->objects;
+    int n = 0;
+
+    for (; o != NULL; o = o->next)
+        n += strncmp(o->key, prefix, strlen(prefix)) == 0 && o->len > size;
+    return n;
+}
+
 void plug_free(struct plug *plug)
 {
     while (plug->objects != NULL)

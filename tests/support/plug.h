@@ -47,6 +47,8 @@ void plug_answer(struct weir_store *store, struct weir_store_req *req,
                  int status);
 /** Number of data objects. */
 int plug_data_objects(const struct plug *plug);
+/** Number of objects whose key begins so, and that are larger than `size`. */
+int plug_larger(const struct plug *plug, const char *prefix, size_t size);
 /** Forget all objects. */
 void plug_free(struct plug *plug);
 

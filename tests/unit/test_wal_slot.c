@@ -93,6 +93,36 @@ START_TEST(keys_are_what_they_were)
 }
 END_TEST
 
+static bool read_key(const char *key)
+{
+    uint32_t node_id;
+    uint64_t epoch, slot;
+
+    return weir__slot_key_read(key, &node_id, &epoch, &slot);
+}
+
+START_TEST(a_key_is_read_as_it_was_written_and_no_other)
+{
+    char key[WEIR__SLOT_KEY];
+    uint32_t node_id;
+    uint64_t epoch, slot;
+
+    weir__slot_key(key, 0xabcdef12, 16, UINT64_C(0xfedcba9876543210));
+    ck_assert(weir__slot_key_read(key, &node_id, &epoch, &slot));
+    ck_assert_uint_eq(node_id, 0xabcdef12);
+    ck_assert_uint_eq(epoch, 16);
+    ck_assert_uint_eq(slot, UINT64_C(0xfedcba9876543210));
+    for (size_t len = strlen(key); len-- > 0;) {
+        key[len] = '\0';
+        ck_assert(!read_key(key));
+    }
+    ck_assert(!read_key("wal/00000102/0000000000000010/fedcba98765432100"));
+    ck_assert(!read_key("wal/00000102/0000000000000010/FEDCBA9876543210"));
+    ck_assert(!read_key("wal/00000102/0000000000000010-fedcba9876543210"));
+    ck_assert(!read_key("data/0102/0000000000000010/fedcba9876543210"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("wal slot");
@@ -101,5 +131,6 @@ int main(void)
     tcase_add_test(tc, every_flipped_bit_is_noticed);
     tcase_add_test(tc, an_object_of_another_length_is_noticed);
     tcase_add_test(tc, keys_are_what_they_were);
+    tcase_add_test(tc, a_key_is_read_as_it_was_written_and_no_other);
     return test_run();
 }
