@@ -21,6 +21,7 @@
 #include <weir/manifest_log.h>
 #include <weir/node.h>
 #include <weir/probe.h>
+#include <weir/s3_keys.h>
 #include <weir/stats.h>
 #include <weir/store.h>
 #include <weir/stream.h>

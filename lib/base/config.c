@@ -159,6 +159,13 @@ void weir_config_set_env(struct weir_config *config, struct weir_env *env)
     config->env = env;
 }
 
+void weir_config_set_s3_keys(struct weir_config *config, weir_s3_keys_fn *give,
+                             void *ctx)
+{
+    config->s3_keys = give;
+    config->s3_keys_ctx = ctx;
+}
+
 /* A letter, then letters, digits, '+', '-', '.': as in a URI. */
 static int is_scheme(const char *name)
 {
@@ -243,6 +250,8 @@ static int copy_into(struct weir_config *to, const struct weir_config *from)
 
     to->log = from->log;
     to->env = from->env;
+    to->s3_keys = from->s3_keys;
+    to->s3_keys_ctx = from->s3_keys_ctx;
     for (i = 0; i < WEIR__P_COUNT; i++) {
         to->number[i] = from->number[i];
         if (from->text[i] == NULL)

@@ -5,7 +5,7 @@
 #ifndef WEIR_BASE_CONFIG_H
 #define WEIR_BASE_CONFIG_H
 
-#include <weir/config.h>
+#include <weir/s3_keys.h>
 
 /** Number of a property in the table; WEIR__P_<key in capitals>. */
 #define WEIR__PROPERTIES(X)                                                    \
@@ -162,6 +162,8 @@ struct weir_config {
     const struct weir_alloc *alloc;
     const struct weir_log *log;
     struct weir_env *env;
+    weir_s3_keys_fn *s3_keys; /* NULL: the properties tell. */
+    void *s3_keys_ctx;
     struct weir__scheme *schemes;
     char *text[WEIR__P_COUNT];     /* Value as set, or NULL. */
     int64_t number[WEIR__P_COUNT]; /* Value of the types that have one;

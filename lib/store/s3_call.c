@@ -172,6 +172,29 @@ static void keys_ready(struct weir__s3_keys_wait *wait, int status)
     next_call(line);
 }
 
+static void no_keys(struct weir_timer *timer)
+{
+    struct weir__s3_call *call =
+        WEIR__CONTAINER(timer, struct weir__s3_call, timer);
+
+    weir__list_remove(&call->keys_wait.link);
+    weir__list_remove(&call->link);
+    fail(call, WEIR_ETIMEDOUT,
+         "the deadline was over before there were credentials");
+}
+
+static void wait_for_keys(struct weir__s3_call *call)
+{
+    struct weir_env *env = call->line->host.env;
+
+    weir__list_push(&call->line->idle, &call->link);
+    if (call->deadline == 0)
+        return;
+    call->timer.fire = no_keys;
+    call->timer.deadline = call->deadline;
+    env->ops->timer_start(env, &call->timer);
+}
+
 static void hedge_now(struct weir_timer *timer);
 
 static void plan_hedge(struct weir__s3_call *call)
@@ -201,7 +224,7 @@ static void begin(struct weir__s3_call *call)
     }
     call->keys_wait.ready = keys_ready;
     if (weir__s3_keys_get(&line->keys, &call->keys_wait) != 0) {
-        weir__list_push(&line->idle, &call->link);
+        wait_for_keys(call);
         return;
     }
     rc = attempt_start(&call->attempts[0]);

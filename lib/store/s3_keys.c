@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "store/s3_host.h"
 #include "store/s3_source.h"
 
 #include <string.h>
@@ -72,6 +73,12 @@ int weir__s3_keys_open(struct weir__s3_keys *keys, const struct weir_host *host,
 
     keys->host = *host;
     weir__list_init(&keys->waiting);
+    if (config->s3_keys != NULL) {
+        if (weir__s3_host_new(&keys->given, host, config->s3_keys,
+                              config->s3_keys_ctx) != 0)
+            return weir__fail(err, WEIR_ENOMEM, "s3 store: out of memory");
+        return 0;
+    }
     if (word == CONFIG || (word == CHAIN && access[0] != '\0'))
         return from_config(keys, config, place, err);
     if (weir__s3_source_new(&keys->source, host, kinds, place->region) != 0)
@@ -100,11 +107,17 @@ static void looked(void *ctx, int status, const struct weir__s3_found *found)
     struct weir__s3_keys *keys = ctx;
 
     keys->renewing = false;
+    if (status == 0 && found->expires != 0 && found->expires <= wall(keys))
+        status = weir__fail(&keys->error, WEIR_EAUTH,
+                            "no credentials: those that were found have "
+                            "expired (or this machine's clock is wrong)");
     if (status == 0)
         status = copy(keys, found->access_key, found->secret_key, found->token);
     if (status == 0) {
         keys->expires = found->expires;
-        keys->try_after = 0;
+        /* A host may give them for less time than it is asked early. */
+        keys->try_after = keys->given != NULL ? wall(keys) + AGAIN_MS : 0;
+        keys->rejected = false;
     } else {
         keys->try_after = wall(keys) + AGAIN_MS;
         weir__log(keys->host.log, WEIR_LOG_WARN, "s3: %s", keys->error.text);
@@ -121,18 +134,28 @@ static void looked(void *ctx, int status, const struct weir__s3_found *found)
     keys->host.env->ops->post(keys->host.env, keys->closed);
 }
 
+static bool is_fixed(const struct weir__s3_keys *keys)
+{
+    return keys->source == NULL && keys->given == NULL;
+}
+
 static void renew(struct weir__s3_keys *keys)
 {
-    if (keys->renewing || keys->source == NULL)
+    if (keys->renewing || is_fixed(keys))
         return;
     keys->renewing = true;
-    weir__s3_source_look(keys->source, keys->http, looked, keys, &keys->error);
+    if (keys->given != NULL)
+        weir__s3_host_ask(keys->given, keys->rejected, looked, keys,
+                          &keys->error);
+    else
+        weir__s3_source_look(keys->source, keys->http, looked, keys,
+                             &keys->error);
 }
 
 int weir__s3_keys_get(struct weir__s3_keys *keys,
                       struct weir__s3_keys_wait *wait)
 {
-    int64_t now = keys->source != NULL ? wall(keys) : 0;
+    int64_t now = is_fixed(keys) ? 0 : wall(keys);
 
     if (keys->have && (keys->expires == 0 || now < keys->expires)) {
         if (keys->expires != 0 && now >= keys->expires - EARLY_MS &&
@@ -147,9 +170,10 @@ int weir__s3_keys_get(struct weir__s3_keys *keys,
 
 bool weir__s3_keys_reject(struct weir__s3_keys *keys)
 {
-    if (keys->source == NULL)
+    if (is_fixed(keys))
         return false;
     keys->have = false;
+    keys->rejected = true;
     return true;
 }
 
@@ -164,5 +188,6 @@ void weir__s3_keys_close(struct weir__s3_keys *keys, struct weir_task *closed)
 void weir__s3_keys_free(struct weir__s3_keys *keys)
 {
     weir__s3_source_free(keys->source);
+    weir__s3_host_free(keys->given);
     weir__s3_credentials_wipe(&keys->now);
 }

@@ -13,6 +13,7 @@
 
 struct weir__s3_keys;
 struct weir__s3_source;
+struct weir__s3_host;
 
 /** Who waits for credentials. */
 struct weir__s3_keys_wait {
@@ -30,7 +31,10 @@ struct weir__s3_keys {
     int64_t expires;   /* Wall clock; 0: never. */
     int64_t try_after; /* A renewal failed: not again before. */
     struct weir_error error;
-    struct weir__s3_source *source; /* NULL: they are the configuration's. */
+    /* Where others come from; neither: they are the configuration's. */
+    struct weir__s3_source *source;
+    struct weir__s3_host *given;
+    bool rejected; /* The store did not take the last ones. */
     struct weir__list waiting;
     bool renewing;
     struct weir_task *closed; /* Posted when a renewal ends; may be NULL. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <weir/s3_keys.h>
 
 #define KEYS                                                                   \
     "\"AccessKeyId\": \"" S3_SERVER_KEY "\", "                                 \
@@ -19,6 +20,18 @@
 
 static struct store_rig rig;
 static struct s3_server *server;
+
+/** What the host's function does, and what it was asked. */
+static struct {
+    weir_s3_keys_fn *give; /* NULL: there is none. */
+    const char *timeout;   /* s3_timeout. */
+    int status;
+    const char *text;
+    int64_t expires;
+    int calls; /* Atomic, as the following ones. */
+    int rejected;
+    int hold; /* It does not return while this is 1. */
+} host;
 
 static int try_open(const char *credentials)
 {
@@ -33,6 +46,10 @@ static int try_open(const char *credentials)
     ck_assert_int_eq(weir_config_set(config, "s3_retry_delay", "1ms", NULL), 0);
     ck_assert_int_eq(
         weir_config_set(config, "s3_credentials", credentials, NULL), 0);
+    weir_config_set_s3_keys(config, host.give, &host);
+    if (host.timeout != NULL)
+        ck_assert_int_eq(
+            weir_config_set(config, "s3_timeout", host.timeout, NULL), 0);
     rc = store_rig_open(&rig, weir__store_s3_open, uri, config);
     weir_config_free(config);
     return rc;
@@ -337,6 +354,260 @@ START_TEST(closing_ends_a_look_for_keys)
 }
 END_TEST
 
+/* ---- Keys of the host ---------------------------------------------------- */
+
+static int give(void *ctx, int rejected, struct weir_s3_keys *keys,
+                struct weir_error *err)
+{
+    ck_assert_ptr_eq(ctx, &host);
+    __atomic_store_n(&host.rejected, rejected, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&host.calls, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&host.hold, __ATOMIC_SEQ_CST))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (host.text != NULL)
+        snprintf(err->text, sizeof(err->text), "%s", host.text);
+    if (host.status != 0)
+        return host.status;
+    return weir_s3_keys_set(keys, S3_SERVER_KEY, S3_SERVER_SECRET,
+                            "token-of-the-host", host.expires);
+}
+
+static int give_nothing(void *ctx, int rejected, struct weir_s3_keys *keys,
+                        struct weir_error *err)
+{
+    (void)ctx;
+    (void)rejected;
+    (void)keys;
+    (void)err;
+    return 0;
+}
+
+static int calls(void)
+{
+    return __atomic_load_n(&host.calls, __ATOMIC_SEQ_CST);
+}
+
+static void open_host(weir_s3_keys_fn *fn)
+{
+    host.give = fn;
+    open_with("chain");
+}
+
+static void host_over(void)
+{
+    memset(&host, 0, sizeof(host));
+}
+
+START_TEST(a_host_is_asked_for_keys_once)
+{
+    clear_environment();
+    setenv("AWS_ACCESS_KEY_ID", "another-key", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "another-secret", 1);
+    open_host(give);
+    ck_assert_int_eq(calls(), 0);
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    expect_token("token-of-the-host");
+    ck_assert_int_eq(calls(), 1);
+    ck_assert_int_eq(host.rejected, 0);
+    close_rig();
+}
+END_TEST
+
+START_TEST(a_host_is_asked_again_when_the_store_rejects_its_keys)
+{
+    struct s3_fault expired = {
+        .kind = S3_ANSWER, .status = 400, .code = "ExpiredToken"};
+
+    open_host(give);
+    s3_server_fault(server, &expired);
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ck_assert_int_eq(calls(), 2);
+    ck_assert_int_eq(host.rejected, 1);
+    expired.count = 100;
+    s3_server_fault(server, &expired);
+    ck_assert_int_eq(get("none"), WEIR_EAUTH);
+    check_err("ExpiredToken");
+    ck_assert_int_eq(calls(), 3);
+    close_rig();
+}
+END_TEST
+
+#define MINUTE ((int64_t)60000)
+
+static const struct weir_env_ops *real_ops;
+static int64_t ahead; /* Of the wall clock. */
+
+static int64_t wall_ahead(struct weir_env *env)
+{
+    return real_ops->wall(env) + ahead;
+}
+
+static void await_calls(int count)
+{
+    while (calls() < count)
+        rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
+    test_host_settle(&rig.host);
+}
+
+START_TEST(keys_of_a_host_are_renewed_while_the_old_ones_serve)
+{
+    static struct weir_env_ops ops;
+
+    open_host(give);
+    real_ops = rig.host.host.env->ops;
+    ops = *real_ops;
+    ops.wall = wall_ahead;
+    rig.host.host.env->ops = &ops;
+    ahead = 0;
+    host.expires = real_ops->wall(rig.host.host.env) + 60 * MINUTE;
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ahead = 54 * MINUTE;
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ck_assert_int_eq(calls(), 1);
+    ahead = 56 * MINUTE;
+    host.status = WEIR_EUNAVAILABLE;
+    ck_assert_int_eq(get("none"), WEIR_ENOENT); /* Begins a renewal. */
+    await_calls(2);
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ahead = 61 * MINUTE;
+    ck_assert_int_eq(get("none"), WEIR_EUNAVAILABLE);
+    ck_assert_int_eq(calls(), 3);
+    host.status = 0;
+    host.expires += 60 * MINUTE;
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ck_assert_int_eq(calls(), 4);
+    close_rig();
+}
+END_TEST
+
+START_TEST(what_a_host_says_is_told)
+{
+    static const struct {
+        int status;
+        const char *text;
+        int expect;
+        const char *word;
+    } cases[] = {
+        {WEIR_EUNAVAILABLE, "the vault is sealed", WEIR_EUNAVAILABLE,
+         "from the program: the vault is sealed"},
+        {WEIR_EACCES, "no such role", WEIR_EAUTH, "no such role"},
+        {WEIR_EUNAVAILABLE, NULL, WEIR_EUNAVAILABLE, "cannot be reached"},
+        {1, NULL, WEIR_EAUTH, "from the program"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        host.status = cases[i].status;
+        host.text = cases[i].text;
+        open_host(give);
+        ck_assert_int_eq(get("none"), cases[i].expect);
+        check_err(cases[i].word);
+        host.status = 0; /* It has some later. */
+        ck_assert_int_eq(get("none"), WEIR_ENOENT);
+        close_rig();
+    }
+    open_host(give_nothing);
+    ck_assert_int_eq(get("none"), WEIR_EAUTH);
+    check_err("set none");
+    close_rig();
+}
+END_TEST
+
+START_TEST(keys_that_have_expired_when_they_come_are_not_used)
+{
+    host.expires = 1;
+    open_host(give);
+    ck_assert_int_eq(get("none"), WEIR_EAUTH);
+    check_err("have expired");
+    ck_assert_int_eq(calls(), 1);
+    close_rig();
+}
+END_TEST
+
+START_TEST(who_waits_for_a_host_waits_until_its_deadline)
+{
+    host.hold = 1;
+    host.timeout = "20ms";
+    open_host(give);
+    ck_assert_int_eq(get("none"), WEIR_ETIMEDOUT);
+    check_err("before there were credentials");
+    __atomic_store_n(&host.hold, 0, __ATOMIC_SEQ_CST);
+    close_rig();
+}
+END_TEST
+
+START_TEST(closing_waits_until_the_host_has_answered)
+{
+    struct store_call call = {.req = {.verb = WEIR_STORE_HEAD, .key = "a"}};
+
+    host.hold = 1;
+    open_host(give);
+    store_rig_start(&rig, &call);
+    while (calls() < 1)
+        rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
+    __atomic_store_n(&host.hold, 0, __ATOMIC_SEQ_CST);
+    store_rig_close_store(&rig);
+    ck_assert_int_eq(call.done, 1);
+    close_rig();
+}
+END_TEST
+
+static const struct {
+    int access, secret, token; /* Lengths; -1: NULL. */
+    int status;
+} lengths[] = {
+    {131, 259, 8191, 0},
+    {1, 1, -1, 0},
+    {1, 1, 0, 0},
+    {132, 1, 1, WEIR_EINVAL},
+    {1, 260, 1, WEIR_EINVAL},
+    {1, 1, 8192, WEIR_EINVAL},
+    {0, 1, 1, WEIR_EINVAL},
+    {1, 0, 1, WEIR_EINVAL},
+    {-1, 1, 1, WEIR_EINVAL},
+    {1, -1, 1, WEIR_EINVAL},
+};
+static int bad_lengths; /* Those that were not judged as they should be. */
+
+static const char *text_of(char *to, int len)
+{
+    if (len < 0)
+        return NULL;
+    memset(to, 'k', (size_t)len);
+    to[len] = '\0';
+    return to;
+}
+
+static int give_lengths(void *ctx, int rejected, struct weir_s3_keys *keys,
+                        struct weir_error *err)
+{
+    char access[200], secret[300], token[9000];
+
+    (void)ctx;
+    (void)rejected;
+    (void)err;
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
+        bad_lengths +=
+            weir_s3_keys_set(keys, text_of(access, lengths[i].access),
+                             text_of(secret, lengths[i].secret),
+                             text_of(token, lengths[i].token),
+                             0) != lengths[i].status;
+    bad_lengths += weir_s3_keys_set(keys, "a\nb", "c", NULL, 0) != WEIR_EINVAL;
+    bad_lengths += weir_s3_keys_set(keys, "a", "c", "d\r", 0) != WEIR_EINVAL;
+    bad_lengths += weir_s3_keys_set(keys, "a", "c", NULL, -1) != WEIR_EINVAL;
+    return WEIR_EINVAL;
+}
+
+START_TEST(keys_of_odd_lengths_are_refused)
+{
+    bad_lengths = 0;
+    open_host(give_lengths);
+    ck_assert_int_eq(get("none"), WEIR_EAUTH);
+    ck_assert_int_eq(bad_lengths, 0);
+    close_rig();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("s3_credentials");
@@ -350,5 +621,14 @@ int main(void)
     tcase_add_test(tc, keys_that_the_store_calls_expired_are_replaced_once);
     tcase_add_test(tc, who_finds_no_keys_anywhere_says_so);
     tcase_add_test(tc, closing_ends_a_look_for_keys);
+    tcase_add_checked_fixture(tc, host_over, host_over);
+    tcase_add_test(tc, a_host_is_asked_for_keys_once);
+    tcase_add_test(tc, a_host_is_asked_again_when_the_store_rejects_its_keys);
+    tcase_add_test(tc, keys_of_a_host_are_renewed_while_the_old_ones_serve);
+    tcase_add_test(tc, what_a_host_says_is_told);
+    tcase_add_test(tc, keys_that_have_expired_when_they_come_are_not_used);
+    tcase_add_test(tc, who_waits_for_a_host_waits_until_its_deadline);
+    tcase_add_test(tc, closing_waits_until_the_host_has_answered);
+    tcase_add_test(tc, keys_of_odd_lengths_are_refused);
     return test_run();
 }
