@@ -162,8 +162,11 @@ struct weir_takeover {
  *         WEIR_ECONFLICT (another epoch); WEIR_EBUSY (its lease has not run
  *         out, or it has none, and WEIR_TAKEOVER_FORCE is not set; or its log
  *         is in use: the node lives, or another one takes it over);
- *         WEIR_EFENCED (another one has taken it over meanwhile); those of
- *         `weir_open`; WEIR_ECLOSED.  Negative, and `done` never runs:
+ *         WEIR_EFENCED (another one has taken it over meanwhile);
+ *         WEIR_ETIMEDOUT (see `weir_req`: its streams are still its own);
+ *         WEIR_EUNKNOWN (they may be free, or may still be: take it over
+ *         again, or open a stream; WEIR_EBUSY while this one still goes on);
+ *         those of `weir_open`; WEIR_ECLOSED.  Negative, and `done` never runs:
  *         WEIR_EINVAL (no `done`, the node itself, unknown flags),
  *         WEIR_EREADONLY, WEIR_ECLOSED.
  */

@@ -38,6 +38,7 @@ struct takeover {
     struct weir__refresh refresh;
     struct weir_flush flush;
     struct weir_timer retry;
+    struct weir_timer late; /* The manifest does not answer. */
     struct weir__close close;
     int refreshing;
     int closing;
@@ -67,10 +68,12 @@ static void takeover_free(struct takeover *t)
 static void answer(struct takeover *t, int status)
 {
     struct weir__call *call = t->call;
+    struct weir_env *env = t->node->host.env;
 
     t->call = NULL;
     if (call == NULL)
         return;
+    env->ops->timer_stop(env, &t->late);
     weir__error_copy(&call->error, &t->error);
     weir__call_end(call, status);
 }
@@ -93,6 +96,7 @@ static void close_dead(struct takeover *t)
     struct weir_env *env = t->node->host.env;
 
     env->ops->timer_stop(env, &t->retry);
+    env->ops->timer_stop(env, &t->late);
     t->closing = 1;
     t->close = (struct weir__close){.done = closed, .ctx = t};
     weir__node_close(t->dead, &t->close);
@@ -167,6 +171,42 @@ static void give_up(struct takeover *t, int status)
     close_dead(t);
 }
 
+/* The commit that frees its streams, or the look at it, takes too long.  What
+ * was begun goes on: the log is ours by now. */
+static void late(struct weir_timer *timer)
+{
+    struct takeover *t = WEIR__CONTAINER(timer, struct takeover, late);
+
+    if (t->refreshing) { /* They are free; this node hears of it later. */
+        answer(t, 0);
+    } else if (weir__manifest_withdraw(t->dead->manifest, &t->commit)) {
+        give_up(t, weir__fail(&t->error, WEIR_ETIMEDOUT,
+                              "takeover of node %u: the manifest cannot be "
+                              "reached, and its streams are not free: %.160s",
+                              t->dead->id, weir__late_reason(t->dead)));
+    } else {
+        weir__fail(&t->error, WEIR_EUNKNOWN,
+                   "takeover of node %u: the manifest does not answer: its "
+                   "streams may be free, or may still be: take it over "
+                   "again: %.140s",
+                   t->dead->id, weir__late_reason(t->dead));
+        answer(t, WEIR_EUNKNOWN);
+    }
+}
+
+static void late_start(struct takeover *t)
+{
+    const struct weir *node = t->node;
+    struct weir_env *env = node->host.env;
+    uint64_t patience = (uint64_t)node->config->number[WEIR__P_COMMIT_TIMEOUT];
+
+    if (patience == 0)
+        return;
+    t->late.fire = late;
+    t->late.deadline = env->ops->now(env) + patience;
+    env->ops->timer_start(env, &t->late);
+}
+
 static void handed(struct weir__commit *commit, int status)
 {
     struct takeover *t = commit->ctx;
@@ -231,6 +271,7 @@ static void hand_start(struct takeover *t)
     t->op.u.stream_hand.count = count;
     t->commit = (struct weir__commit){
         .ops = &t->op, .count = 1, .done = handed, .ctx = t, .err = &t->error};
+    late_start(t);
     weir__manifest_commit(t->dead->manifest, &t->commit);
 }
 

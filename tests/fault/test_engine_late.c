@@ -7,6 +7,7 @@
 #include "support/plug.h"
 #include "support/test.h"
 #include "support/virtual_env.h"
+#include <weir/cluster.h>
 
 #define SECOND UINT64_C(1000000000)
 
@@ -16,14 +17,20 @@ static struct weir_config *config;
 static struct weir *node;
 static int ended;
 static int end_status;
-static int held_verb; /* Requests for the manifest's commits that are held; */
-static int held_all;  /* those that follow, too. */
+static int held_verb;   /* Requests for the manifest's commits that are held; */
+static int held_all;    /* those that follow, too. */
+static int puts_before; /* So many commits go through before that. */
 
 static int hold(struct plug *p, struct weir_store *store,
                 struct weir_store_req *req)
 {
-    if (held_verb < 0 || (int)req->verb != held_verb || p->held != NULL ||
-        strncmp(req->key, "manifest/log/", 13) != 0)
+    if (held_verb < 0 || strncmp(req->key, "manifest/log/", 13) != 0)
+        return 0;
+    if (puts_before > 0) {
+        puts_before -= req->verb == WEIR_STORE_PUT;
+        return 0;
+    }
+    if ((int)req->verb != held_verb || p->held != NULL)
         return 0;
     p->held = req;
     p->held_in = store;
@@ -53,6 +60,7 @@ static void setup(const char *timeout)
     plug = (struct plug){.hook = hold};
     held_verb = -1;
     held_all = 0;
+    puts_before = 0;
     ended = 0;
     ck_assert_int_eq(weir_config_new(&config, &env.alloc.alloc), 0);
     plug_register(config, &plug);
@@ -379,6 +387,88 @@ START_TEST(streams_whose_handover_ended_unknown_take_no_appends)
 }
 END_TEST
 
+/* ---- Takeovers ----------------------------------------------------------- */
+
+/* Node 2 dies with a batch in its log. */
+static void let_node_2_die(void)
+{
+    struct weir__open_req open = {.done = opened, .err = &test_error};
+    struct weir__close close = {.done = closed};
+    struct weir *first = node;
+    struct weir_config *second;
+
+    ck_assert_int_eq(weir__config_copy(&second, config), 0);
+    ck_assert_int_eq(weir_config_set(second, "node_id", "2", NULL), 0);
+    ck_assert_int_eq(weir_config_set(second, "wal", "object:", NULL), 0);
+    open.config = second;
+    ended = 0;
+    ck_assert_int_eq(weir__node_open(&open), 0);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    node = open.node;
+    append(open_stream("name", WEIR_STREAM_CREATE, 0));
+    ended = 0;
+    weir__node_close(node, &close);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    weir__node_release(node);
+    weir_config_free(second);
+    node = first;
+}
+
+/* The first commit gives the dead node's epoch, the second frees its
+ * streams. */
+static int take_over(int verb, int commits_before)
+{
+    static struct weir_takeover req;
+
+    req = (struct weir_takeover){
+        .req = begin(), .node_id = 2, .flags = WEIR_TAKEOVER_FORCE};
+    held_verb = verb;
+    puts_before = commits_before;
+    ck_assert_int_eq(weir_takeover(node, &req), 0);
+    return finish();
+}
+
+START_TEST(a_takeover_whose_commit_is_under_way_ends_unknown_and_goes_on)
+{
+    struct weir_stream_stat stat;
+    struct weir_stream *s;
+
+    setup("5s");
+    let_node_2_die();
+    ck_assert_int_eq(take_over(WEIR_STORE_PUT, 1), WEIR_EUNKNOWN);
+    ck_assert_ptr_nonnull(strstr(test_error.text, "node 2"));
+    ck_assert_ptr_nonnull(strstr(test_error.text, "take it over again"));
+    answer();
+    s = open_stream("name", 0, 0);
+    ck_assert_int_eq(weir_stream_stat(s, &stat), 0);
+    ck_assert_uint_eq(stat.end, 1);
+    append(s);
+    ck_assert_int_eq(take_over(-1, 0), 0); /* It does no harm. */
+    teardown();
+}
+END_TEST
+
+START_TEST(a_takeover_that_is_done_does_not_wait_to_see_it)
+{
+    setup("5s");
+    let_node_2_die();
+    ck_assert_int_eq(take_over(WEIR_STORE_GET, 2), 0);
+    answer();
+    append(open_stream("name", 0, 0));
+    teardown();
+}
+END_TEST
+
+START_TEST(a_node_closes_while_a_takeover_waits_for_the_manifest)
+{
+    setup("5s");
+    let_node_2_die();
+    held_all = 1;
+    ck_assert_int_eq(take_over(WEIR_STORE_PUT, 1), WEIR_EUNKNOWN);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_list_does_not_wait_for_the_manifest_for_ever)
 {
     struct weir_stream_stat stat;
@@ -446,5 +536,9 @@ int main(void)
     tcase_add_test(tc, a_list_does_not_wait_for_the_manifest_for_ever);
     tcase_add_test(tc, a_flush_ends_and_its_upload_goes_on);
     tcase_add_test(tc, a_node_closes_while_commits_go_on_for_nobody);
+    tcase_add_test(
+        tc, a_takeover_whose_commit_is_under_way_ends_unknown_and_goes_on);
+    tcase_add_test(tc, a_takeover_that_is_done_does_not_wait_to_see_it);
+    tcase_add_test(tc, a_node_closes_while_a_takeover_waits_for_the_manifest);
     return test_run();
 }
