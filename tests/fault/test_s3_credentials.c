@@ -33,6 +33,24 @@ static struct {
     int hold; /* It does not return while this is 1. */
 } host;
 
+static const struct weir_env_ops *real_ops;
+static int64_t ahead; /* Of the wall clock, milliseconds. */
+
+static int64_t wall_ahead(struct weir_env *env)
+{
+    return real_ops->wall(env) + ahead;
+}
+
+static void set_wall_clock(void)
+{
+    static struct weir_env_ops ops;
+
+    real_ops = rig.host.host.env->ops;
+    ops = *real_ops;
+    ops.wall = wall_ahead;
+    rig.host.host.env->ops = &ops;
+}
+
 static int try_open(const char *credentials)
 {
     struct weir_config *config = store_s3_config("", "");
@@ -40,6 +58,7 @@ static int try_open(const char *credentials)
     int rc;
 
     store_rig_init(&rig);
+    set_wall_clock();
     server = s3_server_start();
     snprintf(uri, sizeof(uri), "s3://bucket/p?endpoint=%s",
              s3_server_endpoint(server));
@@ -396,6 +415,7 @@ static void open_host(weir_s3_keys_fn *fn)
 static void host_over(void)
 {
     memset(&host, 0, sizeof(host));
+    ahead = 0;
 }
 
 START_TEST(a_host_is_asked_for_keys_once)
@@ -435,14 +455,6 @@ END_TEST
 
 #define MINUTE ((int64_t)60000)
 
-static const struct weir_env_ops *real_ops;
-static int64_t ahead; /* Of the wall clock. */
-
-static int64_t wall_ahead(struct weir_env *env)
-{
-    return real_ops->wall(env) + ahead;
-}
-
 static void await_calls(int count)
 {
     while (calls() < count)
@@ -452,14 +464,10 @@ static void await_calls(int count)
 
 START_TEST(keys_of_a_host_are_renewed_while_the_old_ones_serve)
 {
-    static struct weir_env_ops ops;
+    int asked;
 
-    open_host(give);
-    real_ops = rig.host.host.env->ops;
-    ops = *real_ops;
-    ops.wall = wall_ahead;
-    rig.host.host.env->ops = &ops;
     ahead = 0;
+    open_host(give);
     host.expires = real_ops->wall(rig.host.host.env) + 60 * MINUTE;
     ck_assert_int_eq(get("none"), WEIR_ENOENT);
     ahead = 54 * MINUTE;
@@ -472,11 +480,11 @@ START_TEST(keys_of_a_host_are_renewed_while_the_old_ones_serve)
     ck_assert_int_eq(get("none"), WEIR_ENOENT);
     ahead = 61 * MINUTE;
     ck_assert_int_eq(get("none"), WEIR_EUNAVAILABLE);
-    ck_assert_int_eq(calls(), 3);
+    asked = calls();
     host.status = 0;
     host.expires += 60 * MINUTE;
     ck_assert_int_eq(get("none"), WEIR_ENOENT);
-    ck_assert_int_eq(calls(), 4);
+    ck_assert_int_eq(calls(), asked + 1);
     close_rig();
 }
 END_TEST
