@@ -86,6 +86,7 @@ struct wal_object {
     struct weir_store_req get;
     char key[WEIR__SLOT_KEY];
     unsigned tries;
+    uint64_t deadline; /* Of all tries. */
     struct weir_timer timer;
     struct weir_error error;
 

@@ -7,7 +7,9 @@
 
 #include <string.h>
 
+/* One slot is tried to be read so often, and for so long. */
 #define TRIES 12u
+#define PATIENCE_NS UINT64_C(60000000000)
 #define BACKOFF_FIRST UINT64_C(50000000)
 #define BACKOFF_MOST UINT64_C(5000000000)
 
@@ -145,17 +147,16 @@ static void retry(struct wal_object *w, int status)
 {
     struct weir_env *env = w->host->env;
     uint64_t wait = BACKOFF_FIRST << (w->tries < 8 ? w->tries : 8);
+    uint64_t at =
+        env->ops->now(env) + (wait < BACKOFF_MOST ? wait : BACKOFF_MOST);
     enum weir_error_class class = weir_error_class(status);
 
     if ((class != WEIR_CLASS_RETRY && class != WEIR_CLASS_UNKNOWN) ||
-        ++w->tries >= TRIES) {
+        ++w->tries >= TRIES || at >= w->deadline) {
         end(w, status, 0);
         return;
     }
-    w->timer = (struct weir_timer){
-        .fire = read_again,
-        .deadline =
-            env->ops->now(env) + (wait < BACKOFF_MOST ? wait : BACKOFF_MOST)};
+    w->timer = (struct weir_timer){.fire = read_again, .deadline = at};
     env->ops->timer_start(env, &w->timer);
 }
 
@@ -179,6 +180,10 @@ static void read_done(struct weir_store_req *req, int status)
 
 static void read_start(struct wal_object *w)
 {
+    struct weir_env *env = w->host->env;
+
+    if (w->tries == 0)
+        w->deadline = env->ops->now(env) + PATIENCE_NS;
     if (w->epoch >= w->owner.epoch) {
         end(w, 0, 0);
         return;
@@ -188,6 +193,7 @@ static void read_start(struct wal_object *w)
     w->get = (struct weir_store_req){.verb = WEIR_STORE_GET,
                                      .key = w->key,
                                      .length = UINT64_MAX,
+                                     .deadline = w->deadline,
                                      .done = read_done,
                                      .ctx = w,
                                      .err = &w->error};

@@ -469,6 +469,52 @@ START_TEST(a_node_closes_while_a_takeover_waits_for_the_manifest)
 }
 END_TEST
 
+/* ---- A log that cannot be read ------------------------------------------- */
+
+static struct weir_timer silence;
+static struct weir_store *silent;
+static struct weir_store_req *unanswered;
+
+static void give_up(struct weir_timer *timer)
+{
+    (void)timer;
+    plug_answer(silent, unanswered, WEIR_ETIMEDOUT);
+}
+
+/* No GET of a slot is answered until its deadline, or the store's own. */
+static int keep_silent(struct plug *p, struct weir_store *store,
+                       struct weir_store_req *req)
+{
+    uint64_t own = env.now + 60 * SECOND;
+
+    (void)p;
+    if (req->verb != WEIR_STORE_GET || strncmp(req->key, "wal/", 4) != 0)
+        return 0;
+    silent = store;
+    unanswered = req;
+    silence.fire = give_up;
+    silence.deadline =
+        req->deadline != 0 && req->deadline < own ? req->deadline : own;
+    env.base.ops->timer_start(&env.base, &silence);
+    return 1;
+}
+
+START_TEST(a_log_that_cannot_be_read_is_given_up_after_a_minute)
+{
+    uint64_t began;
+
+    setup("5s");
+    let_node_2_die();
+    plug.hook = keep_silent;
+    began = env.now;
+    ck_assert_int_eq(take_over(-1, 0), WEIR_ETIMEDOUT);
+    ck_assert_uint_le(env.now - began, 62 * SECOND);
+    plug.hook = hold;
+    ck_assert_int_eq(take_over(-1, 0), 0);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_list_does_not_wait_for_the_manifest_for_ever)
 {
     struct weir_stream_stat stat;
@@ -540,5 +586,6 @@ int main(void)
         tc, a_takeover_whose_commit_is_under_way_ends_unknown_and_goes_on);
     tcase_add_test(tc, a_takeover_that_is_done_does_not_wait_to_see_it);
     tcase_add_test(tc, a_node_closes_while_a_takeover_waits_for_the_manifest);
+    tcase_add_test(tc, a_log_that_cannot_be_read_is_given_up_after_a_minute);
     return test_run();
 }
