@@ -24,6 +24,12 @@ extern "Python" int weir_py_pair(struct weir_kv_get *req,
                                  const struct weir_kv_pair *pair);
 extern "Python" int weir_py_changed(struct weir_kv_watch *req,
                                     const struct weir_kv_pair *pair);
+extern "Python" int weir_py_item(void *ctx, const struct weir_item *item);
+extern "Python" void weir_py_log(void *ctx, enum weir_log_level level,
+                                 const char *text);
+extern "Python" int weir_py_s3_keys(void *ctx, int rejected,
+                                    struct weir_s3_keys *keys,
+                                    struct weir_error *err);
 struct weir_py_many { size_t left; int status; };
 int weir_py_append_many(struct weir_stream *stream, struct weir_append *reqs,
                         size_t count, struct weir_py_many *many);

@@ -18,9 +18,11 @@ import time
 from types import TracebackType
 from typing import Any, Callable, Iterator, Optional, Sequence
 
-from weir import _core
+from weir import _arguments as arguments
+from weir import _core, _hooks
 from weir._core import ABSENT, ANY, END, Batch, Member, Pair, Payload, StreamStat
 from weir._ffi import API, ffi, lib
+from weir._hooks import GiveKeys, Log, S3Keys
 from weir.errors import (AgainError, BusyError, ClosedError, ConflictError,
                          CorruptError, Error, ExistsError, FatalError,
                          FencedError, InvalidError, NotFoundError, OffsetError,
@@ -122,6 +124,23 @@ class Stream:
         return f"<weir.Stream {self.name!r}>"
 
 
+# What append_many has begun, until it has ended, whoever waits for it.
+_under_way: list[Any] = []
+
+
+def _forget_ended() -> None:
+    _under_way[:] = [one for one in _under_way if one[0].left > 0]
+
+
+def _buffers(payloads: Sequence[Payload]) -> list[Any]:
+    from_buffer = ffi.from_buffer
+    try:
+        return [from_buffer(p) for p in payloads]
+    except (TypeError, ValueError, BufferError):
+        return [arguments.payload(f"payloads[{i}]", p)
+                for i, p in enumerate(payloads)]
+
+
 class Node(_core.CoreNode):
     """An open node.  Its methods may be called from any thread."""
 
@@ -131,6 +150,7 @@ class Node(_core.CoreNode):
             time.sleep(0.0005)
         elif rc < 0:
             raise _core.error_of(rc)
+        _core.raise_raised()
 
     def _wait(self, request: _core.Request) -> Any:
         while not request.over:
@@ -139,19 +159,23 @@ class Node(_core.CoreNode):
 
     def _append_many(self, stream: Any, payloads: Sequence[Payload], count: int,
                      timestamp: Optional[int]) -> list[int]:
+        if isinstance(payloads, (bytes, bytearray, memoryview, str)) or \
+                not isinstance(payloads, Sequence):
+            raise TypeError("payloads: expected a sequence of payloads, not "
+                            f"{type(payloads).__name__}")
         n = len(payloads)
         if n == 0:
             return []
         reqs = ffi.new("struct weir_append[]", n)
         err = ffi.new("struct weir_error *")
-        stamp = _core.NO_TIMESTAMP if timestamp is None else timestamp
-        from_buffer = ffi.from_buffer
-        held = [from_buffer(p) for p in payloads]
+        stamp = arguments.timestamp(timestamp, _core.NO_TIMESTAMP)
+        offsets = arguments.number("count", count, 1, _core.COUNT_MOST)
+        held = _buffers(payloads)
         for i in range(n):
             req = reqs[i]
             req.data = held[i]
-            req.len = len(payloads[i])
-            req.count = count
+            req.len = len(held[i])
+            req.count = offsets
             req.flags = 1
             req.max_timestamp = stamp
         reqs[0].req.err = err
@@ -163,13 +187,13 @@ class Node(_core.CoreNode):
 
     def _many(self, stream: Any, reqs: Any, n: int, err: Any,
               held: Any) -> None:
-        many = ffi.new("struct weir_py_many *")
+        many = ffi.new("struct weir_py_many *", {"left": n})
+        _forget_ended()
+        # Before it begins: it may be interrupted at any moment.
+        _under_way.append((many, reqs, err, held))
         rc = lib.weir_py_append_many(stream, reqs, n, many)
-        key = int(ffi.cast("uintptr_t", many))
-        _core._pending[key] = (many, reqs, err, held)  # type: ignore
         while many.left > 0:
             self._drive(_SLICE_NS)
-        del _core._pending[key]
         _core.check(many.status, err)
         _core.check(rc, err)
 
@@ -258,7 +282,8 @@ class Node(_core.CoreNode):
 
     def poll(self, timeout: float = 0) -> int:
         """Run what is due on this thread: for a host's own loop."""
-        rc = lib.weir_poll(self._alive(), int(timeout * 1e9))
+        rc = lib.weir_poll(self._alive(),
+                           arguments.seconds("timeout", timeout))
         if rc < 0:
             raise _core.error_of(rc)
         return int(rc)
@@ -309,14 +334,22 @@ class Watch:
         self.close()
 
 
-def open(**properties: Any) -> Node:  # pylint: disable=redefined-builtin
+def open(*,  # pylint: disable=redefined-builtin
+         log: Optional[Log] = None, s3_keys: Optional[GiveKeys] = None,
+         **properties: Any) -> Node:
     """Open a node; each argument is a property of docs/configuration.md, such
-    as store="dir:data", wal="file:wal?size=64MiB", node_id=2, lease="10s"."""
+    as store="dir:data", wal="file:wal?size=64MiB", node_id=2, lease=10.
+
+    `log` is called with a level ("error", "warning", "info", "debug") and a
+    line, on any thread; `s3_keys` when an s3: store needs keys: it gives a
+    `weir.S3Keys`, and gets True if the last ones were rejected.  Neither may
+    call the node."""
     config = _core.make_config(properties)
+    hooks = _hooks.attach(config, log, s3_keys)
     out = ffi.new("struct weir **")
     err = ffi.new("struct weir_error *")
     _core.check(lib.weir_open(out, config, err), err)
-    return Node(out[0], config)
+    return Node(out[0], (config, hooks))
 
 
 __all__ = ["open", "Node", "Stream", "Batch", "Pair", "Member", "StreamStat",
@@ -324,4 +357,5 @@ __all__ = ["open", "Node", "Stream", "Batch", "Pair", "Member", "StreamStat",
            "ReopenError", "UnknownError", "FatalError", "AgainError",
            "TimedOutError", "UnavailableError", "FencedError", "ClosedError",
            "NotFoundError", "ExistsError", "ConflictError", "OffsetError",
-           "CorruptError", "InvalidError", "BusyError", "ReadOnlyError"]
+           "CorruptError", "InvalidError", "BusyError", "ReadOnlyError",
+           "S3Keys"]

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 import threading
+import traceback
 import weakref
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
+from weir import _arguments as arguments
 from weir import errors
 from weir._ffi import API, callback, ffi, lib
 
 Payload = Union[bytes, bytearray, memoryview]
-FOREVER = (1 << 63) - 1
 END = (1 << 64) - 1
 NO_TIMESTAMP = -(1 << 63)
 ANY = (1 << 64) - 1
 ABSENT = 0
+COUNT_MOST = (1 << 32) - 1
+NODE_ID_MOST = 1000000
+
+
+def name_of(code: int) -> str:
+    return str(ffi.string(lib.weir_error_name(code)).decode())
 
 
 def error_of(code: int, err: Any = None) -> errors.Error:
-    name = ffi.string(lib.weir_error_name(code)).decode()
+    name = name_of(code)
     text = ""
     if err is not None:
         text = ffi.string(err.text).decode(errors="replace")
@@ -59,19 +66,49 @@ class Request:
 
 
 _pending: dict[int, Request] = {}
+# What a callback has raised that is not for it: Ctrl-C comes wherever the
+# interpreter runs.  Whoever drives raises it.
+_raised: list[BaseException] = []
 
 
-@callback("void(struct weir_req *, int)", "weir_py_done")
-def _done(req: Any, status: int) -> None:
-    request = _pending.pop(int(ffi.cast("uintptr_t", req)))
+def raise_raised() -> None:
+    if _raised:
+        raise _raised.pop()
+
+
+def _broken(_: Any, error: BaseException, trace: Any) -> None:
+    if isinstance(error, Exception):
+        traceback.print_exception(type(error), error, trace)
+    else:
+        _raised.append(error)
+
+
+def _finish(req: Any, status: int) -> None:
+    """May be called again when it was interrupted."""
+    key = int(ffi.cast("uintptr_t", req))
+    request = _pending.get(key)
+    if request is None:
+        return
     request.status = status
     request.over = True
     if request.wake is not None:
         request.wake(request)
+    _pending.pop(key, None)
+
+
+def _done_broken(kind: Any, error: BaseException, trace: Any) -> None:
+    given = trace.tb_frame.f_locals
+    _finish(given["req"], given["status"])
+    _broken(kind, error, trace)
+
+
+@callback("void(struct weir_req *, int)", "weir_py_done", _done_broken)
+def _done(req: Any, status: int) -> None:
+    _finish(req, status)
 
 
 @callback("int(struct weir_kv_get *, const struct weir_kv_pair *)",
-          "weir_py_pair")
+          "weir_py_pair", _broken)
 def _pair(req: Any, pair: Any) -> int:
     request = _pending[int(ffi.cast("uintptr_t", req))]
     request.extra.append(_pair_of(pair))
@@ -79,7 +116,7 @@ def _pair(req: Any, pair: Any) -> int:
 
 
 @callback("int(struct weir_kv_watch *, const struct weir_kv_pair *)",
-          "weir_py_changed")
+          "weir_py_changed", _broken)
 def _changed(req: Any, pair: Any) -> int:
     request = _pending[int(ffi.cast("uintptr_t", req))]
     request.extra(_pair_of(pair))
@@ -142,8 +179,7 @@ class Batch:
 
 
 def batches_of(struct: Any) -> list[Batch]:
-    held = ffi.gc(struct, lib.weir_fetch_release)
-    return [Batch(struct.batches[i], held) for i in range(struct.count)]
+    return [Batch(struct.batches[i], struct) for i in range(struct.count)]
 
 
 @dataclass(frozen=True)
@@ -182,14 +218,28 @@ class Member:
     wal: str
 
 
-def encode_name(name: str) -> bytes:
-    return name.encode(errors="surrogateescape")
+def _durations() -> frozenset[str]:
+    count = ffi.new("size_t *")
+    table = lib.weir_config_properties(count)
+    return frozenset(ffi.string(table[i].key).decode() for i in range(count[0])
+                     if table[i].type == lib.WEIR_TYPE_DURATION)
 
 
-def text_of(value: Any) -> str:
+DURATIONS = _durations()
+
+
+def text_of(key: str, value: Any) -> bytes:
+    """A property's value as the library reads it: durations are seconds."""
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+        return b"true" if value else b"false"
+    if isinstance(value, (int, float)) and key in DURATIONS:
+        return b"%dns" % arguments.seconds(key, value)
+    if isinstance(value, (int, float)):
+        return str(value).encode()
+    if isinstance(value, str):
+        return arguments.text(key, value)
+    raise TypeError(f"{key}: expected str, bool or a number, not "
+                    f"{type(value).__name__}")
 
 
 def make_config(properties: Mapping[str, Any], config: Any = None) -> Any:
@@ -199,7 +249,7 @@ def make_config(properties: Mapping[str, Any], config: Any = None) -> Any:
         check(lib.weir_config_new(out, ffi.NULL))
         config = ffi.gc(out[0], lib.weir_config_free)
     for key, value in properties.items():
-        check(lib.weir_config_set(config, key.encode(), text_of(value).encode(),
+        check(lib.weir_config_set(config, key.encode(), text_of(key, value),
                                   err), err)
     return config
 
@@ -247,27 +297,27 @@ class CoreNode:
     # Each gives a request that was started.
 
     def _open_stream(self, name: str, flags: int) -> Request:
-        text = ffi.new("char[]", encode_name(name))
+        text = ffi.new("char[]", arguments.text("name", name))
         struct = ffi.new("struct weir_stream_open *",
                          {"name": text, "flags": flags})
         return self._start(lib.weir_stream_open, self._alive(),
                            Request(struct, text))
 
     def _delete_stream(self, name: str) -> Request:
-        text = ffi.new("char[]", encode_name(name))
+        text = ffi.new("char[]", arguments.text("name", name))
         struct = ffi.new("struct weir_stream_delete *", {"name": text})
         return self._start(lib.weir_stream_delete, self._alive(),
                            Request(struct, text))
 
     def _list_streams(self, prefix: str, after: Optional[str],
                       limit: int) -> Request:
-        first = ffi.new("char[]", encode_name(prefix))
+        first = ffi.new("char[]", arguments.text("prefix", prefix))
         rows = ffi.new("struct weir_stream_stat[]", limit)
         struct = ffi.new("struct weir_stream_list *",
                          {"prefix": first, "out": rows, "limit": limit})
         behind = None
         if after is not None:
-            behind = ffi.new("char[]", encode_name(after))
+            behind = ffi.new("char[]", arguments.text("after", after))
             struct.after = behind
         return self._start(lib.weir_stream_list, self._alive(),
                            Request(struct, first, rows, behind))
@@ -278,22 +328,23 @@ class CoreNode:
 
     def _kv_put(self, key: str, value: Optional[Payload], expected: int,
                 bound: bool) -> Request:
-        text = ffi.new("char[]", encode_name(key))
+        text = ffi.new("char[]", arguments.text("key", key))
         struct = ffi.new("struct weir_kv_put *",
-                         {"key": text, "expected": expected,
-                          "flags": 1 if bound else 0})
+                         {"key": text, "flags": 1 if bound else 0})
+        struct.expected = arguments.number("expected", expected, 0, ANY)
         held = None
         if value is not None:
+            given = arguments.payload("value", value)
             # An empty value is a value.
-            held = ffi.new("char[]", max(len(value), 1))
-            ffi.memmove(held, value, len(value))
+            held = ffi.new("char[]", max(len(given), 1))
+            ffi.memmove(held, given, len(given))
             struct.value = held
-            struct.len = len(value)
+            struct.len = len(given)
         return self._start(lib.weir_kv_put, self._alive(),
                            Request(struct, text, held))
 
     def _kv_get(self, key: str, prefix: bool) -> Request:
-        text = ffi.new("char[]", encode_name(key))
+        text = ffi.new("char[]", arguments.text("key", key))
         struct = ffi.new("struct weir_kv_get *",
                          {"key": text, "prefix": int(prefix), "pair": _pair})
         request = Request(struct, text)
@@ -301,7 +352,10 @@ class CoreNode:
         return self._start(lib.weir_kv_get, self._alive(), request)
 
     def _kv_watch(self, prefix: str, changed: Any, present: bool) -> Request:
-        text = ffi.new("char[]", encode_name(prefix))
+        if not callable(changed):
+            raise TypeError("changed: expected a function of one Pair, not "
+                            f"{type(changed).__name__}")
+        text = ffi.new("char[]", arguments.text("prefix", prefix))
         struct = ffi.new("struct weir_kv_watch *",
                          {"prefix": text, "present": int(present),
                           "changed": _changed})
@@ -318,48 +372,60 @@ class CoreNode:
 
     def _takeover(self, node_id: int, wal: Optional[str], force: bool,
                   abandon: bool) -> Request:
+        number = arguments.number("node_id", node_id, 0, NODE_ID_MOST)
         struct = ffi.new("struct weir_takeover *",
-                         {"node_id": node_id,
+                         {"node_id": number,
                           "flags": (1 if force else 0) | (2 if abandon else 0)})
         text = None
         if wal is not None:
-            text = ffi.new("char[]", wal.encode())
+            text = ffi.new("char[]", arguments.text("wal", wal))
             struct.wal = text
         return self._start(lib.weir_takeover, self._alive(),
                            Request(struct, text))
 
+    @staticmethod
+    def _handles(streams: Any) -> list[Any]:
+        try:
+            return [s._handle for s in streams]
+        except (TypeError, AttributeError):
+            raise TypeError("streams: expected a list of open streams, not "
+                            f"{streams!r}") from None
+
     def _handover(self, streams: Sequence[Any], to_node: int) -> Request:
-        handles = ffi.new("struct weir_stream *[]",
-                          [s._handle for s in streams])
+        number = arguments.number("to_node", to_node, 0, NODE_ID_MOST)
+        handles = ffi.new("struct weir_stream *[]", self._handles(streams))
         struct = ffi.new("struct weir_handover *",
                          {"streams": handles, "count": len(streams),
-                          "to_node": to_node})
+                          "to_node": number})
         return self._start(lib.weir_handover, self._alive(),
                            Request(struct, handles))
 
     def _append(self, stream: Any, data: Payload, count: int,
                 timestamp: Optional[int], wait: bool) -> Request:
-        held = ffi.from_buffer(data)
+        held = arguments.payload("data", data)
         struct = ffi.new("struct weir_append *")
         struct.data = held
         struct.len = len(held)
-        struct.count = count
+        struct.count = arguments.number("count", count, 1, COUNT_MOST)
         struct.flags = 1 if wait else 0
-        struct.max_timestamp = NO_TIMESTAMP if timestamp is None else timestamp
+        struct.max_timestamp = arguments.timestamp(timestamp, NO_TIMESTAMP)
         return self._start(lib.weir_append, stream, Request(struct, held, data))
 
     def _fetch(self, stream: Any, offset: int, max_bytes: int, min_bytes: int,
                max_wait: Optional[float]) -> Request:
-        wait = FOREVER if max_wait is None else int(max_wait * 1e9)
-        struct = ffi.new("struct weir_fetch *")
-        struct.offset = offset
-        struct.max_bytes = max_bytes
-        struct.min_bytes = min_bytes
-        struct.max_wait = wait
+        # Whoever has it last gives back what came, also if nobody waited.
+        struct = ffi.gc(ffi.new("struct weir_fetch *"), lib.weir_fetch_release)
+        struct.offset = arguments.number("offset", offset, 0, END)
+        struct.max_bytes = arguments.number("max_bytes", max_bytes, 0,
+                                            arguments.INT64)
+        struct.min_bytes = arguments.number("min_bytes", min_bytes, 0,
+                                            arguments.INT64)
+        struct.max_wait = arguments.seconds("max_wait", max_wait)
         return self._start(lib.weir_fetch, stream, Request(struct))
 
     def _trim(self, stream: Any, start: int) -> Request:
-        struct = ffi.new("struct weir_trim *", {"start": start})
+        struct = ffi.new("struct weir_trim *")
+        struct.start = arguments.number("start", start, 0, END)
         return self._start(lib.weir_trim, stream, Request(struct))
 
     # What never waits for anything but a turn of the core.

@@ -49,13 +49,15 @@ except ImportError:
 _kept: list[Any] = []
 
 
-def callback(signature: str, name: str) -> Callable[[Any], Any]:
-    """A function that the library calls: by its name in API mode."""
+def callback(signature: str, name: str,
+             broken: Any = None) -> Callable[[Any], Any]:
+    """A function that the library calls: by its name in API mode.  What it
+    raises, `broken` gets: kind, exception and traceback."""
     def wrap(function: Any) -> Any:
         if API:
-            ffi.def_extern(name=name)(function)
+            ffi.def_extern(name=name, onerror=broken)(function)
             return getattr(lib, name)
-        made = ffi.callback(signature, function)
+        made = ffi.callback(signature, function, onerror=broken)
         _kept.append(made)
         return made
     return wrap

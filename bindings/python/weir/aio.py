@@ -16,9 +16,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, AsyncIterator, Optional, Sequence
 
-from weir import _core
+from weir import _core, _hooks
 from weir._core import ANY, END, Batch, Member, Pair, Payload, StreamStat
 from weir._ffi import ffi, lib
+from weir._hooks import GiveKeys, Log
 
 _ROUNDS = 64
 
@@ -92,8 +93,10 @@ class Node(_core.CoreNode):
         self._posted = False
         for _ in range(_ROUNDS):
             if self._node is None or lib.weir_poll(self._node, 0) <= 0:
-                return
-        self._soon()
+                break
+        else:
+            self._soon()
+        _core.raise_raised()
 
     def _soon(self) -> None:
         if not self._posted:
@@ -193,10 +196,14 @@ class Node(_core.CoreNode):
         await self.close()
 
 
-async def open(**properties: Any) -> Node:  # pylint: disable=redefined-builtin
+async def open(*,  # pylint: disable=redefined-builtin
+               log: Optional[Log] = None, s3_keys: Optional[GiveKeys] = None,
+               **properties: Any) -> Node:
     """Open a node; the arguments are those of `weir.open`."""
     config = _core.make_config(properties)
+    hooks = _hooks.attach(config, log, s3_keys)
     out = ffi.new("struct weir **")
     err = ffi.new("struct weir_error *")
     _core.check(lib.weir_open(out, config, err), err)
-    return Node(out[0], config)
+    return Node(out[0], (config, hooks))
+

@@ -128,6 +128,11 @@ class World:
         return lib.weir_sim_faults(self._sim)
 
     @property
+    def faults_seen(self) -> Any:
+        """How often each has happened, by the same names."""
+        return lib.weir_sim_faults_seen(self._sim)
+
+    @property
     def now(self) -> float:
         """Virtual seconds since the beginning."""
         return float(lib.weir_sim_now(self._sim)) / 1e9
