@@ -4,10 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/node.h"
 #include "format/wal_slot.h"
 #include "support/node.h"
 #include "support/plug.h"
 #include "support/test.h"
+#include "support/virtual_env.h"
+
+#define MINUTE UINT64_C(60000000000)
 
 static struct plug plug;
 static struct weir_config *configs[3];
@@ -303,9 +307,90 @@ START_TEST(a_put_that_comes_behind_the_seal_goes_at_the_next_opening)
 }
 END_TEST
 
+/* ---- In virtual time ----------------------------------------------------- */
+
+static struct virtual_env env;
+static int ended;
+
+static void opened(struct weir__open_req *req, int status)
+{
+    (void)req;
+    ck_assert_int_eq(status, 0);
+    ended++;
+}
+
+static void closed(struct weir__close *req, int status)
+{
+    (void)req;
+    (void)status;
+    ended++;
+}
+
+static void put_done(struct weir_store_req *req, int status)
+{
+    (void)req;
+    ck_assert_int_eq(status, 0);
+    ended++;
+}
+
+/* What a former process, stopped until now, had under way. */
+static void put_late(struct weir *node, uint64_t epoch, uint64_t slot)
+{
+    static const unsigned char bytes[WEIR__SLOT_HEADER + 64];
+    char key[WEIR__SLOT_KEY];
+    struct weir_iov iov = {bytes, sizeof(bytes)};
+    struct weir_store_req req = {.verb = WEIR_STORE_PUT,
+                                 .flags = WEIR_STORE_IF_ABSENT,
+                                 .key = key,
+                                 .iov = &iov,
+                                 .iov_count = 1,
+                                 .done = put_done};
+
+    weir__slot_key(key, 1, epoch, slot);
+    ended = 0;
+    node->store->ops->submit(node->store, &req);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+}
+
+START_TEST(puts_that_come_after_the_first_look_go_with_the_second)
+{
+    struct weir__open_req open = {.done = opened, .err = &test_error};
+    struct weir__close close = {.done = closed};
+
+    virtual_env_init(&env, 1);
+    plug = (struct plug){0};
+    ck_assert_int_eq(weir_config_new(&configs[1], &env.alloc.alloc), 0);
+    plug_register(configs[1], &plug);
+    weir_config_set_env(configs[1], &env.base);
+    configure(1, "wal", "object:");
+    configure(1, "delete_grace", "10min");
+    open.config = configs[1];
+    ended = 0;
+    ck_assert_int_eq(weir__node_open(&open), 0);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    virtual_env_settle(&env);
+    for (uint64_t slot = 1; slot <= 1100; slot++) /* Some pages of a list. */
+        put_late(open.node, 0, slot); /* Of an epoch before this one. */
+    virtual_env_sleep(&env, 10 * MINUTE);
+    ck_assert_int_eq(slots(1), 1100);
+    virtual_env_sleep(&env, 2 * MINUTE);
+    virtual_env_settle(&env);
+    ck_assert_int_eq(slots(1), 0);
+    ended = 0;
+    weir__node_close(open.node, &close);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    weir__node_release(open.node);
+    weir_config_free(configs[1]);
+    configs[1] = NULL;
+    virtual_env_close(&env);
+    plug_free(&plug);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("what object logs leave");
+    TCase *timed = test_case("what object logs leave, later");
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
@@ -319,5 +404,7 @@ int main(void)
     tcase_add_test(tc, what_a_broken_off_takeover_leaves_goes_with_any_opening);
     tcase_add_test(tc,
                    a_put_that_comes_behind_the_seal_goes_at_the_next_opening);
+    tcase_add_test(timed,
+                   puts_that_come_after_the_first_look_go_with_the_second);
     return test_run();
 }
