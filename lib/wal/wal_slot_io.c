@@ -52,21 +52,36 @@ static void put_again(struct weir_timer *timer)
     put_start(WEIR__CONTAINER(timer, struct slot_io, timer));
 }
 
+/* Whose slot is it: 0 for the own one, WEIR_ECONFLICT for another's.  Damage,
+ * which may be of the transfer alone, tells nothing: WEIR_ECORRUPT. */
+static int whose(const struct slot_io *io, const struct weir_store_req *req)
+{
+    const struct weir_buf *body = req->body;
+    struct weir__slot slot;
+    uint32_t crc;
+
+    if (body == NULL || weir__slot_decode(&slot, body->data, body->len,
+                                          req->size, &crc) == WEIR_ECORRUPT)
+        return WEIR_ECORRUPT;
+    return memcmp(body->data, io->header, WEIR__SLOT_HEADER) == 0
+               ? 0
+               : WEIR_ECONFLICT;
+}
+
 /* Something is there: is it what was to be put? */
 static void look_done(struct weir_store_req *req, int status)
 {
     struct slot_io *io = req->ctx;
-    int same = 0;
 
-    if (status == 0 && req->body != NULL)
-        same = req->body->len >= WEIR__SLOT_HEADER &&
-               memcmp(req->body->data, io->header, WEIR__SLOT_HEADER) == 0;
+    if (status == 0)
+        status = whose(io, req);
     if (req->body != NULL)
         weir_buf_unref(req->body);
     req->body = NULL;
-    if (status == 0)
-        io->done(io, same ? 0 : WEIR_ECONFLICT);
-    else if ((!passes(status) && status != WEIR_ENOENT) ||
+    if (status == 0 || status == WEIR_ECONFLICT)
+        io->done(io, status);
+    else if ((!passes(status) && status != WEIR_ENOENT &&
+              status != WEIR_ECORRUPT) ||
              !again(io, look_again))
         io->done(io, WEIR_EUNKNOWN);
 }

@@ -144,6 +144,57 @@ START_TEST(recovery_begins_before_a_write_of_unknown_outcome)
 }
 END_TEST
 
+static void (*look_done)(struct weir_store_req *req, int status);
+static int looks;
+
+/* A bit flips on the way, in the header that tells whose a slot is. */
+static void damage(struct weir_store_req *req, int status)
+{
+    ck_assert_int_eq(status, 0);
+    req->body->data[40] ^= 1;
+    req->done = look_done;
+    req->done(req, status);
+}
+
+static void ignore(struct weir_store_req *req, int status)
+{
+    (void)req;
+    ck_assert_int_eq(status, 0);
+}
+
+static struct weir_store_req sent_before;
+
+/* The PUT of a slot arrives twice, so that the second finds the first. */
+static int twice(struct plug *p, struct weir_store *store,
+                 struct weir_store_req *req)
+{
+    (void)p;
+    if (strncmp(req->key, "wal/", 4) != 0 || req == &sent_before)
+        return 0;
+    if (req->verb == WEIR_STORE_PUT && looks == 0) {
+        sent_before = *req;
+        sent_before.done = ignore;
+        store->ops->submit(store, &sent_before);
+    } else if (req->verb == WEIR_STORE_GET && looks++ == 0) {
+        look_done = req->done;
+        req->done = damage;
+    }
+    return 0;
+}
+
+/* It has not failed for certain: the slot may be the own one, as it is here. */
+START_TEST(a_slot_that_is_read_damaged_is_not_taken_for_anothers)
+{
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+
+    looks = 0;
+    plug.hook = twice;
+    ck_assert_uint_eq(test_append(s, "one"), 0);
+    ck_assert_int_eq(looks, 2);
+    test_expect(s, 0, "one", NULL);
+}
+END_TEST
+
 /* The former process lives: it uploads, and removes the slot at which the one
  * that opens its log is about to begin. */
 static int upload_first(struct plug *p, struct weir_store *store,
@@ -190,6 +241,7 @@ int main(void)
     tcase_add_test(tc,
                    what_is_behind_a_write_of_unknown_outcome_is_unknown_too);
     tcase_add_test(tc, recovery_begins_before_a_write_of_unknown_outcome);
+    tcase_add_test(tc, a_slot_that_is_read_damaged_is_not_taken_for_anothers);
     tcase_add_test(tc, who_began_at_a_mark_that_has_moved_is_refused);
     return test_run();
 }

@@ -72,8 +72,12 @@ static uint32_t payload_check(struct cluster *c, int stream,
         memcpy(&number, batch->data, 4);
     if (number == 0 || number > c->numbers || c->never[number] ||
         c->stream_of[number] != stream + 1) {
-        cluster_breach(c, "stream %d, offset %" PRIu64 ": a batch of nowhere",
-                       stream, batch->base_offset);
+        cluster_breach(
+            c, "stream %d, offset %" PRIu64 ": a batch of nowhere, number %u%s",
+            stream, batch->base_offset, (unsigned)number,
+            number != 0 && number <= c->numbers && c->never[number]
+                ? ", which was told as failed"
+                : "");
         return 0;
     }
     payload_fill(want, number, stream);
@@ -417,6 +421,11 @@ void cluster_collect(struct cluster *c, const struct machine *crashed)
             continue;
         }
         *at = p->next;
+        if (p->over && p->status != 0)
+            weir_sim_trace(c->sim, "append %u, stream %d, node %u: %s",
+                           (unsigned)p->number, p->stream,
+                           (unsigned)p->machine->number,
+                           weir_error_name(p->status));
         if (p->over && p->status == 0) {
             acknowledged(c, p);
         } else if (p->over) {
