@@ -316,7 +316,7 @@ bench: ## Print figures of this machine
 	$(Q)$(PYTHON) bindings/python/bench.py
 bench-s3: ## Print figures on a real S3 server (radosgw)
 	$(Q).ci/deps build test s3
-	$(Q)$(MAKE) --no-print-directory $(B)/tests/bench/bench_s3
+	$(Q)$(MAKE) --no-print-directory benches
 	$(Q)BUILD=$(B) tests/bench/s3
 benches: $(BENCHES)
 

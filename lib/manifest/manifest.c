@@ -244,6 +244,8 @@ void weir__manifest_go(struct weir__manifest *m)
         weir__latest_start(m);
         return;
     }
+    if (m->group.first != NULL && m->group.lost && m->opening == NULL)
+        weir__group_undo(m);
     if (m->group.first == NULL && m->queue != NULL)
         rc = weir__group_form(m);
     if (rc != 0)

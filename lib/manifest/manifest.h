@@ -54,7 +54,8 @@ struct weir__commit {
  * Commit operations: all at one version, applied in order.
  *
  * Commits that are waiting when a write ends go out together as the next
- * one.  A lost race is read, applied and tried again at the next version.
+ * one.  A lost race is read, applied and tried again at the next version,
+ * together with what has come meanwhile.
  * Unclear answers are settled by reading the version back (by its nonce);
  * errors that can pass are retried with backoff until `close`.
  */

@@ -75,6 +75,21 @@ void weir__group_end(struct weir__manifest *m, int status)
     }
 }
 
+void weir__group_undo(struct weir__manifest *m)
+{
+    struct weir__commit **end = &m->group.first;
+
+    WEIR__SOMETIMES_IF(m->queue != NULL,
+                       "a commit that lost its race takes others along");
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = m->queue;
+    if (m->queue == NULL)
+        m->queue_end = end;
+    m->queue = m->group.first;
+    m->group.first = NULL;
+}
+
 /* Add a commit to the record: 0, or an error and the record is as before. */
 static int add_commit(struct weir__group *group,
                       const struct weir__commit *commit, struct weir_error *err)
@@ -101,7 +116,7 @@ static void group_begin(struct weir__manifest *m)
     group->bytes.len = 0;
     group->bytes.bad = false;
     group->look = 0;
-    group->conflicts = 0;
+    group->lost = false;
     group->uncertain = false;
     group->was_uncertain = false;
     group->in_log = false;
@@ -178,10 +193,9 @@ static void append_done(struct weir_mlog_req *req, int status)
     }
     if (status == 0 || status == WEIR_ECONFLICT) {
         m->tries = 0;
-        group->look = UINT64_C(1)
-                      << (group->conflicts < 4 ? group->conflicts : 4);
+        group->look = UINT64_C(1) << (m->losses < 4 ? m->losses : 4);
         if (status == WEIR_ECONFLICT)
-            group->conflicts++;
+            m->losses++;
         WEIR__SOMETIMES_IF(status == WEIR_ECONFLICT, "a commit loses its race");
         WEIR__SOMETIMES_IF(status == 0, "a commit is answered too late");
         weir__manifest_go(m);
@@ -253,6 +267,7 @@ int weir__group_apply(struct weir__manifest *m)
         return rc;
     weir__state_end(m->state, &m->group.record);
     m->tries = 0;
+    m->losses = 0;
     m->commits++;
     weir__keep_after_commit(m);
     weir__manifest_tell(m);

@@ -54,6 +54,7 @@ struct weir__follow {
     uint64_t limit; /* Last version to be asked for. */
     uint64_t window;
     unsigned busy;
+    unsigned answers; /* Commits read. */
     bool stop;
     bool at_end; /* Reached the present end of the log. */
     int status;
@@ -64,12 +65,12 @@ struct weir__group {
     struct weir__commit *first;
     struct weir__writer bytes;
     struct weir__record record;
-    uint64_t look;    /* Versions to be read before it is sent (again). */
-    uint64_t started; /* Clock, at the last sending. */
-    unsigned conflicts;
+    uint64_t look;      /* Versions to be read before it is sent (again). */
+    uint64_t started;   /* Clock, at the last sending. */
     bool uncertain;     /* It may be in the log. */
     bool was_uncertain; /* The same, before the last sending. */
     bool in_log;        /* It is, and is to be applied. */
+    bool lost;          /* Another's commit stands at its version. */
 };
 
 /** Snapshots and trims: one request at a time. */
@@ -117,6 +118,7 @@ struct weir__manifest {
     struct weir_error err;     /* Of `io`, then of whatever failed last. */
     struct weir_error trouble; /* What is tried again, if `tries` is not 0. */
     struct weir_timer timer;
+    unsigned losses; /* Races lost since the last own commit. */
     unsigned tries;
     uint64_t failing; /* Since when, if `tries` is not 0. */
     struct weir_task task;
@@ -154,6 +156,9 @@ void weir__manifest_tell(struct weir__manifest *m);
 int weir__group_form(struct weir__manifest *m);
 /** Put the group at the version behind the state's. */
 void weir__group_send(struct weir__manifest *m);
+/** Put the group's commits, which are not in the log, back in front of the
+ * queue: what has come meanwhile goes out with them. */
+void weir__group_undo(struct weir__manifest *m);
 /** Apply the group, which is in the log at the version behind the state's:
  * 0, or an error and it is still to be applied. */
 int weir__group_apply(struct weir__manifest *m);

@@ -175,6 +175,7 @@ static int apply_body(struct weir__manifest *m, const struct weir_buf *body)
     /* Another's stands where ours might have been: ours will never be. */
     if (m->group.uncertain && m->group.record.version == version) {
         m->group.uncertain = false;
+        m->group.lost = true;
         m->conflicts++;
     }
     weir__manifest_tell(m);
@@ -209,7 +210,8 @@ static void follow_answer(struct weir__manifest *m,
         return;
     }
     m->reread = false;
-    if (f->window < WEIR__MANIFEST_AHEAD)
+    /* Most often one is missing: no more are asked for until there are two. */
+    if (f->window < WEIR__MANIFEST_AHEAD && f->answers++ > 0)
         f->window++;
 }
 
@@ -311,6 +313,7 @@ void weir__follow_start(struct weir__manifest *m, uint64_t count)
     f->limit = count < UINT64_MAX - version ? version + count : UINT64_MAX;
     f->window = m->opening != NULL ? 2 : 1;
     f->busy = 0;
+    f->answers = m->opening != NULL ? 1 : 0;
     f->stop = false;
     f->at_end = false;
     f->status = 0;

@@ -228,6 +228,43 @@ START_TEST(a_lost_race_is_applied_and_tried_again)
 }
 END_TEST
 
+/* What comes while a race is being lost goes out with what has lost it. */
+START_TEST(a_commit_that_lost_its_race_takes_along_what_waits)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_node *b = rig_join(&rig, 1);
+    struct weir__op won = op_create("won");
+    struct weir__op ops[3] = {op_create("a"), op_create("b"), op_create("won")};
+    struct rig_commit commits[3];
+    uint64_t written;
+    uint64_t conflicts;
+    long puts;
+
+    ck_assert_int_eq(rig_refresh(a), 0);
+    puts = fault_store_puts(b->store);
+    fault_store_set(b->store, FAULT_HELD, 1, 1);
+    rig_start(b, &commits[0], &ops[0], 1);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(rig_commit(a, &won, 1), 0);
+    rig_start(b, &commits[1], &ops[1], 1);
+    rig_start(b, &commits[2], &ops[2], 1);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(fault_store_puts(b->store), puts + 1);
+    fault_store_release(b->store);
+    for (int i = 0; i < 3; i++) {
+        rig_run(&rig, &commits[i].done);
+        ck_assert_int_eq(commits[i].status, 0);
+    }
+    ck_assert_int_eq(fault_store_puts(b->store), puts + 2);
+    ck_assert_int_eq(ops[2].status, WEIR_EEXIST);
+    ck_assert_uint_eq(ops[0].u.stream_create.id + 1, ops[1].u.stream_create.id);
+    weir__manifest_counts(b->manifest, &written, &conflicts);
+    ck_assert_uint_eq(conflicts, 1);
+    ck_assert_int_eq(rig_refresh(a), 0);
+    rig_same(a, b);
+}
+END_TEST
+
 START_TEST(a_fenced_node_changes_nothing)
 {
     struct rig_node *a = rig_join(&rig, 0);
@@ -608,6 +645,7 @@ int main(void)
     tcase_add_test(tc, a_bad_commit_does_not_stop_its_group);
     tcase_add_test(tc, a_group_that_is_too_big_is_parted);
     tcase_add_test(tc, a_lost_race_is_applied_and_tried_again);
+    tcase_add_test(tc, a_commit_that_lost_its_race_takes_along_what_waits);
     tcase_add_test(tc, a_fenced_node_changes_nothing);
     tcase_add_test(tc, a_refused_write_fails_at_once);
     tcase_add_test(tc, a_refused_read_back_leaves_the_outcome_unknown);
