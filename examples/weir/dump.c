@@ -121,10 +121,7 @@ static int dump_wal_run(struct cli *cli)
 
     if (cli->arg_count > 0)
         cli->wal = cli->args[0];
-    /* An object log lies in the store. */
-    rc = cli->wal != NULL && strncmp(cli->wal, "object:", 7) == 0
-             ? cli_settle(cli)
-             : cli_settle_wal(cli);
+    rc = cli_settle_wal(cli);
     if (rc != 0)
         return rc;
     rc = weir_inspect_wal(cli->config, print_item, &dump, &cli->err);

@@ -214,6 +214,9 @@ static void read_environment(struct cli *cli)
 int cli_settle_wal(struct cli *cli)
 {
     read_environment(cli);
+    /* An object log lies in the store. */
+    if (cli->wal != NULL && strncmp(cli->wal, "object:", 7) == 0)
+        return cli_settle(cli);
     if (cli->wal == NULL && cli->store == NULL)
         return cli_usage(cli, "which log? Give its URI, --wal or --store "
                               "dir:/path");

@@ -254,6 +254,11 @@ dumps() {
     check "dump wal takes a URI and no store" eval '
         WEIR_STORE= weir dump wal "file:$dir/store/.wal" |
         grep -q "^super .*node_id=1"'
+    check "dump wal shows an object log that the environment names" eval '
+        echo one | WEIR_STORE="dir:$dir/objects" WEIR_WAL=object: \
+            weir append s &&
+        WEIR_STORE="dir:$dir/objects" WEIR_WAL=object: weir dump wal |
+        grep -q "^record .*base_offset=0"'
     check "dump wal without a log to read is wrong usage" \
         status 2 "which log?" env WEIR_STORE= weir dump wal
     check "dump of a WAL that is not there fails" \
