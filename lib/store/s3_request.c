@@ -57,8 +57,13 @@ int weir__s3_digest(struct weir__s3_payload *payload,
 int weir__s3_payload(struct weir__s3_payload *payload,
                      const struct weir_store_req *req, bool https)
 {
-    weir__s3_sum(payload->sum, req->iov, req->iov_count);
-    return weir__s3_digest(payload, req->iov, req->iov_count, https);
+    int rc = weir__s3_digest(payload, req->iov, req->iov_count, https);
+
+    if (payload->crc32c[0] == '\0')
+        weir__s3_sum(payload->sum, req->iov, req->iov_count);
+    else /* The same, and large. */
+        memcpy(payload->sum, payload->crc32c, sizeof(payload->sum));
+    return rc;
 }
 
 void weir__s3_ask_header(struct weir__s3_ask *ask, const char *name,
