@@ -9,7 +9,8 @@
  *
  *     WEIR_SEED=N           the same delays again
  *     WEIR_CRASH_CYCLES=N   how many kills on each (100, in 15 s at most)
- *     WEIR_CRASH_SECONDS=N  for how long on each instead (make soak)
+ *     WEIR_CRASH_SECONDS=N  for how long on each instead (make soak; at most
+ *                           2000)
  *     WEIR_CRASH_WAL=file   on this one alone; or object
  */
 #include "crash/crash.h"
@@ -28,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CYCLES = 100, SECONDS_AT_MOST = 15 };
+enum { CYCLES = 100, SECONDS_AT_MOST = 15, SECONDS_OF_CHECK = 2000 };
 
 static const char *const wals[] = {"file", "object"};
 
@@ -454,6 +455,13 @@ int main(void)
     unsigned long seconds = env_number("WEIR_CRASH_SECONDS", 0);
     unsigned long cycles = env_number("WEIR_CRASH_CYCLES", 0);
 
+    if (seconds > SECONDS_OF_CHECK) {
+        fprintf(stderr,
+                "WEIR_CRASH_SECONDS: %d at most: Check measures a test in 31 "
+                "bits of microseconds\n",
+                SECONDS_OF_CHECK);
+        return 2;
+    }
     /* A cycle takes a tenth of a second. */
     tcase_set_timeout(tc, (double)seconds + (double)cycles + 300);
     tcase_add_loop_test(tc, kill_while_made_leaves_nothing_in_the_way, 0, 2);
