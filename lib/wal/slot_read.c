@@ -83,6 +83,10 @@ int weir__slot_records(const struct weir__slot *slot, const char *key,
     struct weir_wal_record record;
     int rc = 0;
 
+    /* The header tells of the object, the body of what came of it. */
+    if (body->len < WEIR__SLOT_HEADER ||
+        body->len - WEIR__SLOT_HEADER < slot->len)
+        return damaged(err, key, "it was cut short on the way");
     while (rc == 0) {
         switch (weir__wal_walk_step(&walk, &window, &record, err)) {
         case WEIR__WALK_RECORD:

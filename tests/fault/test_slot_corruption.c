@@ -10,6 +10,7 @@
 #include "support/step_env.h"
 #include "support/test.h"
 #include "support/wal_rig.h"
+#include "wal/slot_read.h"
 #include "wal/wal.h"
 
 #include <stdio.h>
@@ -291,6 +292,42 @@ START_TEST(a_length_that_no_group_has_is_refused)
 }
 END_TEST
 
+static int count_record(void *ctx, const struct weir_wal_record *record)
+{
+    (void)record;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* The store tells the size of the whole and gives a part: nothing is read
+ * behind its end.  Here lie the right records, which must not be found. */
+START_TEST(nothing_is_read_behind_a_body_that_was_cut_short)
+{
+    doing = "bodies cut short";
+    setup();
+    for (size_t i = 0; i < object_count; i++) {
+        const struct object *o = &objects[i];
+        struct weir_buf *body = weir_buf_new(host.alloc, o->len, 0);
+        struct weir__slot slot;
+        uint32_t crc = 0;
+        int found = 0;
+
+        ck_assert_ptr_nonnull(body);
+        memcpy(body->data, o->bytes, o->len);
+        ck_assert_int_eq(
+            weir__slot_decode(&slot, o->bytes, o->len, o->len, &crc), 0);
+        body->len = WEIR__SLOT_HEADER;
+        if (slot.kind == WEIR__SLOT_DATA)
+            ck_assert_int_eq(weir__slot_records(&slot, o->key, body,
+                                                count_record, &found, &rig.err),
+                             WEIR_ECORRUPT);
+        ck_assert_int_eq(found, 0);
+        weir_buf_unref(body);
+    }
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("slot corruption");
@@ -300,5 +337,6 @@ int main(void)
     tcase_add_test(tc, no_other_length_goes_unnoticed);
     tcase_add_test(tc, no_exchanged_object_goes_unnoticed);
     tcase_add_test(tc, a_length_that_no_group_has_is_refused);
+    tcase_add_test(tc, nothing_is_read_behind_a_body_that_was_cut_short);
     return test_run();
 }
