@@ -20,6 +20,8 @@
 
 /* Most keys that one TRIM removes, so that it ends soon. */
 #define TRIM_MAX 64u
+/* Snapshots that one LIST gives. */
+#define LIST_MAX 1000u
 /* How often LATEST begins again when its snapshot goes away under it. */
 #define LATEST_TRIES 4u
 
@@ -73,7 +75,6 @@ static void start(struct mlog_op *op, enum weir_store_verb verb,
     op->io.key = op->key;
     op->io.offset = 0;
     op->io.length = UINT64_MAX;
-    op->io.limit = 1000;
     op->io.done = io_done;
     op->io.ctx = op;
     op->io.err = op->req->err;
@@ -99,6 +100,7 @@ static void list_snapshots(struct mlog_op *op, const char *after,
 {
     memcpy(op->key, "manifest/snap/", sizeof("manifest/snap/"));
     op->io.after = after;
+    op->io.limit = LIST_MAX;
     start(op, WEIR_STORE_LIST, step);
 }
 
@@ -295,6 +297,7 @@ static void trim_listed(struct mlog_op *op, int status)
     }
     memcpy(op->key, "manifest/log/", sizeof("manifest/log/"));
     op->io.after = NULL;
+    op->io.limit = TRIM_MAX;
     start(op, WEIR_STORE_LIST, trim_log);
 }
 
