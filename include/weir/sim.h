@@ -454,8 +454,11 @@ WEIR_API int weir_sim_send(struct weir_sim_node *from, struct weir_sim_node *to,
 /* ---- What is stored ------------------------------------------------------ */
 
 /**
- * Bytes of the node's disk as a new opening would read them, to look at or
- * to damage while it is not open.
+ * What is on the node's disk, to look at or to damage.
+ *
+ * Writes that no sync has covered are not in it.  What is changed here is
+ * read from the next opening on: a node that has the disk open reads what it
+ * remembers.
  *
  * @param node  Node.
  * @param size  Number of bytes.

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 
-enum { USE_DISK = 101 };
+enum { USE_DISK = 101, PAGE = 65536 };
 
 static struct weir_sim *world(struct sim_disk *disk)
 {
@@ -15,6 +15,42 @@ static struct weir_sim *world(struct sim_disk *disk)
 }
 
 /* ---- The medium ---------------------------------------------------------- */
+
+static size_t pages(const struct sim_disk *disk)
+{
+    return (size_t)((disk->base.size + PAGE - 1) / PAGE);
+}
+
+static size_t page_len(const struct sim_disk *disk, size_t page)
+{
+    uint64_t left = disk->base.size - (uint64_t)page * PAGE;
+
+    return left < PAGE ? (size_t)left : PAGE;
+}
+
+static void touch(struct sim_disk *disk, uint64_t offset)
+{
+    disk->touched[offset / PAGE] = 1;
+}
+
+/* Reads give what is on the medium: all else was forgotten. */
+static void forget_cached(struct sim_disk *disk)
+{
+    for (size_t page = 0; page < pages(disk); page++)
+        if (disk->touched[page])
+            memcpy(disk->cached + page * PAGE, disk->stable + page * PAGE,
+                   page_len(disk, page));
+    memset(disk->touched, disk->shown, pages(disk));
+}
+
+/* The medium as it came: all that was ever written is in touched pages, as
+ * no sync has ended. */
+static void forget_stable(struct sim_disk *disk)
+{
+    for (size_t page = 0; page < pages(disk); page++)
+        if (disk->touched[page])
+            memset(disk->stable + page * PAGE, 0, page_len(disk, page));
+}
 
 /* What a power cut makes of one sector that was pending. */
 static void settle_sector(struct sim_disk *disk,
@@ -77,6 +113,7 @@ static void write_sector(struct sim_disk *disk, uint64_t offset,
     sector->number = offset / SIM_SECTOR;
     memcpy(sector->data, data, SIM_SECTOR);
     memcpy(disk->cached + offset, data, SIM_SECTOR);
+    touch(disk, offset);
 }
 
 /* Some place that takes a write of so many bytes. */
@@ -270,7 +307,8 @@ int weir__sim_disk_init(struct weir_sim_node *node, uint64_t size)
                           USE_DISK + (uint64_t)node->id * 2);
     disk->stable = weir__calloc(alloc, 1, size);
     disk->cached = weir__calloc(alloc, 1, size);
-    if (disk->stable != NULL && disk->cached != NULL)
+    disk->touched = weir__calloc(alloc, 1, pages(disk) + 1);
+    if (disk->stable != NULL && disk->cached != NULL && disk->touched != NULL)
         return 0;
     weir__sim_disk_free(disk);
     return WEIR_ENOMEM;
@@ -282,6 +320,7 @@ void weir__sim_disk_free(struct sim_disk *disk)
 
     weir__free(alloc, disk->stable);
     weir__free(alloc, disk->cached);
+    weir__free(alloc, disk->touched);
     weir__free(alloc, disk->pending);
 }
 
@@ -294,8 +333,8 @@ static void disk_crash(struct sim_disk *disk)
     settle_pending(disk);
     /* A file that no sync has named yet is not found again. */
     if (!disk->exists)
-        memset(disk->stable, 0, disk->base.size);
-    memcpy(disk->cached, disk->stable, disk->base.size);
+        forget_stable(disk);
+    forget_cached(disk);
 }
 
 /* A disk that another node has open does not notice. */
@@ -314,10 +353,12 @@ static void read_anew(struct sim_disk *disk)
 {
     size_t i;
 
-    memcpy(disk->cached, disk->stable, disk->base.size);
-    for (i = 0; i < disk->pending_count; i++)
+    forget_cached(disk);
+    for (i = 0; i < disk->pending_count; i++) {
         memcpy(disk->cached + disk->pending[i].number * SIM_SECTOR,
                disk->pending[i].data, SIM_SECTOR);
+        touch(disk, disk->pending[i].number * SIM_SECTOR);
+    }
 }
 
 int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
@@ -340,6 +381,10 @@ int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
 
 unsigned char *weir_sim_disk_data(struct weir_sim_node *node, size_t *size)
 {
-    *size = (size_t)node->disk.base.size;
-    return node->disk.cached;
+    struct sim_disk *disk = &node->disk;
+
+    disk->shown = 1;
+    memset(disk->touched, 1, pages(disk));
+    *size = (size_t)disk->base.size;
+    return disk->stable;
 }

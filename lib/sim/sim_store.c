@@ -129,6 +129,7 @@ static int apply_list(struct sim_request *r)
     struct weir_sim *sim = r->sim;
     const char *after = r->req->after;
     size_t at = weir__sim_object_at(sim, r->key);
+    size_t behind = after != NULL ? weir__sim_object_at(sim, after) : 0;
     int64_t youngest = SIM_FAULT(sim, &sim->store_random, store_stale)
                            ? (int64_t)(sim->now / SIM_MS) - STALE_MS
                            : INT64_MAX;
@@ -138,7 +139,7 @@ static int apply_list(struct sim_request *r)
     r->entries = weir__calloc(sim->alloc, r->req->limit, sizeof(*r->entries));
     if (r->entries == NULL)
         return WEIR_ENOMEM;
-    for (; at < sim->object_count; at++) {
+    for (at = at < behind ? behind : at; at < sim->object_count; at++) {
         const struct weir_sim_object *object = sim->objects[at];
         struct weir_store_entry *entry = &r->entries[r->entry_count];
 

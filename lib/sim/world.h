@@ -42,9 +42,11 @@ struct sim_disk {
     struct sim_random random;
     unsigned char *stable;      /* What a crash leaves. */
     unsigned char *cached;      /* What reads give. */
+    unsigned char *touched;     /* By page, 1: the two may differ there. */
     struct sim_sector *pending; /* In the order of writing. */
     size_t pending_count;
     size_t pending_capacity;
+    int shown;  /* 1: the host may change what is on it. */
     int exists; /* 1: a sync has made it known under its name. */
     int open;
     struct weir__disk_req *first; /* The one that is carried out. */

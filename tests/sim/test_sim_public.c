@@ -460,6 +460,27 @@ static void flush_program(void *ctx)
     p->status = weir_flush_sync(p->node, &flush);
 }
 
+START_TEST(damage_to_a_disk_is_found_by_the_next_opening)
+{
+    struct program p = {.on = NULL, .stream = "damaged", .appends = 20};
+    unsigned char *data;
+    size_t size;
+
+    open_world(test_seed());
+    p.on = nodes[0];
+    ck_assert_int_eq(weir_sim_call(nodes[0], open_program, &p), 0);
+    ck_assert_int_eq(weir_sim_call(nodes[0], append_program, &p), 0);
+    ck_assert_int_eq(p.acked, 20);
+    weir_sim_crash(nodes[0]);
+    data = weir_sim_disk_data(nodes[0], &size);
+    memset(data, 0xff, size);
+    weir_sim_start(nodes[0]);
+    ck_assert_int_eq(weir_sim_call(nodes[0], open_program, &p), 0);
+    ck_assert_int_eq(p.status, WEIR_EFORMAT);
+    weir_sim_free(sim);
+}
+END_TEST
+
 static size_t object_count(void)
 {
     size_t n;
@@ -683,6 +704,7 @@ int main(void)
     tcase_add_test(
         tc, a_message_is_lost_when_nobody_is_there_and_waits_for_a_paused_node);
     tcase_add_test(tc, a_node_may_crash_in_its_receiver);
+    tcase_add_test(tc, damage_to_a_disk_is_found_by_the_next_opening);
     tcase_add_test(tc, a_node_cut_from_the_store_uploads_when_it_is_healed);
     tcase_add_test(
         tc, a_node_that_is_refused_by_the_store_does_not_open_and_others_do);
