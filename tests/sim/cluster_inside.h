@@ -10,8 +10,13 @@
 
 #include <weir.h>
 
-enum { STEPS = 300, DISK = 5 << 20, NODES_MAX = 5, STREAMS = 4, MOST = 700 };
-enum { PAYLOAD_MAX = 900, TRIES = 40, MEMORY_MAX = 24 << 20 };
+enum { STEPS = 300, DISK = 1 << 20, NODES_MAX = 5, STREAMS = 4, MOST = 700 };
+enum {
+    OPERATIONS_MIN = 200,
+    PAYLOAD_MAX = 900,
+    TRIES = 40,
+    MEMORY_MAX = 24 << 20
+};
 #define MS ((uint64_t)1000000)
 #define SECOND ((uint64_t)1000000000)
 

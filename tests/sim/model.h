@@ -11,6 +11,8 @@
 #include <weir.h>
 
 enum { MODEL_STREAMS = 6, MODEL_TEXT = 512 };
+/** Bytes of the longest batch. */
+enum { MODEL_LONGEST = 200 * 1024 };
 
 /** What is known of a batch. */
 enum batch_fate {

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 200 * 1024 };
-
 /* ---- Statuses that may come ---------------------------------------------- */
 
 static int is_passing(int status)
@@ -77,7 +75,7 @@ static size_t batch_len(struct scenario *sc)
 {
     switch (scenario_below(sc, sc->heavy ? 2 : 10)) {
     case 0:
-        return 1 + (size_t)scenario_below(sc, BATCH_MAX);
+        return 1 + (size_t)scenario_below(sc, MODEL_LONGEST);
     case 1:
     case 2:
     case 3:

@@ -39,6 +39,7 @@ struct run_options {
     uint64_t seed;
     unsigned steps;   /* At most so many; 0: as many as the scenario has. */
     unsigned without; /* Bits of faults that do not happen. */
+    int unhashed;     /* 1: nobody looks at the hash; a fifth of the time. */
     void (*trace)(void *ctx, const char *line); /* May be NULL. */
     void *ctx;
 };
@@ -59,6 +60,9 @@ struct run_result {
     uint64_t trace_hash; /* The same for the same seed. */
 };
 
+/** A hash of nothing yet, and of one line more. */
+#define RUN_HASH_OF_NOTHING UINT64_C(0xcbf29ce484222325)
+uint64_t run_hash_line(uint64_t hash, const char *line);
 /** How long requests of this seed wait for the manifest: not drawn, so that
  * the seeds mean what they meant before. */
 const char *run_commit_timeout(uint64_t seed);

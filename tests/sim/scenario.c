@@ -267,15 +267,11 @@ static void choose_sizes(struct scenario *sc)
              100u << scenario_below(sc, 9));
 }
 
-/* FNV-1a over all lines. */
 static void hash_line(void *ctx, const char *line)
 {
     struct scenario *sc = ctx;
-    const char *p;
 
-    for (p = line; *p != '\0'; p++)
-        sc->result->trace_hash =
-            (sc->result->trace_hash ^ (unsigned char)*p) * 0x100000001b3u;
+    sc->result->trace_hash = run_hash_line(sc->result->trace_hash, line);
     if (sc->options->trace != NULL)
         sc->options->trace(sc->options->ctx, line);
 }
@@ -318,12 +314,12 @@ int scenario_run(const struct run_options *given, struct run_result *result)
         .size = sizeof(struct weir_sim_options),
         .seed = given->seed,
         .limit = 24 * 3600 * SECOND,
-        .trace = hash_line,
+        .trace = given->unhashed ? NULL : hash_line,
         .trace_ctx = &sc,
     };
 
     sc.log = (struct weir_log){sizeof(struct weir_log), log_line, &sc};
-    *result = (struct run_result){.trace_hash = 0xcbf29ce484222325u};
+    *result = (struct run_result){.trace_hash = RUN_HASH_OF_NOTHING};
     if (weir_sim_new(&sc.sim, &options) != 0)
         abort();
     open_actors(&sc);

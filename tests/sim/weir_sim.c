@@ -176,7 +176,7 @@ static int parse_flag(const char *name, struct options *o)
     if (strcmp(name, "--trace") == 0)
         o->run.trace = print_line;
     else if (strcmp(name, "--quiet") == 0)
-        o->quiet = 1;
+        o->quiet = o->run.unhashed = 1;
     else if (strcmp(name, "--keep-going") == 0)
         o->keep_going = 1;
     else if (strcmp(name, "--no-shrink") == 0)
