@@ -435,9 +435,9 @@ WEIR_API void weir_sim_receive(struct weir_sim_node *node,
  * Send a message from a node to a node, which may be the same.
  *
  * It takes a time of its own, so that a later one may come before it.  It is
- * lost if the target is down, or receives none, when it comes; and as often
- * as the world's faults have it.  Nobody is told.  A paused target gets it
- * when it is resumed.
+ * lost if the target is down, or receives none, when it comes; if the way is
+ * cut (`weir_sim_cut_link`); and as often as the world's faults have it. Nobody
+ * is told.  A paused target gets it when it is resumed.
  *
  * At any time, in a node or outside.
  *
@@ -450,6 +450,28 @@ WEIR_API void weir_sim_receive(struct weir_sim_node *node,
  */
 WEIR_API int weir_sim_send(struct weir_sim_node *from, struct weir_sim_node *to,
                            const void *data, size_t len);
+
+/**
+ * Cut the way from a node to another: a message is lost that is sent, or
+ * comes, while it is cut.  The way back is another; both are cut for a
+ * partition.  Crashes change nothing of it.
+ *
+ * @param from  Sender.
+ * @param to    Target, of the same world.
+ * @return 0 (also if it was cut before), WEIR_EINVAL (another world),
+ *         WEIR_ENOMEM.
+ */
+WEIR_API int weir_sim_cut_link(struct weir_sim_node *from,
+                               struct weir_sim_node *to);
+
+/**
+ * Open that way again; harmless if it is open.
+ *
+ * @param from  Sender.
+ * @param to    Target.
+ */
+WEIR_API void weir_sim_heal_link(struct weir_sim_node *from,
+                                 struct weir_sim_node *to);
 
 /* ---- What is stored ------------------------------------------------------ */
 

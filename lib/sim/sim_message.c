@@ -21,6 +21,33 @@ struct sim_message {
     _Alignas(16) unsigned char data[];
 };
 
+/* A way that is cut; in the world's memory. */
+struct sim_cut {
+    struct weir__list link; /* In the world's `cuts`. */
+    uint32_t from;
+    uint32_t to;
+};
+
+static struct sim_cut *find_cut(const struct weir_sim *sim, uint32_t from,
+                                uint32_t to)
+{
+    struct weir__list *at = sim->cuts.next;
+
+    for (; at != &sim->cuts; at = at->next) {
+        struct sim_cut *cut = WEIR__CONTAINER(at, struct sim_cut, link);
+
+        if (cut->from == from && cut->to == to)
+            return cut;
+    }
+    return NULL;
+}
+
+static void cut_free(struct weir_sim *sim, struct sim_cut *cut)
+{
+    weir__list_remove(&cut->link);
+    weir__free(sim->alloc, cut);
+}
+
 static void message_free(struct sim_message *m)
 {
     struct weir_sim *sim = m->to->sim;
@@ -47,11 +74,15 @@ static void arrive(struct weir_timer *timer)
 {
     struct sim_message *m = WEIR__CONTAINER(timer, struct sim_message, timer);
     struct weir_sim_node *to = m->to;
-    bool lost = to->receive == NULL; /* As of each node that is down. */
+    bool cut = find_cut(to->sim, m->from, to->id) != NULL;
+    bool nobody = to->receive == NULL; /* As of each node that is down. */
 
     weir_sim_trace(to->sim, "message %" PRIu32 " > %" PRIu32 " %zu%s", m->from,
-                   to->id, m->len, lost ? " (nobody there)" : "");
-    if (lost) {
+                   to->id, m->len,
+                   cut      ? " (cut)"
+                   : nobody ? " (nobody there)"
+                            : "");
+    if (cut || nobody) {
         message_free(m);
         return;
     }
@@ -97,7 +128,8 @@ int weir_sim_send(struct weir_sim_node *from, struct weir_sim_node *to,
         return WEIR_EINVAL;
     if (!from->up)
         return WEIR_ECANCELED;
-    if (SIM_FAULT(sim, &sim->message_random, message_lost)) {
+    if (find_cut(sim, from->id, to->id) != NULL ||
+        SIM_FAULT(sim, &sim->message_random, message_lost)) {
         weir_sim_trace(sim, "message %" PRIu32 " > %" PRIu32 " %zu (lost)",
                        from->id, to->id, len);
         return 0;
@@ -113,6 +145,38 @@ void weir_sim_receive(struct weir_sim_node *node, weir_sim_receive_fn *fn,
 {
     node->receive = node->up ? fn : NULL;
     node->receive_ctx = ctx;
+}
+
+int weir_sim_cut_link(struct weir_sim_node *from, struct weir_sim_node *to)
+{
+    struct weir_sim *sim = to->sim;
+    struct sim_cut *cut;
+
+    if (from->sim != sim)
+        return WEIR_EINVAL;
+    if (find_cut(sim, from->id, to->id) != NULL)
+        return 0;
+    cut = weir__calloc(sim->alloc, 1, sizeof(*cut));
+    if (cut == NULL)
+        return WEIR_ENOMEM;
+    cut->from = from->id;
+    cut->to = to->id;
+    weir__list_push(&sim->cuts, &cut->link);
+    weir_sim_trace(sim, "link %" PRIu32 " > %" PRIu32 " is cut", from->id,
+                   to->id);
+    return 0;
+}
+
+void weir_sim_heal_link(struct weir_sim_node *from, struct weir_sim_node *to)
+{
+    struct weir_sim *sim = to->sim;
+    struct sim_cut *cut = find_cut(sim, from->id, to->id);
+
+    if (from->sim != sim || cut == NULL)
+        return;
+    cut_free(sim, cut);
+    weir_sim_trace(sim, "link %" PRIu32 " > %" PRIu32 " is healed", from->id,
+                   to->id);
 }
 
 void weir__sim_messages_crash(struct weir_sim_node *node)
@@ -133,4 +197,6 @@ void weir__sim_messages_free(struct weir_sim *sim)
     while (!weir__list_empty(&sim->messages))
         message_free(
             WEIR__CONTAINER(sim->messages.next, struct sim_message, link));
+    while (!weir__list_empty(&sim->cuts))
+        cut_free(sim, WEIR__CONTAINER(sim->cuts.next, struct sim_cut, link));
 }

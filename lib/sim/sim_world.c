@@ -37,6 +37,7 @@ int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
     weir__sim_random_init(&sim->random, options->seed, USE_TEST);
     weir__sim_random_init(&sim->message_random, options->seed, USE_MESSAGE);
     weir__list_init(&sim->messages);
+    weir__list_init(&sim->cuts);
     weir__list_init(&sim->requests);
     return 0;
 }

@@ -101,6 +101,7 @@ struct weir_sim {
     int in_event;                  /* 1: a timer of the world fires. */
 
     struct weir__list messages;       /* Of struct sim_message. */
+    struct weir__list cuts;           /* Of struct sim_cut. */
     struct weir__list requests;       /* Of struct sim_request. */
     struct weir_sim_object **objects; /* Sorted. */
     size_t object_count;

@@ -380,6 +380,40 @@ START_TEST(a_message_is_lost_when_nobody_is_there_and_waits_for_a_paused_node)
 END_TEST
 
 /* A crash with messages that have arrived and were not taken yet. */
+static void count_back(void *ctx, uint32_t from, const void *data, size_t len)
+{
+    (void)data;
+    ck_assert_uint_eq(from, 2);
+    ck_assert_uint_eq(len, 0);
+    ++*(int *)ctx;
+}
+
+START_TEST(a_link_that_is_cut_loses_messages_one_way_until_it_is_healed)
+{
+    int back = 0;
+
+    open_world(test_seed());
+    weir_sim_receive(nodes[0], count_back, &back);
+    ck_assert_int_eq(weir_sim_cut_link(nodes[0], nodes[1]), 0);
+    ck_assert_int_eq(weir_sim_cut_link(nodes[0], nodes[1]), 0);
+    send_all(10);
+    ck_assert_int_eq(weir_sim_send(nodes[1], nodes[0], NULL, 0), 0);
+    run(SECOND);
+    ck_assert_int_eq(got_count, 0);
+    ck_assert_int_eq(back, 1);
+    weir_sim_heal_link(nodes[0], nodes[1]);
+    weir_sim_heal_link(nodes[0], nodes[1]);
+    send_all(10);
+    run(SECOND);
+    ck_assert_int_eq(got_count, 10);
+    send_all(10); /* What is on its way is lost as well. */
+    ck_assert_int_eq(weir_sim_cut_link(nodes[0], nodes[1]), 0);
+    run(SECOND);
+    ck_assert_int_eq(got_count, 0);
+    weir_sim_free(sim); /* With a link that is cut. */
+}
+END_TEST
+
 static void crash_in_receive(void *ctx, uint32_t from, const void *data,
                              size_t len)
 {
@@ -703,6 +737,8 @@ int main(void)
                    messages_are_lost_doubled_and_late_as_often_as_asked_for);
     tcase_add_test(
         tc, a_message_is_lost_when_nobody_is_there_and_waits_for_a_paused_node);
+    tcase_add_test(
+        tc, a_link_that_is_cut_loses_messages_one_way_until_it_is_healed);
     tcase_add_test(tc, a_node_may_crash_in_its_receiver);
     tcase_add_test(tc, damage_to_a_disk_is_found_by_the_next_opening);
     tcase_add_test(tc, a_node_cut_from_the_store_uploads_when_it_is_healed);
