@@ -172,6 +172,25 @@ int weir__group_form(struct weir__manifest *m)
     return 0;
 }
 
+/* The group is in the log, at the version behind the state's: nothing stood
+ * there since it was sent, so what waited for a reading then has its answer.
+ * A node whose queue is never empty would not come to read otherwise. */
+static void append_won(struct weir__manifest *m)
+{
+    int status;
+
+    m->tries = 0;
+    m->head_at = m->group.started;
+    status = weir__group_apply(m);
+    if (status == 0)
+        weir__refresh_end(m, &m->refreshing, 0);
+    weir__refresh_rejoin(m);
+    if (status != 0)
+        weir__manifest_failed(m, status);
+    else
+        weir__manifest_go(m);
+}
+
 /* How an APPEND has ended.  An answer that comes too late proves nothing,
  * for what it is about may have been removed: it is read back. */
 static void append_done(struct weir_mlog_req *req, int status)
@@ -182,15 +201,10 @@ static void append_done(struct weir_mlog_req *req, int status)
 
     m->activity = WEIR__IDLE;
     if (status == 0 && fresh) {
-        m->tries = 0;
-        m->head_at = group->started;
-        status = weir__group_apply(m);
-        if (status != 0)
-            weir__manifest_failed(m, status);
-        else
-            weir__manifest_go(m);
+        append_won(m);
         return;
     }
+    weir__refresh_rejoin(m);
     if (status == 0 || status == WEIR_ECONFLICT) {
         m->tries = 0;
         group->look = UINT64_C(1) << (m->losses < 4 ? m->losses : 4);
@@ -228,6 +242,8 @@ void weir__group_send(struct weir__manifest *m)
     group->was_uncertain = group->uncertain;
     group->uncertain = true;
     group->started = weir__manifest_now(m);
+    m->refreshing = m->refresh;
+    m->refresh = NULL;
     m->err.code = 0;
     m->iov = (struct weir_iov){group->bytes.data, group->bytes.len};
     m->io = (struct weir_mlog_req){.verb = WEIR_MLOG_APPEND,

@@ -106,7 +106,7 @@ struct weir__manifest {
 
     struct weir__commit *queue;
     struct weir__commit **queue_end;
-    struct weir__refresh *refresh;    /* To be served by the next reading. */
+    struct weir__refresh *refresh;    /* To be served by the next activity. */
     struct weir__refresh *refreshing; /* By the present one. */
 
     struct weir__group group;
@@ -176,6 +176,9 @@ void weir__follow_start(struct weir__manifest *m, uint64_t count);
 /** End a list of refreshes. */
 void weir__refresh_end(struct weir__manifest *m, struct weir__refresh **list,
                        int status);
+/** Those that the activity that ends could not serve wait on, in front of
+ * those that came meanwhile. */
+void weir__refresh_rejoin(struct weir__manifest *m);
 
 /* manifest_keep.c */
 

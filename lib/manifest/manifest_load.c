@@ -25,6 +25,17 @@ void weir__refresh_end(struct weir__manifest *m, struct weir__refresh **list,
     }
 }
 
+void weir__refresh_rejoin(struct weir__manifest *m)
+{
+    struct weir__refresh **end = &m->refreshing;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = m->refresh;
+    m->refresh = m->refreshing;
+    m->refreshing = NULL;
+}
+
 static bool forget(struct weir__refresh **at, const struct weir__refresh *req)
 {
     while (*at != NULL && *at != req)
@@ -218,16 +229,10 @@ static void follow_answer(struct weir__manifest *m,
 static void follow_end(struct weir__manifest *m)
 {
     struct weir__follow *f = &m->follow;
-    struct weir__refresh **end = &m->refreshing;
 
     if (f->status == 0 && f->at_end)
         weir__refresh_end(m, &m->refreshing, 0);
-    /* The others wait on, in front of those that came meanwhile. */
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = m->refresh;
-    m->refresh = m->refreshing;
-    m->refreshing = NULL;
+    weir__refresh_rejoin(m);
     if (f->at_end)
         m->followed = true;
     if (f->status == WEIR_ECORRUPT && !m->reread && m->closed == NULL) {

@@ -603,6 +603,67 @@ START_TEST(close_ends_a_refresh)
 }
 END_TEST
 
+/* A program that commits again whenever it is told of a commit. */
+struct busy {
+    struct weir__commit commit;
+    struct weir__op op;
+    struct weir__manifest *manifest;
+    int count;
+    int stop;
+    int ended;
+};
+
+static void busy_done(struct weir__commit *commit, int status)
+{
+    struct busy *busy = commit->ctx;
+
+    ck_assert_int_eq(status, 0);
+    busy->count++;
+    if (busy->stop)
+        busy->ended = 1;
+    else
+        weir__manifest_commit(busy->manifest, commit);
+}
+
+static void busy_start(struct busy *busy, struct rig_node *node)
+{
+    *busy = (struct busy){.op = op_count("1"), .manifest = node->manifest};
+    busy->commit = (struct weir__commit){
+        .ops = &busy->op, .count = 1, .done = busy_done, .ctx = busy};
+    weir__manifest_commit(node->manifest, &busy->commit);
+}
+
+/* The queue is never empty, so the node never comes to read: a refresh ends
+ * with the first commit that is sent after it was asked for.  One that was on
+ * its way then knows nothing of what others have written meanwhile. */
+START_TEST(a_refresh_is_served_while_commits_never_cease)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_node *b = rig_join(&rig, 1);
+    struct refreshing refresh = {.req = {.done = refreshing_done}};
+    struct weir__op op = op_create("of b");
+    struct busy busy;
+
+    ck_assert_int_eq(rig_refresh(a), 0);
+    fault_store_set(a->store, FAULT_HELD_AFTER, 1, 1);
+    busy_start(&busy, a);
+    virtual_env_settle(&rig.env);
+    weir__manifest_refresh(a->manifest, &refresh.req);
+    ck_assert_int_eq(rig_commit(b, &op, 1), 0);
+    ck_assert_int_eq(busy.count, 0);
+    fault_store_release(a->store);
+    while (refresh.done == 0 && busy.count < 10)
+        ck_assert_int_eq(virtual_env_step(&rig.env), 1);
+    ck_assert_int_eq(refresh.done, 1);
+    ck_assert_int_eq(refresh.status, 0);
+    ck_assert_int_eq(busy.count, 2);
+    ck_assert_ptr_nonnull(
+        weir__state_stream_named(weir__manifest_state(a->manifest), "of b"));
+    busy.stop = 1;
+    rig_run(&rig, &busy.ended);
+}
+END_TEST
+
 /* ---- Memory -------------------------------------------------------------- */
 
 /* Each allocation fails once: nothing is lost, repeated or leaked, and the
@@ -657,6 +718,7 @@ int main(void)
     tcase_add_loop_test(tc, close_does_not_begin_anew, 0, 2);
     tcase_add_loop_test(tc, close_ends_what_is_being_retried, 0, 2);
     tcase_add_test(tc, close_ends_a_refresh);
+    tcase_add_test(tc, a_refresh_is_served_while_commits_never_cease);
 
     tc = test_case("manifest, rigs of their own");
     tcase_add_loop_test(tc, no_lost_answer_loses_or_repeats_a_commit, 0, 10);
