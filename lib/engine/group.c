@@ -38,7 +38,7 @@ struct weir__group {
     struct weir_wal_write write;
     struct weir_error error;
     uint64_t since; /* When it began to gather, if others may be in flight, */
-    int loaded;     /* and whether some were. */
+    int loaded;     /* and whether some were, or were about to. */
     int status;
 };
 
@@ -95,7 +95,8 @@ static struct weir__group *group_new(struct weir *node, uint64_t position)
     g->position = position;
     if (node->wal->depth > 1)
         g->since = node->host.env->ops->now(node->host.env);
-    g->loaded = node->commits.writing > 0;
+    g->loaded =
+        node->commits.writing > 0 || !weir__list_empty(&node->commits.groups);
     return g;
 }
 
