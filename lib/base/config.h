@@ -134,7 +134,8 @@
       "answer that comes first is taken.  0: never.")                          \
     X(S3_PART, "s3_part", SIZE, "16MiB", 0, INT64_C(5368709120), "",           \
       "Objects of streams that are larger are put in parts of this size, "     \
-      "beside one another (at least 5MiB).  0: each in one request.")          \
+      "beside one another (at least 5MiB), or up to a quarter larger where "   \
+      "that saves one.  0: each in one request.")                              \
     X(S3_SSE, "s3_sse", ENUM, "none", 0, 0, "none|AES256|aws:kms",             \
       "How the server of an s3: store is asked to encrypt what is put.")       \
     X(S3_SSE_KEY, "s3_sse_key", STRING, "", 0, 0, "",                          \

@@ -11,6 +11,9 @@
 
 enum { AT_ONCE = 8, ANSWER_MAX = 64 << 10, UPLOAD_ROOM = 1100 };
 
+/* A part has 5 GiB at most, and may become a quarter larger. */
+#define GROWS_TO_MOST (UINT64_C(4) << 30)
+
 /* An abort that does not get through leaves parts for the bucket's lifecycle
  * rule (AbortIncompleteMultipartUpload) to remove. */
 #define ABORT_NS UINT64_C(10000000000)
@@ -103,16 +106,25 @@ static int slice(struct weir__s3_part *part, const struct weir_store_req *req,
     return 0;
 }
 
+uint64_t weir__s3_part_size(uint64_t body, uint64_t asked)
+{
+    uint64_t size = asked > WEIR__S3_PART_MIN ? asked : WEIR__S3_PART_MIN;
+    uint64_t whole;
+
+    if (body / WEIR__S3_PARTS_MAX >= size)
+        size = body / WEIR__S3_PARTS_MAX + 1;
+    whole = body / size;
+    if (whole > 0 && body % size <= size / 4 && size <= GROWS_TO_MOST)
+        size = (body + whole - 1) / whole;
+    return size;
+}
+
 static int cut(struct weir__s3_parts *p)
 {
     uint64_t left = weir__store_body_size(p->req);
     uint64_t offset = 0;
     int rc = 0;
 
-    if (p->part_size < WEIR__S3_PART_MIN)
-        p->part_size = WEIR__S3_PART_MIN;
-    if (left / WEIR__S3_PARTS_MAX >= p->part_size)
-        p->part_size = left / WEIR__S3_PARTS_MAX + 1;
     p->count = (size_t)((left + p->part_size - 1) / p->part_size);
     p->part = weir__calloc(alloc_of(p), p->count, sizeof(*p->part));
     if (p->part == NULL)

@@ -44,6 +44,11 @@ struct weir__s3_parts {
     int status;
 };
 
+/** Size of each part but the last, of a body of `body` bytes: what is asked
+ * for, within S3's bounds, or up to a quarter more if that saves a short last
+ * one. Not below `body`: it goes in one piece. */
+uint64_t weir__s3_part_size(uint64_t body, uint64_t asked);
+
 /** Begin: 0, or WEIR_ENOMEM with nothing begun. */
 int weir__s3_parts_start(struct weir__s3_parts *parts);
 

@@ -126,7 +126,8 @@ static int start_parts(struct weir__s3_op *op)
         .req = op->req,
         .id = op->payload.id,
         .what = op->what,
-        .part_size = op->store->part_size,
+        .part_size = weir__s3_part_size(weir__store_body_size(op->req),
+                                        op->store->part_size),
         .deadline = op->call.deadline,
         .err = op->req->err,
         .done = parts_done,
@@ -137,11 +138,11 @@ static int start_parts(struct weir__s3_op *op)
 
 static bool goes_in_parts(const struct weir__s3_op *op)
 {
-    uint64_t part = op->store->part_size;
+    uint64_t asked = op->store->part_size;
+    uint64_t body = weir__store_body_size(op->req);
 
-    return part > 0 && (op->req->flags & WEIR_STORE_PARTS) != 0 &&
-           weir__store_body_size(op->req) > part &&
-           weir__store_body_size(op->req) > WEIR__S3_PART_MIN;
+    return asked > 0 && (op->req->flags & WEIR_STORE_PARTS) != 0 &&
+           body > weir__s3_part_size(body, asked);
 }
 
 int weir__s3_put(struct weir__s3_op *op)

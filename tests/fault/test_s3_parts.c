@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Large objects in parts, many deletions in one request, and encryption by
  * the server: what is sent, and what becomes of each when something fails. */
+#include "store/s3_parts.h"
 #include "store/store.h"
 #include "support/s3_server.h"
 #include "support/store_kinds.h"
@@ -106,6 +107,41 @@ START_TEST(without_leave_or_size_it_goes_in_one_piece)
                                WEIR_STORE_IF_ABSENT | WEIR_STORE_PARTS),
                      0);
     ck_assert_int_eq(s3_server_requests(server, "POST"), 0);
+    close_rig();
+}
+END_TEST
+
+/* What is left over is shared among the others, if it is little. */
+START_TEST(a_short_last_part_is_saved)
+{
+    const uint64_t part = 16 * MIB, least = WEIR__S3_PART_MIN;
+
+    ck_assert_uint_eq(weir__s3_part_size(6 * part, part), part);
+    ck_assert_uint_eq(weir__s3_part_size(6 * part + 1, part), part + 1);
+    ck_assert_uint_eq(weir__s3_part_size(6 * part + part / 4 + 1, part), part);
+    ck_assert_uint_eq(weir__s3_part_size(part + 1, part), part + 1);
+    ck_assert_uint_eq(weir__s3_part_size(part / 2, part), part);
+    /* Within the bounds of S3. */
+    ck_assert_uint_eq(weir__s3_part_size(2 * least, 1), least);
+    ck_assert_uint_le(weir__s3_part_size(UINT64_C(11) << 30, UINT64_C(5) << 30),
+                      UINT64_C(5) << 30);
+    ck_assert_uint_eq(weir__s3_part_size(WEIR__S3_PARTS_MAX * 2 * part, part),
+                      2 * part + 1);
+}
+END_TEST
+
+START_TEST(a_little_more_than_a_part_goes_in_one_piece)
+{
+    open_with(NULL, NULL);
+    ck_assert_int_eq(store_put(&rig, "a", data, 6 * MIB,
+                               WEIR_STORE_IF_ABSENT | WEIR_STORE_PARTS),
+                     0);
+    ck_assert_int_eq(s3_server_requests(server, "POST"), 0);
+    ck_assert_int_eq(store_put(&rig, "b", data, 11 * MIB,
+                               WEIR_STORE_IF_ABSENT | WEIR_STORE_PARTS),
+                     0);
+    ck_assert_int_eq(s3_server_requests(server, "POST"), 2);
+    ck_assert_int_eq(s3_server_requests(server, "PUT"), 3);
     close_rig();
 }
 END_TEST
@@ -271,6 +307,8 @@ int main(void)
 
     tcase_add_test(tc, a_large_object_goes_in_parts);
     tcase_add_test(tc, without_leave_or_size_it_goes_in_one_piece);
+    tcase_add_test(tc, a_short_last_part_is_saved);
+    tcase_add_test(tc, a_little_more_than_a_part_goes_in_one_piece);
     tcase_add_loop_test(tc, what_passes_does_not_cost_the_upload, 0, 6);
     tcase_add_test(tc, an_upload_that_fails_is_aborted);
     tcase_add_test(tc, an_upload_whose_end_is_not_told_is_unknown);
