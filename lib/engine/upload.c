@@ -24,6 +24,8 @@
 #define BACKOFF_MAX_NS 10000000000u
 /* Ids registered by one commit, at most. */
 #define RESERVE_MAX 64
+/* Operations of one commit: an object, the log's mark, the next ids. */
+#define OPS 3
 
 /** An upload under way: a plan, and the object that is being made. */
 struct weir__upload {
@@ -40,14 +42,9 @@ struct weir__upload {
     struct weir__refresh refresh;
     struct weir__range *ranges;
     struct weir__commit commit;
-    struct weir__op op; /* Followed by `trim`, where the log needs it. */
-    struct weir__op trim;
+    struct weir__op ops[OPS];
     struct weir_error error;
 };
-
-_Static_assert(offsetof(struct weir__upload, trim) ==
-                   offsetof(struct weir__upload, op) + sizeof(struct weir__op),
-               "two operations of one commit stand together");
 
 static void next_part(struct weir__upload *job);
 static void put_start(struct weir__upload *job);
@@ -201,14 +198,22 @@ static void settle(struct weir__upload *job)
     job->node->stats.upload_bytes += job->build.size;
 }
 
+static struct weir__op *add_op(struct weir__upload *job,
+                               enum weir__op_kind kind)
+{
+    struct weir__op *op = &job->ops[job->commit.count++];
+
+    *op = (struct weir__op){.kind = kind};
+    return op;
+}
+
 /* The manifest knows where recovery of the log begins. */
-static void tell_log(const struct weir__upload *job, size_t ops)
+static void tell_log(const struct weir__upload *job, const struct weir__op *op)
 {
     struct weir_wal *wal = job->node->wal;
-    struct weir_wal_mark mark = {job->trim.u.node_trim.epoch,
-                                 job->trim.u.node_trim.slot};
+    struct weir_wal_mark mark = {op->u.node_trim.epoch, op->u.node_trim.slot};
 
-    if (ops == 2 && wal != NULL && job->trim.status == 0)
+    if (wal != NULL)
         wal->ops->noted(wal, &mark);
 }
 
@@ -216,31 +221,80 @@ static void tell_log(const struct weir__upload *job, size_t ops)
 static void add_trim(struct weir__upload *job)
 {
     const struct weir_wal *wal = job->node->wal;
+    struct weir__op *op;
 
     if (wal == NULL || wal->ops->size <= offsetof(struct weir_wal_ops, noted) ||
         wal->ops->noted == NULL)
         return;
-    job->trim = (struct weir__op){.kind = WEIR__OP_NODE_TRIM};
-    job->trim.u.node_trim.epoch = wal->mark.epoch;
-    job->trim.u.node_trim.slot = wal->mark.slot;
-    job->commit.count = 2;
+    op = add_op(job, WEIR__OP_NODE_TRIM);
+    op->u.node_trim.epoch = wal->mark.epoch;
+    op->u.node_trim.slot = wal->mark.slot;
 }
 
-/* Commit `job->op`, and note that it is under way. */
-static void commit_op(struct weir__upload *job,
-                      void (*done)(struct weir__commit *commit, int status))
+/* Register ids: twice as many each time, so that a node that uploads little
+ * leaves few unused; `needed` at least. */
+static void add_reserve(struct weir__upload *job, size_t needed)
+{
+    uint64_t count = job->node->stats.uploads + 1;
+
+    if (count < needed)
+        count = needed;
+    if (count > RESERVE_MAX)
+        count = RESERVE_MAX;
+    add_op(job, WEIR__OP_OBJECT_RESERVE)->u.object_reserve.count =
+        (uint32_t)count;
+}
+
+/* So do the ids of the next objects, if these are known to come. */
+static void add_next_ids(struct weir__upload *job)
+{
+    const struct weir__upload_state *up = &job->node->uploads;
+    const struct weir__plan *plan = &job->plan;
+    uint64_t planned = 0;
+
+    if (up->next_id != up->end_id || !weir__node_is_open(job->node))
+        return;
+    for (size_t i = job->at; i < plan->part_count; i++)
+        planned += plan->parts[i].bytes;
+    if (job->at + 1 < plan->part_count || up->pending_bytes > planned ||
+        weir__group_busy(job->node))
+        add_reserve(job, plan->part_count - job->at - 1);
+}
+
+/* Ids that the manifest has registered. */
+static void take_ids(struct weir__upload *job, const struct weir__op *op)
+{
+    struct weir__upload_state *up = &job->node->uploads;
+
+    up->next_id = op->u.object_reserve.first;
+    up->end_id = up->next_id + op->u.object_reserve.count;
+}
+
+/* What else the manifest has taken in with the upload's commit. */
+static void take_ops(struct weir__upload *job)
+{
+    for (size_t i = 0; i < job->commit.count; i++) {
+        const struct weir__op *op = &job->ops[i];
+
+        if (op->status == 0 && op->kind == WEIR__OP_NODE_TRIM)
+            tell_log(job, op);
+        else if (op->status == 0 && op->kind == WEIR__OP_OBJECT_RESERVE)
+            take_ids(job, op);
+    }
+}
+
+/* Commit `job->ops`, and note that it is under way. */
+static void commit_ops(struct weir__upload *job,
+                       void (*done)(struct weir__commit *commit, int status))
 {
     struct weir__upload_state *up = &job->node->uploads;
 
     up->commits++;
     up->committing = 1;
-    job->commit.ops = &job->op;
-    job->commit.count = 1;
+    job->commit.ops = job->ops;
     job->commit.done = done;
     job->commit.ctx = job;
     job->commit.err = &job->error;
-    if (job->op.kind == WEIR__OP_OBJECT_ADD)
-        add_trim(job);
     weir__flush_late_start(job->node);
     weir__manifest_commit(job->node->manifest, &job->commit);
 }
@@ -251,10 +305,10 @@ static void commit_done(struct weir__commit *commit, int status)
 
     weir__flush_late_stop(job->node);
     job->node->uploads.committing = 0;
-    if (status == 0)
-        tell_log(job, commit->count);
-    if (status == 0)
-        status = job->op.status;
+    if (status == 0) {
+        take_ops(job);
+        status = job->ops[0].status;
+    }
     if (status != 0) {
         job_end(job, status);
         return;
@@ -282,7 +336,7 @@ static void fill_range(struct weir__range *range,
 static void commit_start(struct weir__upload *job)
 {
     const struct weir__plan_part *p = part(job);
-    struct weir__op *op = &job->op;
+    struct weir__op *op;
 
     job->ranges =
         weir__calloc(job->node->alloc, p->count, sizeof(*job->ranges));
@@ -293,14 +347,17 @@ static void commit_start(struct weir__upload *job)
     for (size_t i = 0; i < p->count; i++)
         fill_range(&job->ranges[i], &job->plan.items[p->first + i],
                    &job->build.streams[i]);
-    *op = (struct weir__op){.kind = WEIR__OP_OBJECT_ADD};
+    job->commit.count = 0;
+    op = add_op(job, WEIR__OP_OBJECT_ADD);
     op->u.object_add.id = job->object_id;
     op->u.object_add.kind =
         p->count == 1 ? WEIR__OBJECT_STREAM : WEIR__OBJECT_SET;
     op->u.object_add.size = job->build.size;
     op->u.object_add.ranges = job->ranges;
     op->u.object_add.range_count = p->count;
-    commit_op(job, commit_done);
+    add_trim(job);
+    add_next_ids(job);
+    commit_ops(job, commit_done);
 }
 
 /* The key is ours alone; if it is there, an earlier try has put it, and its
@@ -471,34 +528,24 @@ static void build_start(struct weir__upload *job)
 static void reserve_done(struct weir__commit *commit, int status)
 {
     struct weir__upload *job = commit->ctx;
-    struct weir__upload_state *up = &job->node->uploads;
 
     weir__flush_late_stop(job->node);
-    up->committing = 0;
+    job->node->uploads.committing = 0;
     if (status == 0)
-        status = job->op.status;
+        status = job->ops[0].status;
     if (status != 0) {
         job_end(job, status);
         return;
     }
-    up->next_id = job->op.u.object_reserve.first;
-    up->end_id = up->next_id + job->op.u.object_reserve.count;
+    take_ops(job);
     next_part(job);
 }
 
-/* Register ids: twice as many each time, so that a node that uploads little
- * leaves few unused. */
 static void reserve_start(struct weir__upload *job)
 {
-    uint64_t count = job->node->stats.uploads + 1;
-
-    if (count < job->plan.part_count)
-        count = job->plan.part_count;
-    if (count > RESERVE_MAX)
-        count = RESERVE_MAX;
-    job->op = (struct weir__op){.kind = WEIR__OP_OBJECT_RESERVE};
-    job->op.u.object_reserve.count = (uint32_t)count;
-    commit_op(job, reserve_done);
+    job->commit.count = 0;
+    add_reserve(job, job->plan.part_count - job->at);
+    commit_ops(job, reserve_done);
 }
 
 static void next_part(struct weir__upload *job)

@@ -21,6 +21,8 @@ struct s3_door {
     int seen;
     unsigned life; /* Requests of an earlier one do not get through. */
     char hit[200];
+    uint64_t delay;
+    void (*watch)(const char *method, const char *url);
 };
 
 struct weir__http {
@@ -55,6 +57,7 @@ struct s3_door *s3_door_new(void)
     struct s3_door *door = calloc(1, sizeof(*door));
 
     ck_assert_ptr_nonnull(door);
+    door->delay = ANSWER_NS;
     door->server.trusts =
         1; /* Others look at these; they take half the time. */
     return door;
@@ -89,6 +92,26 @@ int s3_door_requests(const struct s3_door *door)
 const char *s3_door_hit(const struct s3_door *door)
 {
     return door->hit[0] != '\0' ? door->hit : NULL;
+}
+
+void s3_door_watch(struct s3_door *door,
+                   void (*fn)(const char *method, const char *url))
+{
+    door->watch = fn;
+}
+
+void s3_door_delay(struct s3_door *door, uint64_t nanoseconds)
+{
+    door->delay = nanoseconds;
+}
+
+void s3_door_empty(struct s3_door *door, const char *prefix)
+{
+    struct s3_objects *all = &door->server.objects;
+
+    for (size_t i = 0; i < all->count; i++)
+        if (strncmp(all->at[i].key, prefix, strlen(prefix)) == 0)
+            s3_objects_put(all, all->at[i].key, "", 0);
 }
 
 void s3_door_cut(struct s3_door *door)
@@ -326,12 +349,14 @@ void s3_door_http_submit(struct weir__http *http, struct weir__http_req *req)
     f->http = http;
     f->req = req;
     req->answer = (struct weir__http_answer){.content_length = -1};
+    if (http->door->watch != NULL)
+        http->door->watch(req->method, req->url);
     if (http->life == http->door->life)
         perform(f, make_request(req));
     else
         f->status = WEIR_ECANCELED;
     f->timer.fire = land;
-    f->timer.deadline = env->ops->now(env) + ANSWER_NS;
+    f->timer.deadline = env->ops->now(env) + http->door->delay;
     if (f->status == WEIR_ETIMEDOUT && req->deadline != 0)
         f->timer.deadline = req->deadline;
     env->ops->timer_start(env, &f->timer);

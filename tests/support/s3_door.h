@@ -49,6 +49,13 @@ void s3_door_fault(struct s3_door *door, const struct s3_door_fault *fault,
 int s3_door_requests(const struct s3_door *door);
 /** Did the fault hit one, and which: "PUT /bucket/p/data/1"; NULL: none. */
 const char *s3_door_hit(const struct s3_door *door);
+/** Show each request that comes to `fn`. */
+void s3_door_watch(struct s3_door *door,
+                   void (*fn)(const char *method, const char *url));
+/** How long each answer takes; 1 ms at first. */
+void s3_door_delay(struct s3_door *door, uint64_t nanoseconds);
+/** Drop the bytes of the objects whose keys begin so; they are empty then. */
+void s3_door_empty(struct s3_door *door, const char *prefix);
 /** Nothing gets through any more, as when the process is killed: requests that
  * are under way are done or not, and nobody is told; stores that are opened
  * after this are another process's. */
