@@ -63,7 +63,6 @@ static void fail_waiting(struct weir *node)
     weir__tail_close(node);
     weir__fetch_close(node);
     weir__watch_close(node);
-    weir__lease_close(node);
     weir__members_close(node);
 }
 
@@ -127,14 +126,33 @@ static void upload_start(struct weir *node, struct weir__close *c)
     weir__flush_last(node, &c->flush);
 }
 
-/* A lease that has run out and is not renewed is not waited for. */
+/* A lease that has run out and is not renewed is not waited for long. */
 static void forsake(struct weir_timer *timer)
 {
     struct weir__close *c =
         WEIR__CONTAINER(timer, struct weir__close, patience);
 
+    c->waiting = 0;
+    if (weir__list_empty(&c->node->commits.held))
+        return; /* It was renewed. */
     c->node->commits.forsaken = 1;
     weir__group_release(c->node);
+}
+
+/* 1 once all that was accepted is written and told.  Until then the lease is
+ * kept: a write may take longer than what is left of it. */
+static int groups_have_ended(struct weir *node, struct weir__close *c)
+{
+    if (!weir__group_busy(node)) {
+        node->host.env->ops->timer_stop(node->host.env, &c->patience);
+        weir__lease_close(node);
+        return 1;
+    }
+    if (!weir__list_empty(&node->commits.held) && !c->waiting) {
+        c->waiting = 1;
+        start_patience(c, forsake, PATIENCE_NS);
+    }
+    return 0;
 }
 
 static void clean_over(struct weir__close *c)
@@ -321,7 +339,7 @@ static void step(struct weir_task *task)
     c->posted = 0;
     switch ((enum phase)c->phase) {
     case PHASE_GROUPS:
-        if (weir__group_busy(node))
+        if (!groups_have_ended(node, c))
             return;
         c->phase = must_upload(node) ? PHASE_UPLOAD : PHASE_CLEAN;
         post_step(c);
@@ -370,8 +388,6 @@ static void begin(struct weir_task *task)
     c->node->closing = c;
     weir__takeover_close(c->node);
     fail_waiting(c->node);
-    if (!weir__list_empty(&c->node->commits.held))
-        start_patience(c, forsake, PATIENCE_NS);
     post_step(c);
 }
 
@@ -382,6 +398,8 @@ void weir__node_close(struct weir *node, struct weir__close *req)
     req->phase = PHASE_GROUPS;
     req->status = 0;
     req->posted = 0;
+    req->waiting = 0;
+    req->patience = (struct weir_timer){.fire = NULL};
     req->cleaning = 0;
     req->begin.run = begin;
     req->step.run = step;

@@ -37,7 +37,7 @@ static void beat_done(struct weir__commit *commit, int status)
         status = lease->op.status;
     if (status == 0)
         renewed(node, lease->sent);
-    if (weir__node_is_open(node) && !node->fenced)
+    if (!lease->given_up && !node->fenced)
         plan(node);
     weir__group_release(node);
 }
@@ -85,5 +85,6 @@ int weir__lease_holds(struct weir *node)
 
 void weir__lease_close(struct weir *node)
 {
+    node->lease.given_up = 1;
     node->host.env->ops->timer_stop(node->host.env, &node->lease.due);
 }

@@ -76,6 +76,7 @@ struct weir__lease {
     uint64_t until;  /* Before that nobody takes this node over. */
     uint64_t sent;   /* When the commit under way was begun. */
     int beating;     /* It is. */
+    int given_up;    /* It is not renewed any more. */
     struct weir_timer due;
     struct weir__commit commit;
     struct weir__op op;
@@ -237,6 +238,7 @@ struct weir__close {
     struct weir_task step;
     int posted;
     int phase;
+    int waiting;  /* For a lease that has run out. */
     int cleaning; /* The commit of NODE_CLEAN is awaited. */
     int parts;    /* Still open: reader, store. */
     struct weir_task reader_closed;
