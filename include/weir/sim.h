@@ -28,8 +28,11 @@
  * each request takes effect at one moment.  A request may fail before it
  * took effect, or after it; take effect twice; or take effect minutes after
  * its caller was told that the outcome is unknown, and after the caller
- * crashed.  A LIST may be of a minute ago (`store_stale`).  A node that is cut
- * from it does not reach it at all.
+ * crashed.  A create (a PUT with the condition "if absent") may be refused
+ * although nobody else writes the key, and one that finds the key taken may
+ * end with an outcome that is unknown.  A GET may give fewer bytes than there
+ * are, or one that is changed.  A LIST may be of a minute ago (`store_stale`).
+ * A node that is cut from it does not reach it at all.
  *
  * What the simulated network between nodes promises: a message that comes is
  * as it was sent.  It may come late, after others that were sent later,
@@ -64,27 +67,30 @@ struct weir_sim_node;
  * operation fail until it is set back.
  */
 struct weir_sim_faults {
-    uint32_t store_down;     /* Refused: WEIR_EUNAVAILABLE, not done. */
-    uint32_t store_throttle; /* Refused: WEIR_ETHROTTLED, not done. */
-    uint32_t store_lost;     /* Not done, and the outcome unknown. */
-    uint32_t store_unheard;  /* Done, and the outcome unknown. */
-    uint32_t store_late;     /* Outcome unknown, done minutes later. */
-    uint32_t store_repeat;   /* Done twice; the second answer counts. */
-    uint32_t store_slow;     /* Takes seconds. */
-    uint32_t store_corrupt;  /* GET: a byte of the body is changed. */
-    uint32_t disk_read;      /* WEIR_EIO. */
-    uint32_t disk_write;     /* WEIR_EIO; some sectors are written. */
-    uint32_t disk_sync;      /* WEIR_EIO; what was pending is undefined. */
-    uint32_t disk_garble;    /* Per sector that was pending in a crash. */
-    uint32_t memory;         /* Allocations of the nodes: NULL. */
-    uint32_t message_lost;   /* Never comes. */
-    uint32_t message_twice;  /* Comes twice, each in its own time. */
-    uint32_t message_late;   /* Comes after seconds. */
-    uint32_t store_stale;    /* LIST: without what is younger than a minute. */
-    uint32_t disk_slow;      /* Takes seconds. */
-    uint32_t disk_hang;      /* Takes ten minutes. */
-    uint32_t disk_lost;      /* A write that ends well and is not done. */
-    uint32_t disk_misplaced; /* One that is done in another place. */
+    uint32_t store_down;      /* Refused: WEIR_EUNAVAILABLE, not done. */
+    uint32_t store_throttle;  /* Refused: WEIR_ETHROTTLED, not done. */
+    uint32_t store_lost;      /* Not done, and the outcome unknown. */
+    uint32_t store_unheard;   /* Done, and the outcome unknown. */
+    uint32_t store_late;      /* Outcome unknown, done minutes later. */
+    uint32_t store_repeat;    /* Done twice; the second answer counts. */
+    uint32_t store_slow;      /* Takes seconds. */
+    uint32_t store_corrupt;   /* GET: a byte of the body is changed. */
+    uint32_t disk_read;       /* WEIR_EIO. */
+    uint32_t disk_write;      /* WEIR_EIO; some sectors are written. */
+    uint32_t disk_sync;       /* WEIR_EIO; what was pending is undefined. */
+    uint32_t disk_garble;     /* Per sector that was pending in a crash. */
+    uint32_t memory;          /* Allocations of the nodes: NULL. */
+    uint32_t message_lost;    /* Never comes. */
+    uint32_t message_twice;   /* Comes twice, each in its own time. */
+    uint32_t message_late;    /* Comes after seconds. */
+    uint32_t store_stale;     /* LIST: without what is younger than a minute. */
+    uint32_t disk_slow;       /* Takes seconds. */
+    uint32_t disk_hang;       /* Takes ten minutes. */
+    uint32_t disk_lost;       /* A write that ends well and is not done. */
+    uint32_t disk_misplaced;  /* One that is done in another place. */
+    uint32_t store_cut;       /* GET: the end of the body is missing. */
+    uint32_t store_refused;   /* A create: not done, WEIR_ETHROTTLED (409). */
+    uint32_t store_lost_race; /* A create of what is there: WEIR_EUNKNOWN. */
 };
 
 /** What a world is made from.  Zero it, set `size`, fill in the rest. */

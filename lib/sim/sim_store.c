@@ -2,10 +2,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
-#include "sim/world.h"
+#include "sim/sim_request.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 
 /* A node's way to the world's store; in the node's memory. */
@@ -14,57 +13,15 @@ struct sim_door {
     struct weir_sim_node *node;
 };
 
-/* One request; in the world's memory, as it outlives a crash of its node. */
-struct sim_request {
-    struct weir__list node; /* In the world's `requests`. */
-    struct weir_sim *sim;
-    struct weir_sim_node *owner; /* NULL: nobody waits for the answer. */
-    struct sim_door *door;       /* Through which it came. */
-    struct weir_store_req *req;  /* The node's; only while `owner`. */
-    enum weir_store_verb verb;
-    unsigned flags;
-    char *key;
-    unsigned char *body; /* PUT: to write.  GET: what was read. */
-    size_t len;
-    uint64_t size; /* Of the object, when it was read. */
-    struct weir_store_entry *entries;
-    size_t entry_count;
-    int more;
-
-    int applies; /* How often it has yet to take effect. */
-    bool answered;
-    bool sent;   /* Past where a cut could hold it. */
-    bool held;   /* The answer waits for the cut to heal. */
-    int refusal; /* Answer whatever happens, or 0. */
-    int status;  /* Answer of the last time it did. */
-    struct weir_timer apply;
-    struct weir_timer answer;
-    struct weir_task task; /* Tells the node. */
-};
-
 /* How long a request may take that does not say. */
 #define OWN_DEADLINE (60 * SIM_SECOND)
-/* What a stale LIST does not tell is younger than this. */
-enum { STALE_MS = 60000 };
-
-static void free_entries(struct sim_request *r)
-{
-    while (r->entry_count > 0) {
-        /* Ours, although the answer's entries are const for the reader. */
-        char *key = (char *)(uintptr_t)r->entries[--r->entry_count].key;
-
-        weir__free(r->sim->alloc, key);
-    }
-    weir__free(r->sim->alloc, r->entries);
-    r->entries = NULL;
-}
 
 static void request_free(struct sim_request *r)
 {
     weir__list_remove(&r->node);
     weir_sim_cancel(r->sim, &r->apply);
     weir_sim_cancel(r->sim, &r->answer);
-    free_entries(r);
+    weir__sim_entries_free(r);
     weir__free(r->sim->alloc, r->key);
     weir__free(r->sim->alloc, r->body);
     weir__free(r->sim->alloc, r);
@@ -78,109 +35,14 @@ static void free_if_over(struct sim_request *r)
 
 /* ---- Taking effect ------------------------------------------------------- */
 
-static int apply_put(struct sim_request *r)
-{
-    if ((r->flags & WEIR_STORE_IF_ABSENT) != 0 &&
-        weir__sim_object_find(r->sim, r->key) != NULL)
-        return WEIR_ECONFLICT;
-    return weir__sim_object_put(r->sim, r->key, r->body, r->len);
-}
-
-static int apply_get(struct sim_request *r)
-{
-    const struct weir_sim_object *object =
-        weir__sim_object_find(r->sim, r->key);
-    uint64_t offset = r->req->offset;
-    uint64_t length = r->req->length;
-
-    if (object == NULL)
-        return WEIR_ENOENT;
-    r->size = object->len;
-    if ((r->flags & WEIR_STORE_SUFFIX) != 0)
-        offset = length < object->len ? object->len - length : 0;
-    if (offset > object->len || (offset == object->len && offset > 0))
-        return WEIR_ERANGE;
-    if (length > object->len - offset)
-        length = object->len - offset;
-    weir__free(r->sim->alloc, r->body);
-    r->len = (size_t)length;
-    r->body = weir__malloc(r->sim->alloc, r->len);
-    if (r->body == NULL)
-        return WEIR_ENOMEM;
-    memcpy(r->body, object->data + offset, r->len);
-    if (r->len > 0 && SIM_FAULT(r->sim, &r->sim->store_random, store_corrupt))
-        r->body[weir__sim_random_below(&r->sim->store_random, r->len)] ^= 0x10;
-    return 0;
-}
-
-static int apply_head(struct sim_request *r)
-{
-    const struct weir_sim_object *object =
-        weir__sim_object_find(r->sim, r->key);
-
-    if (object == NULL)
-        return WEIR_ENOENT;
-    r->size = object->len;
-    return 0;
-}
-
-static int apply_list(struct sim_request *r)
-{
-    struct weir_sim *sim = r->sim;
-    const char *after = r->req->after;
-    size_t at = weir__sim_object_at(sim, r->key);
-    size_t behind = after != NULL ? weir__sim_object_at(sim, after) : 0;
-    int64_t youngest = SIM_FAULT(sim, &sim->store_random, store_stale)
-                           ? (int64_t)(sim->now / SIM_MS) - STALE_MS
-                           : INT64_MAX;
-
-    free_entries(r);
-    r->more = 0;
-    r->entries = weir__calloc(sim->alloc, r->req->limit, sizeof(*r->entries));
-    if (r->entries == NULL)
-        return WEIR_ENOMEM;
-    for (at = at < behind ? behind : at; at < sim->object_count; at++) {
-        const struct weir_sim_object *object = sim->objects[at];
-        struct weir_store_entry *entry = &r->entries[r->entry_count];
-
-        if (strncmp(object->key, r->key, strlen(r->key)) != 0)
-            break;
-        if ((after != NULL && strcmp(object->key, after) <= 0) ||
-            object->modified > youngest)
-            continue;
-        r->more = r->entry_count == r->req->limit;
-        if (r->more)
-            break;
-        entry->key = weir__strdup(sim->alloc, object->key);
-        if (entry->key == NULL)
-            return WEIR_ENOMEM;
-        entry->size = object->len;
-        r->entry_count++;
-    }
-    return 0;
-}
-
-static int apply(struct sim_request *r)
-{
-    switch (r->verb) {
-    case WEIR_STORE_PUT:
-        return apply_put(r);
-    case WEIR_STORE_DELETE:
-        weir__sim_object_delete(r->sim, r->key);
-        return 0;
-    case WEIR_STORE_GET:
-        return apply_get(r);
-    case WEIR_STORE_HEAD:
-        return apply_head(r);
-    case WEIR_STORE_LIST:
-        return apply_list(r);
-    }
-    return WEIR_EUNSUPPORTED;
-}
-
 static bool changes(const struct sim_request *r)
 {
     return r->verb == WEIR_STORE_PUT || r->verb == WEIR_STORE_DELETE;
+}
+
+static bool creates(const struct sim_request *r)
+{
+    return r->verb == WEIR_STORE_PUT && (r->flags & WEIR_STORE_IF_ABSENT) != 0;
 }
 
 static const char *verb_name(enum weir_store_verb verb)
@@ -194,7 +56,7 @@ static void apply_now(struct weir_timer *timer)
 {
     struct sim_request *r = WEIR__CONTAINER(timer, struct sim_request, apply);
 
-    r->status = apply(r);
+    r->status = weir__sim_apply(r);
     r->applies--;
     weir_sim_trace(r->sim, "store %s %s%s %zu %s", verb_name(r->verb), r->key,
                    r->answered ? " (late)" : "", r->len,
@@ -297,6 +159,10 @@ static void plan_faults(struct weir_sim *sim, struct sim_request *r)
         r->refusal = WEIR_EUNAVAILABLE;
         r->applies = 0;
     } else if (SIM_FAULT(sim, &sim->store_random, store_throttle)) {
+        r->refusal = WEIR_ETHROTTLED;
+        r->applies = 0;
+    } else if (creates(r) &&
+               SIM_FAULT(sim, &sim->store_random, store_refused)) {
         r->refusal = WEIR_ETHROTTLED;
         r->applies = 0;
     } else if (SIM_FAULT(sim, &sim->store_random, store_lost)) {

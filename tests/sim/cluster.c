@@ -342,9 +342,11 @@ static void choose_faults(struct cluster *c)
 {
     struct weir_sim_faults *faults = weir_sim_faults(c->sim);
     uint32_t *const store[] = {
-        &faults->store_down,    &faults->store_throttle, &faults->store_lost,
-        &faults->store_unheard, &faults->store_late,     &faults->store_repeat,
+        &faults->store_down,    &faults->store_throttle,
+        &faults->store_lost,    &faults->store_unheard,
+        &faults->store_late,    &faults->store_repeat,
         &faults->store_slow,    &faults->store_stale,
+        &faults->store_refused, &faults->store_lost_race,
     };
 
     for (size_t i = 0; i < sizeof(store) / sizeof(store[0]); i++)
@@ -352,6 +354,8 @@ static void choose_faults(struct cluster *c)
             *store[i] = (uint32_t)cluster_below(c, 60000);
     if (cluster_below(c, 5) == 0)
         faults->store_corrupt = (uint32_t)cluster_below(c, 50000);
+    if (cluster_below(c, 5) == 0)
+        faults->store_cut = (uint32_t)cluster_below(c, 50000);
     if (cluster_below(c, 5) == 0)
         faults->disk_write = (uint32_t)cluster_below(c, 10000);
     if (cluster_below(c, 5) == 0)

@@ -223,9 +223,11 @@ static void choose_faults(struct scenario *sc)
 {
     struct weir_sim_faults *faults = weir_sim_faults(sc->sim);
     uint32_t *const store[] = {
-        &faults->store_down,    &faults->store_throttle, &faults->store_lost,
-        &faults->store_unheard, &faults->store_late,     &faults->store_repeat,
-        &faults->store_slow,
+        &faults->store_down,      &faults->store_throttle,
+        &faults->store_lost,      &faults->store_unheard,
+        &faults->store_late,      &faults->store_repeat,
+        &faults->store_slow,      &faults->store_refused,
+        &faults->store_lost_race,
     };
     size_t i;
 
@@ -234,6 +236,8 @@ static void choose_faults(struct scenario *sc)
             *store[i] = (uint32_t)scenario_below(sc, 100000);
     if (scenario_below(sc, 8) == 0)
         faults->store_corrupt = (uint32_t)scenario_below(sc, 20000);
+    if (scenario_below(sc, 8) == 0)
+        faults->store_cut = (uint32_t)scenario_below(sc, 20000);
     if (scenario_below(sc, 4) == 0)
         faults->disk_write = (uint32_t)scenario_below(sc, 20000);
     if (scenario_below(sc, 4) == 0)
@@ -248,7 +252,7 @@ static void choose_faults(struct scenario *sc)
     if (scenario_below(sc, 4) == 0)
         faults->store_stale = (uint32_t)scenario_below(sc, 200000);
     run_without(faults, sc->options->without);
-    sc->corrupt = faults->store_corrupt > 0;
+    sc->corrupt = faults->store_corrupt > 0 || faults->store_cut > 0;
     sc->starved = faults->memory > 0;
 }
 

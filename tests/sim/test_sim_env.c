@@ -1,67 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/list.h"
-#include "sim/world.h"
-#include "support/host.h"
+#include "sim/env_rig.h"
 #include "support/test.h"
 #include <weir/sim.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { DISK = 64 * 4096, TRACE_ROOM = 1 << 20 };
-#define MINUTE ((int64_t)60 * 1000000000)
-
-static struct test_alloc alloc;
-static struct weir_sim *sim;
-static struct weir_sim_node *node;
-static struct weir_env *env;
-
-/* ---- A world ------------------------------------------------------------- */
-
-static char trace[2][TRACE_ROOM];
-static size_t trace_len[2];
-
-static void keep_line(void *ctx, const char *line)
-{
-    int i = *(int *)ctx;
-    size_t len = strlen(line);
-
-    ck_assert_uint_lt(trace_len[i] + len + 2, TRACE_ROOM);
-    memcpy(trace[i] + trace_len[i], line, len);
-    trace_len[i] += len;
-    trace[i][trace_len[i]++] = '\n';
-}
-
-static int which;
-
-static void open_world(uint64_t seed)
-{
-    struct weir_sim_options options = {
-        .size = sizeof(struct weir_sim_options),
-        .seed = seed,
-        .limit = (uint64_t)3600 * 1000000000,
-        .alloc = &alloc.alloc,
-        .trace = keep_line,
-        .trace_ctx = &which,
-    };
-
-    test_alloc_init(&alloc);
-    ck_assert_int_eq(weir_sim_new(&sim, &options), 0);
-    ck_assert_int_eq(weir_sim_node_new(&node, sim, 1, DISK), 0);
-    env = weir_sim_env(node);
-}
-
-static void close_world(void)
-{
-    weir_sim_free(sim);
-    test_alloc_check(&alloc);
-}
-
-static void run(uint64_t ns)
-{
-    ck_assert_int_eq(weir_sim_run(sim, ns), 0);
-}
 
 /* ---- Clock, tasks, timers, work ------------------------------------------ */
 
@@ -153,8 +98,6 @@ START_TEST(the_clock_jumps_to_the_next_timer)
     close_world();
 }
 END_TEST
-
-static struct weir_event done;
 
 static void set_done(struct weir_task *task)
 {
@@ -320,20 +263,19 @@ END_TEST
 static struct weir__disk *disk;
 static unsigned char block[4 * 4096];
 static unsigned char back[DISK];
-static int status;
 
-static void disk_done(struct weir__disk_req *req, int result)
+static void disk_done(struct weir__disk_req *io, int result)
 {
-    (void)req;
+    (void)io;
     status = result;
     done.set = 1;
 }
 
-static int disk_io(struct weir__disk_req *req)
+static int disk_io(struct weir__disk_req *io)
 {
     done.set = 0;
-    req->done = disk_done;
-    disk->ops->submit(disk, req);
+    io->done = disk_done;
+    disk->ops->submit(disk, io);
     ck_assert_int_eq(done.set, 0);
     ck_assert_int_eq(env->ops->wait(env, &done, MINUTE), 0);
     return status;
@@ -348,7 +290,7 @@ static void open_disk(void)
 static int write_disk(uint64_t offset, size_t len, int byte, int sync)
 {
     struct weir_iov iov[2] = {{block, 4096}, {block + 4096, len - 4096}};
-    struct weir__disk_req req = {
+    struct weir__disk_req io = {
         .verb = WEIR__DISK_WRITE,
         .offset = offset,
         .iov = iov,
@@ -358,25 +300,25 @@ static int write_disk(uint64_t offset, size_t len, int byte, int sync)
     };
 
     memset(block, byte, sizeof(block));
-    return disk_io(&req);
+    return disk_io(&io);
 }
 
 static int read_disk(void)
 {
-    struct weir__disk_req req = {
+    struct weir__disk_req io = {
         .verb = WEIR__DISK_READ,
         .data = back,
         .len = sizeof(back),
     };
 
-    return disk_io(&req);
+    return disk_io(&io);
 }
 
 static int sync_disk(void)
 {
-    struct weir__disk_req req = {.verb = WEIR__DISK_SYNC};
+    struct weir__disk_req io = {.verb = WEIR__DISK_SYNC};
 
-    return disk_io(&req);
+    return disk_io(&io);
 }
 
 /* How many sectors of the range hold `byte` throughout. */
@@ -556,254 +498,6 @@ START_TEST(a_new_log_has_its_id_for_ever_once_it_is_open)
 }
 END_TEST
 
-/* ---- The store ----------------------------------------------------------- */
-
-static struct weir_store *store;
-static struct weir_store_req req;
-static char keys[8][64];
-static size_t key_count;
-static int told;
-
-static void store_done(struct weir_store_req *r, int result)
-{
-    size_t i;
-
-    status = result;
-    told++;
-    key_count = r->entry_count;
-    for (i = 0; i < r->entry_count && i < 8; i++)
-        snprintf(keys[i], sizeof(keys[i]), "%s", r->entries[i].key);
-    done.set = 1;
-}
-
-static void open_store(void)
-{
-    struct weir_host host = {weir_sim_alloc(node), NULL, env};
-
-    ck_assert_int_eq(weir__sim_store_open(&store, &host, "sim:", node, NULL),
-                     0);
-}
-
-static void submit(enum weir_store_verb verb, const char *key)
-{
-    req.verb = verb;
-    req.key = key;
-    req.done = store_done;
-    done.set = 0;
-    store->ops->submit(store, &req);
-    ck_assert_int_eq(done.set, 0);
-}
-
-static int ask(enum weir_store_verb verb, const char *key)
-{
-    submit(verb, key);
-    ck_assert_int_eq(env->ops->wait(env, &done, 10 * MINUTE), 0);
-    return status;
-}
-
-static struct weir_iov body;
-
-static int put(const char *key, const char *text, unsigned flags)
-{
-    body = (struct weir_iov){text, strlen(text)};
-    req = (struct weir_store_req){.flags = flags, .iov = &body, .iov_count = 1};
-    return ask(WEIR_STORE_PUT, key);
-}
-
-/* Bytes of an object, as text; NULL if there is none. */
-static const char *get(const char *key, uint64_t offset, uint64_t length,
-                       unsigned flags)
-{
-    static char text[64];
-
-    req = (struct weir_store_req){
-        .offset = offset, .length = length, .flags = flags};
-    if (ask(WEIR_STORE_GET, key) != 0)
-        return NULL;
-    snprintf(text, sizeof(text), "%.*s", (int)req.body->len,
-             (char *)req.body->data);
-    weir_buf_unref(req.body);
-    return text;
-}
-
-static const char *look(const char *key)
-{
-    size_t count;
-    struct weir_sim_object *const *objects = weir_sim_objects(sim, &count);
-    static char text[64];
-
-    while (count-- > 0) {
-        if (strcmp(objects[count]->key, key) != 0)
-            continue;
-        snprintf(text, sizeof(text), "%.*s", (int)objects[count]->len,
-                 (char *)objects[count]->data);
-        return text;
-    }
-    return NULL;
-}
-
-START_TEST(the_store_is_one_map_for_all_nodes)
-{
-    struct weir_host host;
-    struct weir_sim_node *other;
-
-    open_world(test_seed());
-    ck_assert_int_eq(weir_sim_node_new(&other, sim, 2, DISK), 0);
-    open_store();
-    ck_assert_int_eq(put("a/1", "hello", 0), 0);
-    ck_assert_int_eq(put("a/2", "world", WEIR_STORE_IF_ABSENT), 0);
-    ck_assert_int_eq(put("a/1", "again", WEIR_STORE_IF_ABSENT), WEIR_ECONFLICT);
-    ck_assert_int_eq(put("b", "", 0), 0);
-
-    node = other;
-    env = weir_sim_env(node);
-    host = (struct weir_host){weir_sim_alloc(node), NULL, env};
-    ck_assert_int_eq(weir__sim_store_open(&store, &host, "sim:", node, NULL),
-                     0);
-    ck_assert_str_eq(get("a/1", 0, UINT64_MAX, 0), "hello");
-    ck_assert_str_eq(get("a/1", 1, 3, 0), "ell");
-    ck_assert_str_eq(get("a/1", 0, 2, WEIR_STORE_SUFFIX), "lo");
-    ck_assert_ptr_null(get("a/1", 6, 1, 0));
-    ck_assert_int_eq(status, WEIR_ERANGE);
-    ck_assert_str_eq(get("b", 0, UINT64_MAX, 0), "");
-    ck_assert_ptr_null(get("none", 0, 1, 0));
-    ck_assert_int_eq(status, WEIR_ENOENT);
-    ck_assert_int_eq(ask(WEIR_STORE_HEAD, "a/2"), 0);
-    ck_assert_uint_eq(req.size, 5);
-
-    req = (struct weir_store_req){.limit = 2};
-    ck_assert_int_eq(ask(WEIR_STORE_LIST, ""), 0);
-    ck_assert_uint_eq(key_count, 2);
-    ck_assert_str_eq(keys[1], "a/2");
-    ck_assert_int_eq(req.more, 1);
-    req = (struct weir_store_req){.limit = 10, .after = "a/1"};
-    ck_assert_int_eq(ask(WEIR_STORE_LIST, "a/"), 0);
-    ck_assert_uint_eq(key_count, 1);
-    ck_assert_int_eq(req.more, 0);
-
-    ck_assert_int_eq(ask(WEIR_STORE_DELETE, "a/1"), 0);
-    ck_assert_int_eq(ask(WEIR_STORE_DELETE, "a/1"), 0);
-    ck_assert_int_eq(ask(WEIR_STORE_HEAD, "a/1"), WEIR_ENOENT);
-    close_world();
-}
-END_TEST
-
-START_TEST(a_refused_put_is_not_done)
-{
-    open_world(test_seed());
-    open_store();
-    weir_sim_faults(sim)->store_down = 1000000;
-    ck_assert_int_eq(put("k", "v", 0), WEIR_EUNAVAILABLE);
-    weir_sim_faults(sim)->store_down = 0;
-    weir_sim_faults(sim)->store_throttle = 1000000;
-    ck_assert_int_eq(put("k", "v", 0), WEIR_ETHROTTLED);
-    weir_sim_faults(sim)->store_throttle = 0;
-    weir_sim_faults(sim)->store_lost = 1000000;
-    ck_assert_int_eq(put("k", "v", 0), WEIR_EUNKNOWN);
-    run(1200 * SIM_SECOND);
-    ck_assert_ptr_null(look("k"));
-    close_world();
-}
-END_TEST
-
-START_TEST(a_put_with_an_unknown_outcome_may_be_done_or_be_done_later)
-{
-    open_world(test_seed());
-    open_store();
-    weir_sim_faults(sim)->store_unheard = 1000000;
-    ck_assert_int_eq(put("heard", "v", 0), WEIR_EUNKNOWN);
-    ck_assert_str_eq(look("heard"), "v");
-    weir_sim_faults(sim)->store_unheard = 0;
-    weir_sim_faults(sim)->store_late = 1000000;
-    ck_assert_int_eq(put("late", "v", 0), WEIR_EUNKNOWN);
-    run(601 * SIM_SECOND);
-    ck_assert_str_eq(look("late"), "v");
-    weir_sim_faults(sim)->store_late = 0;
-
-    /* The second time finds what the first one made. */
-    weir_sim_faults(sim)->store_repeat = 1000000;
-    ck_assert_int_eq(put("twice", "v", WEIR_STORE_IF_ABSENT), WEIR_ECONFLICT);
-    ck_assert_str_eq(look("twice"), "v");
-    close_world();
-}
-END_TEST
-
-START_TEST(a_put_past_its_deadline_has_an_unknown_outcome)
-{
-    open_world(test_seed());
-    open_store();
-    body = (struct weir_iov){"v", 1};
-    req = (struct weir_store_req){
-        .iov = &body, .iov_count = 1, .deadline = weir_sim_now(sim) + 1000};
-    ck_assert_int_eq(ask(WEIR_STORE_PUT, "k"), WEIR_EUNKNOWN);
-    req = (struct weir_store_req){.length = 1,
-                                  .deadline = weir_sim_now(sim) + 1000};
-    ck_assert_int_eq(ask(WEIR_STORE_GET, "k"), WEIR_ETIMEDOUT);
-    run(60 * SIM_SECOND);
-    ck_assert_str_eq(look("k"), "v");
-    close_world();
-}
-END_TEST
-
-START_TEST(a_corrupted_get_differs_in_one_byte)
-{
-    open_world(test_seed());
-    open_store();
-    ck_assert_int_eq(put("k", "aaaa", 0), 0);
-    weir_sim_faults(sim)->store_corrupt = 1000000;
-    ck_assert_str_ne(get("k", 0, UINT64_MAX, 0), "aaaa");
-    weir_sim_faults(sim)->store_corrupt = 0;
-    ck_assert_str_eq(get("k", 0, UINT64_MAX, 0), "aaaa");
-    close_world();
-}
-END_TEST
-
-START_TEST(a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told)
-{
-    int found = 0;
-    uint64_t seed;
-
-    for (seed = 0; seed < 40; seed++) {
-        open_world(seed);
-        open_store();
-        body = (struct weir_iov){"v", 1};
-        req = (struct weir_store_req){.iov = &body, .iov_count = 1};
-        told = 0;
-        submit(WEIR_STORE_PUT, "k");
-        weir_sim_crash(node);
-        run(600 * SIM_SECOND);
-        ck_assert_int_eq(told, 0);
-        found += look("k") != NULL;
-        close_world();
-    }
-    ck_assert_int_gt(found, 5);
-    ck_assert_int_lt(found, 35);
-}
-END_TEST
-
-static void note_closed(struct weir_task *task)
-{
-    ck_assert_int_eq(told, 1);
-    note_run(task);
-}
-
-START_TEST(closing_a_store_cancels_what_is_in_flight)
-{
-    struct note closed = {{note_closed, NULL}, 1};
-
-    open_world(test_seed());
-    open_store();
-    req = (struct weir_store_req){.length = 1};
-    submit(WEIR_STORE_GET, "k");
-    store->ops->close(store, &closed.task);
-    run(SIM_SECOND);
-    ck_assert_int_eq(ran_count, 1);
-    ck_assert_int_eq(status, WEIR_ECANCELED);
-    ck_assert_uint_eq(weir_sim_bytes(node), 0);
-    close_world();
-}
-END_TEST
-
 /* ---- Determinism --------------------------------------------------------- */
 
 static void some_life(uint64_t seed)
@@ -881,16 +575,6 @@ int main(void)
     tcase_add_test(tc, disk_faults_are_reported);
     tcase_add_test(tc, a_new_log_has_its_id_for_ever_once_it_is_open);
 
-    tc = test_case("sim store");
-    tcase_add_test(tc, the_store_is_one_map_for_all_nodes);
-    tcase_add_test(tc, a_refused_put_is_not_done);
-    tcase_add_test(tc,
-                   a_put_with_an_unknown_outcome_may_be_done_or_be_done_later);
-    tcase_add_test(tc, a_put_past_its_deadline_has_an_unknown_outcome);
-    tcase_add_test(tc, a_corrupted_get_differs_in_one_byte);
-    tcase_add_test(
-        tc, a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told);
-    tcase_add_test(tc, closing_a_store_cancels_what_is_in_flight);
     tcase_add_test(tc, the_same_seed_gives_the_same_trace);
     return test_run();
 }
