@@ -131,7 +131,9 @@ static void appended(struct weir_req *req, int status)
         return;
     }
     part->base_offset = (int64_t)part->append.base_offset;
-    if (part->idempotent && partition->state == PARTITION_OPEN)
+    /* Also while the partition leaves: the next server is told of all that is
+     * before `next_offset`. */
+    if (part->idempotent)
         producers_end(&partition->producers, &part->claim, part->base_offset);
     partition_appended(partition, part->append.base_offset + part->append.count,
                        part->append.len);

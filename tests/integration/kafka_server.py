@@ -133,19 +133,36 @@ def frame(key, version, body, correlation=1, client=b"test"):
     return struct.pack(">i", len(message)) + message
 
 
+def crc_of_byte(byte):
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+CRC_TABLE = [crc_of_byte(byte) for byte in range(256)]
+
+
 def crc32c(data):
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 255]
     return crc ^ 0xFFFFFFFF
 
 
+def varint(number):
+    """Of a number that is not negative."""
+    number *= 2
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
 def batch(value=b"hello", producer=-1, epoch=-1, sequence=-1):
-    """A record batch of one record; `value` is at most 50 bytes."""
-    record = bytes([0, 0, 0, 1, 2 * len(value)]) + value + bytes([0])
-    record = bytes([2 * len(record)]) + record
+    """A record batch of one record."""
+    record = bytes([0, 0, 0, 1]) + varint(len(value)) + value + bytes([0])
+    record = varint(len(record)) + record
     now = int(time.time() * 1000)
     checked = struct.pack(">hiqqqhii", 0, 0, now, now, producer, epoch,
                           sequence, 1) + record

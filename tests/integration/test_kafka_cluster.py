@@ -8,16 +8,19 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 
-from kafka_server import PROGRAM, Facts
+from kafka_server import (PROGRAM, Client, Facts, batch, frame, produce,
+                          produce_result, string)
 
 PARTITIONS = 6
 LEASE_S = 2
 BUCKET = os.environ.get("WEIR_TEST_S3")
+NOT_LEADER = 6
 PATIENCE = 60  # Seconds until something that must come is given up.
 
 
@@ -51,6 +54,9 @@ class Node:
     def end(self, number):
         """End by a signal; the exit status."""
         self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
         status = self.process.wait(PATIENCE)
         self.process.stdout.close()
         self.process = None
@@ -173,6 +179,58 @@ def nothing_is_lost_while_servers_are_killed_stopped_and_added():
           f"{producer.failed} of kcat's runs failed")
 
 
+def wait_for_shares(topic):
+    wait_for("each has its share",
+             lambda: share_is(topic, [n.number for n in alive()]))
+
+
+def retry_at_its_leader(topic, partition, batches):
+    """Send the batches again to who leads now, until it does; (error, offset)
+    of each."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        at = leaders(alive()[0], topic.decode())[partition]
+        if nodes[at] in alive():
+            with Client(nodes[at]) as client:
+                told = [produce_result(client.ask(
+                    produce(topic, b, partition=partition)), topic)
+                        for b in batches]
+            if all(error != NOT_LEADER for error, _ in told):
+                return told
+        time.sleep(0.1)
+    raise AssertionError("no leader")
+
+
+def a_partition_takes_what_was_under_way_along_when_it_leaves():
+    """Five batches of an idempotent producer are sent, and its server is told
+    to stop when it has answered the first.  Sent again, each is known."""
+    topic = b"along"
+    kcat("-P", "-t", topic.decode(), stdin=b"x\n")
+    wait_for_shares(topic.decode())
+    for turn, node in enumerate([*nodes.values()] * 2):
+        partition = leaders(node, topic.decode()).index(node.number)
+        batches = [batch(b"x" * 300000, 1 << 40, turn, i) for i in range(5)]
+        told = []
+        with Client(node) as client:
+            client.send(b"".join(produce(topic, b, partition=partition)
+                                 for b in batches))
+            told.append(produce_result(client.receive()[1], topic))
+            node.process.send_signal(signal.SIGTERM)
+            try:
+                while True:
+                    told.append(produce_result(client.receive()[1], topic))
+            except ConnectionError:
+                pass
+        assert node.ended() == 0
+        again = retry_at_its_leader(topic, partition, batches)
+        assert [error for error, _ in again] == [0] * 5, (told, again)
+        for (error, first), (_, second) in zip(told, again):
+            assert error != 0 or first == second, (told, again)
+        assert [o - again[0][1] for _, o in again] == [0, 1, 2, 3, 4], again
+        node.start()
+        wait_for_shares(topic.decode())
+
+
 def a_server_that_slept_through_its_lease_is_one_of_them_again():
     """SIGSTOP.  Its log in a file is not free while the process lives: it keeps
     its partitions.  A log in the bucket is taken over: what then wakes up is
@@ -199,13 +257,7 @@ def a_server_that_slept_through_its_lease_is_one_of_them_again():
 
 def a_topic_deleted_on_one_is_gone_on_all():
     # kcat cannot delete: a request of version 1, to the first server.
-    import struct
-    from kafka_server import Client, frame, string
-
-    class At:
-        port = nodes[1].port
-
-    with Client(At) as client:
+    with Client(nodes[1]) as client:
         client.ask(frame(20, 1, struct.pack(">i", 1) + string(b"first")
                          + struct.pack(">i", 10000)))
     wait_for("gone everywhere",
@@ -219,6 +271,7 @@ def main():
     try:
         facts.prove(all_see_a_topic_that_one_has_created)
         facts.prove(nothing_is_lost_while_servers_are_killed_stopped_and_added)
+        facts.prove(a_partition_takes_what_was_under_way_along_when_it_leaves)
         facts.prove(a_server_that_slept_through_its_lease_is_one_of_them_again)
         facts.prove(a_topic_deleted_on_one_is_gone_on_all)
     finally:
