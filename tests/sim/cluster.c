@@ -337,6 +337,27 @@ static void finish(struct cluster *c)
 
 /* ---- A run --------------------------------------------------------------- */
 
+/* A disk is asked for little beside the store: half of the runs have disks
+ * that fail often.  One that hangs is silent for ten minutes, in which its
+ * node is a dead one to the others. */
+static void choose_disk_faults(struct cluster *c,
+                               struct weir_sim_faults *faults)
+{
+    uint32_t often = cluster_below(c, 2) == 0 ? 10 : 1;
+
+    if (cluster_below(c, 4) == 0)
+        faults->disk_read = often * (uint32_t)cluster_below(c, 20000);
+    if (cluster_below(c, 4) == 0)
+        faults->disk_write = often * (uint32_t)cluster_below(c, 10000);
+    if (cluster_below(c, 4) == 0)
+        faults->disk_sync = often * (uint32_t)cluster_below(c, 10000);
+    if (cluster_below(c, 3) == 0)
+        faults->disk_slow = often * (uint32_t)cluster_below(c, 20000);
+    if (cluster_below(c, 4) == 0)
+        faults->disk_hang = often * (uint32_t)cluster_below(c, 5000);
+    faults->disk_garble = (uint32_t)cluster_below(c, 50000);
+}
+
 /* Not every fault in every run: some show only where others are absent. */
 static void choose_faults(struct cluster *c)
 {
@@ -356,13 +377,7 @@ static void choose_faults(struct cluster *c)
         faults->store_corrupt = (uint32_t)cluster_below(c, 50000);
     if (cluster_below(c, 5) == 0)
         faults->store_cut = (uint32_t)cluster_below(c, 50000);
-    if (cluster_below(c, 5) == 0)
-        faults->disk_write = (uint32_t)cluster_below(c, 10000);
-    if (cluster_below(c, 5) == 0)
-        faults->disk_sync = (uint32_t)cluster_below(c, 10000);
-    if (cluster_below(c, 4) == 0)
-        faults->disk_slow = (uint32_t)cluster_below(c, 20000);
-    faults->disk_garble = (uint32_t)cluster_below(c, 50000);
+    choose_disk_faults(c, faults);
     run_without(faults, c->options->without);
 }
 
