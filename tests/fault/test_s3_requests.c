@@ -13,6 +13,7 @@
 
 enum { RECORD = 64 << 10, SLOTS = 4096 };
 #define SECOND UINT64_C(1000000000)
+#define HOUR (3600 * SECOND)
 #define GIGABYTE UINT64_C(1000000000)
 #define RATE UINT64_C(100000000) /* Bytes a second. */
 
@@ -82,6 +83,15 @@ static void print_counts(const char *what)
         if (counts[i] > 0)
             printf(" %s %d", kind_names[i], counts[i]);
     printf("\n");
+}
+
+static int all_requests(void)
+{
+    int all = 0;
+
+    for (int i = 0; i < KINDS; i++)
+        all += counts[i];
+    return all;
 }
 
 static int all_puts(void)
@@ -254,11 +264,126 @@ START_TEST(a_gigabyte_with_an_object_log_takes_130_puts_at_most)
 }
 END_TEST
 
+/* Something is appended and uploaded; then nothing is done for an hour, but
+ * what follows upon it: objects that nobody names go after `delete_grace`. */
+static void idle(struct weir *node)
+{
+    struct weir_stream *stream = open_stream(node);
+    struct weir_flush flush = {0};
+
+    append(stream, &slots[0]);
+    ck_assert_int_eq(weir_flush_sync(node, &flush), 0);
+    virtual_env_sleep(&env, HOUR);
+    forget_counts();
+    virtual_env_sleep(&env, HOUR);
+}
+
+static const char *const logs[] = {"mem:", "object:"};
+
+START_TEST(an_idle_node_makes_no_request)
+{
+    const char *const pairs[] = {"wal", logs[_i], NULL};
+    struct weir *node;
+
+    begin();
+    node = open_node(pairs);
+    idle(node);
+    ck_assert_int_eq(all_requests(), 0);
+    weir_free(node);
+    end();
+}
+END_TEST
+
+/* They are commits, of which old ones are removed again: not with each. */
+START_TEST(an_idle_node_with_a_lease_makes_its_heartbeats)
+{
+    const char *const pairs[] = {"wal", logs[_i], "lease", "30s", NULL};
+    struct weir *node;
+
+    begin();
+    node = open_node(pairs);
+    idle(node);
+    print_counts("idle with a lease of 30 s");
+    ck_assert_int_eq(counts[COMMIT], 360);
+    ck_assert_int_le(counts[SNAPSHOT], 360 / 256 + 1);
+    ck_assert_int_le(counts[LIST], 30);
+    ck_assert_int_eq(all_requests(), counts[COMMIT] + counts[SNAPSHOT] +
+                                         counts[LIST] + counts[REMOVAL]);
+    weir_free(node);
+    end();
+}
+END_TEST
+
+START_TEST(an_idle_reader_makes_no_request)
+{
+    const char *const pairs[] = {"wal", logs[_i], NULL};
+    const char *const reader[] = {"read_only", "true", NULL};
+    struct weir *node, *other;
+    struct weir_stream_open open = {.name = "s", .flags = WEIR_STREAM_READ};
+    struct weir_fetch fetch = {.max_bytes = RECORD};
+
+    begin();
+    node = open_node(pairs);
+    open_stream(node);
+    other = open_node(reader);
+    ck_assert_int_eq(weir_stream_open_sync(other, &open), 0);
+    idle(node);
+    ck_assert_int_eq(weir_fetch_sync(open.stream, &fetch), 0);
+    ck_assert_uint_eq(fetch.count, 1);
+    weir_fetch_release(&fetch);
+    virtual_env_sleep(&env, 60 * SECOND);
+    forget_counts();
+    virtual_env_sleep(&env, HOUR);
+    ck_assert_int_eq(all_requests(), 0);
+    weir_free(other);
+    weir_free(node);
+    end();
+}
+END_TEST
+
+static int changed(struct weir_kv_watch *watch, const struct weir_kv_pair *pair)
+{
+    (void)watch;
+    (void)pair;
+    return 0;
+}
+
+static void watched(struct weir_req *req, int status)
+{
+    (void)req;
+    (void)status;
+}
+
+/* As weir-kafka does, for what other servers have changed. */
+START_TEST(a_node_that_watches_looks_once_a_second)
+{
+    const char *const pairs[] = {"wal", logs[_i], NULL};
+    struct weir_kv_watch watch = {
+        .req.done = watched, .prefix = "a", .changed = changed};
+    struct weir *node;
+
+    begin();
+    node = open_node(pairs);
+    ck_assert_int_eq(weir_kv_watch(node, &watch), 0);
+    idle(node);
+    ck_assert_int_le(counts[READ], 3600);
+    ck_assert_int_ge(counts[READ], 3600 * 9 / 10);
+    ck_assert_int_eq(all_requests(), counts[READ]);
+    weir_free(node);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("s3_requests");
 
     tcase_add_test(tc, a_gigabyte_with_a_local_log_takes_75_puts_at_most);
     tcase_add_test(tc, a_gigabyte_with_an_object_log_takes_130_puts_at_most);
+    tcase_add_loop_test(tc, an_idle_node_makes_no_request, 0, 2);
+    tcase_add_loop_test(tc, an_idle_node_with_a_lease_makes_its_heartbeats, 0,
+                        2);
+    tcase_add_loop_test(tc, an_idle_reader_makes_no_request, 0, 2);
+    tcase_add_loop_test(tc, a_node_that_watches_looks_once_a_second, 0, 2);
     return test_run();
 }
