@@ -42,6 +42,20 @@ static void beat_done(struct weir__commit *commit, int status)
     weir__group_release(node);
 }
 
+/* Each commit renews the lease, whatever it is for: others look for nothing
+ * else.  1 if one has done so less than a third of the lease ago. */
+static int was_renewed(struct weir *node)
+{
+    struct weir__lease *lease = &node->lease;
+    uint64_t committed = weir__manifest_committed(node->manifest);
+
+    if (committed <= lease->sent)
+        return 0;
+    lease->sent = committed;
+    renewed(node, committed);
+    return now(node) - committed < lease->length / 3;
+}
+
 static void beat(struct weir_timer *timer)
 {
     struct weir *node = WEIR__CONTAINER(timer, struct weir, lease.due);
@@ -49,6 +63,11 @@ static void beat(struct weir_timer *timer)
 
     if (lease->beating)
         return;
+    if (was_renewed(node)) {
+        plan(node);
+        weir__group_release(node);
+        return;
+    }
     lease->beating = 1;
     lease->sent = now(node);
     lease->op = (struct weir__op){.kind = WEIR__OP_NODE_BEAT};

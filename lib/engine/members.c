@@ -77,12 +77,39 @@ void weir__members_free(struct weir *node)
 /* ---- Following the manifest ------------------------------------------------
  */
 
+static uint64_t follow_interval(const struct weir *node)
+{
+    uint64_t interval = (uint64_t)node->config->number[WEIR__P_FOLLOW];
+
+    if (interval == 0 && !weir__list_empty(&node->watches))
+        return WATCH_NS;
+    return interval;
+}
+
+/* An eighth more, so that who reads as often anyway saves this one. */
+static void plan(struct weir *node, uint64_t since)
+{
+    struct weir_env *env = node->host.env;
+    uint64_t interval = follow_interval(node);
+
+    if (interval == 0 || node->follow.slot != 0 || !weir__node_is_open(node))
+        return;
+    node->follow.deadline = since + interval + interval / 8;
+    env->ops->timer_start(env, &node->follow);
+}
+
+/* It may have been read meanwhile for another reason, or a commit of this node
+ * have been the next one. */
 static void follow_due(struct weir_timer *timer)
 {
     struct weir *node = WEIR__CONTAINER(timer, struct weir, follow);
+    uint64_t seen = weir__manifest_seen(node->manifest);
 
-    weir__fetch_refresh(node);
-    weir__members_follow(node);
+    if (now(node) - seen >= follow_interval(node)) {
+        weir__fetch_refresh(node);
+        seen = now(node);
+    }
+    plan(node, seen);
 }
 
 void weir__members_init(struct weir *node)
@@ -92,15 +119,7 @@ void weir__members_init(struct weir *node)
 
 void weir__members_follow(struct weir *node)
 {
-    struct weir_env *env = node->host.env;
-    uint64_t interval = (uint64_t)node->config->number[WEIR__P_FOLLOW];
-
-    if (interval == 0 && !weir__list_empty(&node->watches))
-        interval = WATCH_NS;
-    if (interval == 0 || node->follow.slot != 0 || !weir__node_is_open(node))
-        return;
-    node->follow.deadline = now(node) + interval;
-    env->ops->timer_start(env, &node->follow);
+    plan(node, now(node));
 }
 
 void weir__members_close(struct weir *node)

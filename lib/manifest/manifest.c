@@ -358,6 +358,11 @@ uint64_t weir__manifest_seen(const struct weir__manifest *m)
     return m->head_at;
 }
 
+uint64_t weir__manifest_committed(const struct weir__manifest *m)
+{
+    return m->committed_at;
+}
+
 void weir__manifest_counts(const struct weir__manifest *manifest,
                            uint64_t *commits, uint64_t *conflicts)
 {

@@ -93,6 +93,9 @@ weir__manifest_state(const struct weir__manifest *manifest);
 /** When, by the environment's clock, the newest commit that it knows of was
  * the newest there was. */
 uint64_t weir__manifest_seen(const struct weir__manifest *manifest);
+/** A time before which nothing of the newest commit of this node's epoch was
+ * sent, by the same clock; 0: there was none. */
+uint64_t weir__manifest_committed(const struct weir__manifest *manifest);
 
 /** Be told of each key that changes: see `weir__state_watch`. */
 void weir__manifest_watch(struct weir__manifest *manifest,

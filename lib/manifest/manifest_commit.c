@@ -120,6 +120,7 @@ static void group_begin(struct weir__manifest *m)
     group->uncertain = false;
     group->was_uncertain = false;
     group->in_log = false;
+    group->formed = weir__manifest_now(m);
     memset(&group->record, 0, sizeof(group->record));
     env->ops->random(env, group->record.nonce, sizeof(group->record.nonce));
     group->record.node_id = m->node_id;
@@ -285,6 +286,10 @@ int weir__group_apply(struct weir__manifest *m)
     m->tries = 0;
     m->losses = 0;
     m->commits++;
+    /* What a later epoch of this node has fenced off counts for nothing. */
+    if (weir__state_node_epoch(m->state, m->node_id) ==
+        m->group.record.node_epoch)
+        m->committed_at = m->group.formed;
     weir__keep_after_commit(m);
     weir__manifest_tell(m);
     weir__group_end(m, 0);

@@ -66,7 +66,8 @@ struct weir__group {
     struct weir__writer bytes;
     struct weir__record record;
     uint64_t look;      /* Versions to be read before it is sent (again). */
-    uint64_t started;   /* Clock, at the last sending. */
+    uint64_t formed;    /* Clock, before the first sending, */
+    uint64_t started;   /* and at the last one. */
     bool uncertain;     /* It may be in the log. */
     bool was_uncertain; /* The same, before the last sending. */
     bool in_log;        /* It is, and is to be applied. */
@@ -131,6 +132,7 @@ struct weir__manifest {
 
     uint64_t commits;
     uint64_t conflicts;
+    uint64_t committed_at; /* When the last one of this epoch was formed. */
 };
 
 /* manifest.c */
