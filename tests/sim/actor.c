@@ -224,8 +224,10 @@ static void close_program(void *ctx)
 int actor_run(struct actor *actor, void (*program)(void *ctx), const char *what)
 {
     struct scenario *sc = actor->scenario;
-    int rc = weir_sim_call(actor->sim, program, actor);
+    int rc;
 
+    sc->result->operations++;
+    rc = weir_sim_call(actor->sim, program, actor);
     if (rc == WEIR_ETIMEDOUT)
         model_fail(&sc->model, "%s never ends", what);
     if (rc == WEIR_ETIMEDOUT)

@@ -39,6 +39,7 @@ static struct op *op_new(struct actor *actor, uint32_t stream, const char *what)
     op->what = what;
     op->actor = actor;
     op->stream = stream;
+    actor->scenario->result->operations++;
     weir__list_push(&actor->ops, &op->link);
     return op;
 }

@@ -322,11 +322,11 @@ static void print_result(int kind, uint64_t seed, const struct run_result *r)
 
     for (int i = 0; i < FAULTS; i++)
         faults += r->faults[i];
-    printf("seed %" PRIu64 " %s: %u nodes, %lu acked, %lu unknown, %lu "
-           "fetched, %lu opens, %lu moves, %lu faults, %" PRIu64
+    printf("seed %" PRIu64 " %s: %u nodes, %lu operations, %lu acked, %lu "
+           "unknown, %lu fetched, %lu opens, %lu moves, %lu faults, %" PRIu64
            " s, trace %016" PRIx64 "\n",
-           seed, name_of(kind), r->nodes, r->acked, r->unknown, r->fetched,
-           r->opens, r->moves, faults, r->seconds, r->trace_hash);
+           seed, name_of(kind), r->nodes, r->operations, r->acked, r->unknown,
+           r->fetched, r->opens, r->moves, faults, r->seconds, r->trace_hash);
 }
 
 /* 1 if it failed. */
