@@ -99,7 +99,8 @@ WEIR_API void weir_free(struct weir *node);
  * @param timeout  Nanoseconds to wait if nothing is due: 0 for not at all,
  *                 WEIR_FOREVER.
  * @return number of things that ran, WEIR_EBUSY (another thread drives, or
- *         called in a callback), WEIR_ECLOSED.
+ *         called in a callback), WEIR_ECLOSED, WEIR_ETIMEDOUT (a simulated
+ *         world has ended: `weir_sim_ended`).
  */
 WEIR_API int weir_poll(struct weir *node, int64_t timeout);
 

@@ -102,6 +102,11 @@ struct weir_sim_options {
     /* One line of the trace, without its newline; may be NULL. */
     void (*trace)(void *ctx, const char *line);
     void *trace_ctx;
+    /* Steps: a task, a timer or the end of an I/O is one.  The world ends when
+     * so many were made without a microsecond in which nothing was due, as
+     * something starts itself again and again.  0: 10,000,000. */
+    uint64_t busy_limit;
+    uint64_t step_limit; /* Of the whole run; 0: none. */
 };
 
 /* ---- The world ----------------------------------------------------------- */
@@ -112,7 +117,8 @@ struct weir_sim_options {
  *
  * @param out      The world; end it with `weir_sim_free`.  NULL on failure.
  * @param options  Read only here; the allocator must outlive the world.
- * @return 0, WEIR_EINVAL (another `size`, no `limit`), WEIR_ENOMEM.
+ * @return 0, WEIR_EINVAL (another `size`, a `limit` that is not behind the
+ *         start of the clock), WEIR_ENOMEM.
  */
 WEIR_API int weir_sim_new(struct weir_sim **out,
                           const struct weir_sim_options *options);
@@ -151,6 +157,18 @@ weir_sim_faults_seen(const struct weir_sim *sim);
  * @return virtual nanoseconds.
  */
 WEIR_API uint64_t weir_sim_now(const struct weir_sim *sim);
+
+/**
+ * Why nothing happens any more in a world that has reached one of its limits.
+ *
+ * From then on its clock stands at `limit`, or just behind it, and what would
+ * wait returns at once with WEIR_ETIMEDOUT.
+ *
+ * @param sim  World.
+ * @return a line such as "the limit of 3600 s of virtual time is reached",
+ *         which lives as long as the world; NULL before.
+ */
+WEIR_API const char *weir_sim_ended(const struct weir_sim *sim);
 
 /**
  * A random number of the seed, for decisions of the test itself.
@@ -196,7 +214,7 @@ WEIR_API void weir_sim_cancel(struct weir_sim *sim, struct weir_timer *timer);
  *
  * @param sim  World.
  * @param ns   Nanoseconds.
- * @return 0, WEIR_ETIMEDOUT (the limit of the world was reached), WEIR_EBUSY
+ * @return 0, WEIR_ETIMEDOUT (a limit of the world was reached), WEIR_EBUSY
  *         (called from inside of a node).
  */
 WEIR_API int weir_sim_run(struct weir_sim *sim, uint64_t ns);
@@ -214,7 +232,7 @@ WEIR_API int weir_sim_run(struct weir_sim *sim, uint64_t ns);
  *               long.  UINT64_MAX: when nothing can ever happen.
  * @param ns     Virtual nanoseconds to wait for that at most.
  * @param err    What went wrong; may be NULL.
- * @return 0; WEIR_ETIMEDOUT (it was not idle within `ns`, or the limit of the
+ * @return 0; WEIR_ETIMEDOUT (it was not idle within `ns`, or a limit of the
  *         world was reached), WEIR_EBUSY (called from inside of a node).
  */
 WEIR_API int weir_sim_run_idle(struct weir_sim *sim, uint64_t quiet,
@@ -235,7 +253,7 @@ typedef int weir_sim_predicate_fn(void *ctx);
  * @param ctx    Passed to it.
  * @param ns     Virtual nanoseconds to wait for it at most.
  * @param err    What went wrong: for how long it did not hold; may be NULL.
- * @return 0; WEIR_ETIMEDOUT (it did not hold within `ns`, or before the limit
+ * @return 0; WEIR_ETIMEDOUT (it did not hold within `ns`, or before a limit
  *         of the world, or nothing can happen any more that would change it),
  *         WEIR_EBUSY (called from inside of a node).
  */
@@ -252,7 +270,7 @@ WEIR_API int weir_sim_run_until(struct weir_sim *sim,
  * @param sim        World.
  * @param node_id    Its number, as property `node_id` has it.
  * @param disk_size  Bytes of its disk, a multiple of 4096.
- * @return 0, WEIR_EINVAL (size), WEIR_EEXIST (the number is taken),
+ * @return 0, WEIR_EINVAL (size, number), WEIR_EEXIST (the number is taken),
  *         WEIR_ENOMEM.
  */
 WEIR_API int weir_sim_node_new(struct weir_sim_node **out, struct weir_sim *sim,
@@ -327,7 +345,7 @@ WEIR_API int weir_sim_config(struct weir_config **out,
  * @param ctx   Passed to it.
  * @return 0 when `fn` has returned; WEIR_ECANCELED (the node crashed),
  *         WEIR_ETIMEDOUT (nothing can happen any more that it waits for, or
- *         the limit of the world was reached: the node was crashed),
+ *         a limit of the world was reached: the node was crashed),
  *         WEIR_EBUSY (called from inside of a node or of another call, or it is
  *         down or paused).
  */

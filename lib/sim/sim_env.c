@@ -140,6 +140,9 @@ static int resumed(struct weir_sim_node *node)
     return !node->paused;
 }
 
+/* What a look takes that does not wait: a program may do nothing else. */
+enum { POLL_NS = 10000 };
+
 static int sim_env_poll(struct weir_env *env, int64_t timeout)
 {
     struct weir_sim_node *node = node_of(env);
@@ -157,7 +160,13 @@ static int sim_env_poll(struct weir_env *env, int64_t timeout)
         weir__sim_leave(node, WEIR_ETIMEDOUT);
     else if (!node->up)
         weir__sim_leave(node, WEIR_ECANCELED);
-    return ran;
+    if (ran == 0)
+        weir__sim_polled_idle(node, timeout > 0 ? 0 : POLL_NS);
+    if (ran > 0 || weir_sim_ended(sim) == NULL)
+        return ran;
+    /* Whoever polls until something comes would do so for ever. */
+    weir__sim_leave(node, WEIR_ETIMEDOUT);
+    return WEIR_ETIMEDOUT;
 }
 
 static int sim_env_poll_fd(struct weir_env *env)

@@ -11,6 +11,9 @@
 
 enum { USE_NODE = 100, USE_MEMORY = 1000000, SKEW_MS = 60000 };
 
+/* As property `node_id` has it. */
+enum { ID_MAX = 1000000 };
+
 int weir_sim_node_new(struct weir_sim_node **out, struct weir_sim *sim,
                       uint32_t node_id, uint64_t disk_size)
 {
@@ -18,7 +21,8 @@ int weir_sim_node_new(struct weir_sim_node **out, struct weir_sim *sim,
     struct weir_sim_node **end = &sim->nodes;
 
     *out = NULL;
-    if (disk_size == 0 || disk_size % SIM_DISK_ALIGN != 0)
+    if (node_id < 1 || node_id > ID_MAX || disk_size == 0 ||
+        disk_size % SIM_DISK_ALIGN != 0)
         return WEIR_EINVAL;
     for (; *end != NULL; end = &(*end)->next)
         if ((*end)->id == node_id)

@@ -15,13 +15,15 @@ enum { USE_ORDER = 1, USE_STORE, USE_TEST, USE_MESSAGE };
 /* What a task takes, at most: enough for I/O to end between two tasks. */
 enum { TASK_NS = 2000 };
 
+enum { BUSY_LIMIT = 10000000 };
+
 int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
 {
     const struct weir_alloc *alloc;
     struct weir_sim *sim;
 
     *out = NULL;
-    if (options->size != sizeof(*options) || options->limit == 0)
+    if (options->size != sizeof(*options) || options->limit <= SIM_SECOND)
         return WEIR_EINVAL;
     alloc = options->alloc != NULL ? options->alloc : weir_alloc_default();
     sim = weir__calloc(alloc, 1, sizeof(*sim));
@@ -30,7 +32,17 @@ int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
         return WEIR_ENOMEM;
     sim->alloc = alloc;
     sim->options = *options;
-    sim->now = SIM_SECOND; /* 0 means "none" to many. */
+    if (sim->options.limit > INT64_MAX)
+        sim->options.limit = INT64_MAX; /* UINT64_MAX is "never" to many. */
+    sim->now = SIM_SECOND;              /* 0 means "none" to many. */
+    if (sim->options.busy_limit == 0)
+        sim->options.busy_limit = BUSY_LIMIT;
+    if (sim->options.step_limit == 0)
+        sim->options.step_limit = UINT64_MAX;
+    sim->busy_end = sim->options.busy_limit;
+    snprintf(sim->ended, sizeof(sim->ended),
+             "the limit of %" PRIu64 " s of virtual time is reached",
+             options->limit / SIM_SECOND);
     sim->faults.disk_garble = 10000;
     weir__sim_random_init(&sim->order, options->seed, USE_ORDER);
     weir__sim_random_init(&sim->store_random, options->seed, USE_STORE);
@@ -73,6 +85,11 @@ const struct weir_sim_faults *weir_sim_faults_seen(const struct weir_sim *sim)
 uint64_t weir_sim_now(const struct weir_sim *sim)
 {
     return sim->now;
+}
+
+const char *weir_sim_ended(const struct weir_sim *sim)
+{
+    return sim->now < sim->options.limit ? NULL : sim->ended;
 }
 
 uint64_t weir_sim_below(struct weir_sim *sim, uint64_t n)
@@ -159,27 +176,28 @@ static void run_in_core(struct weir_sim_node *node, int timer)
     weir__sim_reap(node);
 }
 
-/* Let the thing of that number happen. */
-static void run_due(struct weir_sim *sim, uint64_t number)
+/* Let the thing of that number happen: the node that it was of, or NULL. */
+static struct weir_sim_node *run_due(struct weir_sim *sim, uint64_t number)
 {
     struct weir_sim_node *node;
 
     if (is_due(sim, &sim->events) && number-- == 0) {
         run_event(sim);
-        return;
+        return NULL;
     }
     for (node = sim->nodes; node != NULL; node = node->next) {
         if (node->paused)
             continue;
         if (node->tasks != NULL && number-- == 0) {
             run_in_core(node, 0);
-            return;
+            return node;
         }
         if (is_due(sim, &node->timers) && number-- == 0) {
             run_in_core(node, 1);
-            return;
+            return node;
         }
     }
+    return NULL;
 }
 
 static uint64_t earlier(uint64_t time, const struct weir__timers *timers)
@@ -201,22 +219,70 @@ static uint64_t next_time(const struct weir_sim *sim)
     return next;
 }
 
+/* The clock goes to its limit, where every wait ends. */
+static void end_world(struct weir_sim *sim, uint64_t steps, const char *how,
+                      const struct weir_sim_node *last)
+{
+    char of[32] = "the world's own";
+
+    if (last != NULL)
+        snprintf(of, sizeof(of), "node %" PRIu32 "'s", last->id);
+    snprintf(sim->ended, sizeof(sim->ended),
+             "%" PRIu64 " steps were made %s, at %" PRIu64
+             ".%03u s of virtual time; the last was %s",
+             steps, how, sim->now / SIM_SECOND,
+             (unsigned)(sim->now % SIM_SECOND / SIM_MS), of);
+    weir_sim_trace(sim, "the world ends: %s", sim->ended);
+    sim->now = sim->options.limit;
+}
+
+static void count_step(struct weir_sim *sim, const struct weir_sim_node *of)
+{
+    sim->steps++;
+    if (sim->now >= sim->options.limit)
+        return;
+    if (sim->steps >= sim->busy_end)
+        end_world(sim, sim->options.busy_limit, "without a pause", of);
+    else if (sim->steps >= sim->options.step_limit)
+        end_world(sim, sim->steps, "in all", of);
+}
+
+void weir__sim_polled_idle(struct weir_sim_node *node, uint64_t ns)
+{
+    node->sim->now += ns;
+    count_step(node->sim, node);
+}
+
+/* Nothing is due: go to when something is. */
+static enum sim_step jump(struct weir_sim *sim, uint64_t until)
+{
+    uint64_t next = next_time(sim);
+
+    if (next > until || next == UINT64_MAX) {
+        if (until != UINT64_MAX && until > sim->now)
+            sim->now = until;
+        return next == UINT64_MAX ? SIM_IDLE : SIM_REACHED;
+    }
+    if (next - sim->now >= SIM_US)
+        sim->busy_end = sim->steps + sim->options.busy_limit;
+    sim->now = next;
+    return SIM_RAN;
+}
+
 enum sim_step weir__sim_step(struct weir_sim *sim, uint64_t until)
 {
     uint64_t count = count_due(sim);
 
+    if (sim->now >= sim->options.limit)
+        return SIM_IDLE;
     if (count == 0) {
-        uint64_t next = next_time(sim);
+        enum sim_step rc = jump(sim, until);
 
-        if (next > until || next == UINT64_MAX) {
-            if (until != UINT64_MAX && until > sim->now)
-                sim->now = until;
-            return next == UINT64_MAX ? SIM_IDLE : SIM_REACHED;
-        }
-        sim->now = next;
+        if (rc != SIM_RAN)
+            return rc;
         count = count_due(sim);
     }
-    run_due(sim, weir__sim_random_below(&sim->order, count));
+    count_step(sim, run_due(sim, weir__sim_random_below(&sim->order, count)));
     return SIM_RAN;
 }
 
@@ -253,15 +319,14 @@ static int out_of_time(const struct weir_sim *sim, uint64_t start,
                        const char *what, int idle, struct weir_error *err)
 {
     uint64_t ns = sim->now - start;
-    const char *why = "";
 
-    if (idle)
-        why = ": nothing can happen any more";
-    else if (sim->now >= sim->options.limit)
-        why = ": the limit of the world is reached";
-    return weir__fail(
-        err, WEIR_ETIMEDOUT, "%s after %" PRIu64 ".%03u s of virtual time%s",
-        what, ns / SIM_SECOND, (unsigned)(ns % SIM_SECOND / SIM_MS), why);
+    if (weir_sim_ended(sim) != NULL)
+        return weir__fail(err, WEIR_ETIMEDOUT, "%s: %s", what,
+                          weir_sim_ended(sim));
+    return weir__fail(err, WEIR_ETIMEDOUT,
+                      "%s after %" PRIu64 ".%03u s of virtual time%s", what,
+                      ns / SIM_SECOND, (unsigned)(ns % SIM_SECOND / SIM_MS),
+                      idle ? ": nothing can happen any more" : "");
 }
 
 int weir_sim_run_until(struct weir_sim *sim, weir_sim_predicate_fn *holds,

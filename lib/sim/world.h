@@ -90,6 +90,9 @@ struct weir_sim {
     struct weir_sim_faults faults;
     struct weir_sim_faults seen; /* How often each has happened. */
     uint64_t now;
+    uint64_t steps;    /* That were made, and at which */
+    uint64_t busy_end; /* there is no more hope of an idle moment. */
+    char ended[160];   /* Why it ends, once it does. */
     struct sim_random order; /* What happens next. */
     struct sim_random store_random;
     struct sim_random message_random;
@@ -127,6 +130,8 @@ uint64_t weir__sim_random_time(struct sim_random *random, uint64_t typical);
 enum sim_step { SIM_RAN, SIM_REACHED, SIM_IDLE };
 /** Let the next thing happen, unless it would be after `until`. */
 enum sim_step weir__sim_step(struct weir_sim *sim, uint64_t until);
+/** A program of `node` looked, and nothing was due: a step of `ns`. */
+void weir__sim_polled_idle(struct weir_sim_node *node, uint64_t ns);
 
 /* sim_env.c */
 extern const struct weir_env_ops weir__sim_env_ops;
