@@ -91,6 +91,7 @@ struct weir_sim_faults {
     uint32_t store_cut;       /* GET: the end of the body is missing. */
     uint32_t store_refused;   /* A create: not done, WEIR_ETHROTTLED (409). */
     uint32_t store_lost_race; /* A create of what is there: WEIR_EUNKNOWN. */
+    uint32_t disk_latent;     /* Per sector that a sync has covered. */
 };
 
 /** What a world is made from.  Zero it, set `size`, fill in the rest. */

@@ -77,13 +77,28 @@ static void settle_pending(struct sim_disk *disk)
     disk->pending_count = 0;
 }
 
+/* A sector is well written, and goes bad later. */
+static void spoil(struct sim_disk *disk, uint64_t sector)
+{
+    if (world(disk)->faults.disk_latent > 0 &&
+        SIM_FAULT(world(disk), &disk->random, disk_latent))
+        disk->bad[sector] = 1;
+}
+
+static bool is_bad(const struct sim_disk *disk, uint64_t offset, size_t len)
+{
+    return memchr(disk->bad + offset / SIM_SECTOR, 1, len / SIM_SECTOR) != NULL;
+}
+
 static void make_durable(struct sim_disk *disk)
 {
     size_t i;
 
-    for (i = 0; i < disk->pending_count; i++)
+    for (i = 0; i < disk->pending_count; i++) {
         memcpy(disk->stable + disk->pending[i].number * SIM_SECTOR,
                disk->pending[i].data, SIM_SECTOR);
+        spoil(disk, disk->pending[i].number);
+    }
     disk->pending_count = 0;
     disk->exists = 1;
 }
@@ -113,6 +128,7 @@ static void write_sector(struct sim_disk *disk, uint64_t offset,
     sector->number = offset / SIM_SECTOR;
     memcpy(sector->data, data, SIM_SECTOR);
     memcpy(disk->cached + offset, data, SIM_SECTOR);
+    disk->bad[sector->number] = 0;
     touch(disk, offset);
 }
 
@@ -222,7 +238,8 @@ static void start_first(struct sim_disk *disk)
 
 static void end_read(struct sim_disk *disk, struct weir__disk_req *req)
 {
-    if (SIM_FAULT(world(disk), &disk->random, disk_read))
+    if (SIM_FAULT(world(disk), &disk->random, disk_read) ||
+        is_bad(disk, req->offset, req->len))
         disk->status = WEIR_EIO;
     else
         memcpy(req->data, disk->cached + req->offset, req->len);
@@ -308,7 +325,9 @@ int weir__sim_disk_init(struct weir_sim_node *node, uint64_t size)
     disk->stable = weir__calloc(alloc, 1, size);
     disk->cached = weir__calloc(alloc, 1, size);
     disk->touched = weir__calloc(alloc, 1, pages(disk) + 1);
-    if (disk->stable != NULL && disk->cached != NULL && disk->touched != NULL)
+    disk->bad = weir__calloc(alloc, 1, (size_t)(size / SIM_SECTOR));
+    if (disk->stable != NULL && disk->cached != NULL && disk->touched != NULL &&
+        disk->bad != NULL)
         return 0;
     weir__sim_disk_free(disk);
     return WEIR_ENOMEM;
@@ -321,6 +340,7 @@ void weir__sim_disk_free(struct sim_disk *disk)
     weir__free(alloc, disk->stable);
     weir__free(alloc, disk->cached);
     weir__free(alloc, disk->touched);
+    weir__free(alloc, disk->bad);
     weir__free(alloc, disk->pending);
 }
 

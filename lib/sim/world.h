@@ -43,6 +43,7 @@ struct sim_disk {
     unsigned char *stable;      /* What a crash leaves. */
     unsigned char *cached;      /* What reads give. */
     unsigned char *touched;     /* By page, 1: the two may differ there. */
+    unsigned char *bad;         /* By sector, 1: it cannot be read. */
     struct sim_sector *pending; /* In the order of writing. */
     size_t pending_count;
     size_t pending_capacity;

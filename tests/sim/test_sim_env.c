@@ -438,6 +438,26 @@ START_TEST(a_disk_that_was_never_synced_is_fresh_after_a_crash)
 }
 END_TEST
 
+START_TEST(a_sector_that_went_bad_cannot_be_read_until_it_is_written)
+{
+    open_world(test_seed());
+    open_disk();
+    weir_sim_faults(sim)->disk_latent = 1000000;
+    ck_assert_int_eq(write_disk(4096, 4096, 'a', 0), 0);
+    ck_assert_int_eq(read_disk(), 0); /* No sync has covered it. */
+    ck_assert_int_eq(sync_disk(), 0);
+    weir_sim_faults(sim)->disk_latent = 0;
+    ck_assert_int_eq(read_disk(), WEIR_EIO);
+    weir_sim_crash(node);
+    weir_sim_start(node);
+    open_disk();
+    ck_assert_int_eq(read_disk(), WEIR_EIO);
+    ck_assert_int_eq(write_disk(4096, 4096, 'b', 1), 0);
+    ck_assert_int_eq(read_disk(), 0);
+    close_world();
+}
+END_TEST
+
 START_TEST(disk_faults_are_reported)
 {
     struct weir_error err = {0};
@@ -572,6 +592,8 @@ int main(void)
     tcase_add_test(tc,
                    after_a_failed_sync_reads_show_what_a_new_opening_may_not);
     tcase_add_test(tc, a_disk_that_was_never_synced_is_fresh_after_a_crash);
+    tcase_add_test(tc,
+                   a_sector_that_went_bad_cannot_be_read_until_it_is_written);
     tcase_add_test(tc, disk_faults_are_reported);
     tcase_add_test(tc, a_new_log_has_its_id_for_ever_once_it_is_open);
 
