@@ -64,6 +64,17 @@ static void wake_all(struct list *waiting, int16_t error)
     }
 }
 
+/* Some batch is durable.  Who waits for a later one waits again: each is asked
+ * once. */
+static void wake_retries(struct partition *partition)
+{
+    struct list told;
+
+    list_init(&told);
+    list_take(&told, &partition->retries);
+    wake_all(&told, 0);
+}
+
 /* A watch may be removed, and others too, while it is called; so each goes
  * through a list of those that are still to be told. */
 static void wake_watching(struct partition *partition, size_t bytes,
@@ -160,8 +171,7 @@ void partition_appended(struct partition *partition, uint64_t next_offset,
         partition_leave_now(partition);
         return;
     }
-    if (!list_empty(&partition->retries))
-        wake_all(&partition->retries, 0);
+    wake_retries(partition);
     wake_watching(partition, len, 0);
     if (partition->unsaved_batches >= SAVE_BATCHES ||
         partition->unsaved_bytes >= SAVE_BYTES)

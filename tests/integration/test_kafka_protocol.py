@@ -240,12 +240,17 @@ def a_repeated_sequence_is_written_once():
         client.send(one + two)
         assert produce_result(client.receive()[1], topic) == (0, 9)
         assert produce_result(client.receive()[1], topic) == (0, 9)
+        # The same of several, the first of which is durable before the others.
+        client.send(b"".join(produce(topic, batch(b"x", pid, epoch, s))
+                             for s in (10, 11, 12, 10, 11, 12)))
+        for s in (10, 11, 12, 10, 11, 12):
+            assert produce_result(client.receive()[1], topic) == (0, s)
         # After a gap nothing of what follows is written.
         client.send(b"".join(produce(topic, batch(b"x", pid, epoch, s))
-                             for s in (11, 12, 13)))
+                             for s in (14, 15, 16)))
         for _ in range(3):
             assert produce_result(client.receive()[1], topic)[0] == 45
-        assert send(10) == (0, 10)
+        assert send(13) == (0, 13)
 
 
 def sequences_survive_a_restart(how):
