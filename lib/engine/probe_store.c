@@ -24,6 +24,7 @@ struct probing {
     char prefix[32];
     char keys[KEYS][WEIR__KEY_SIZE]; /* 0 exists; 1 never; then the races'. */
     unsigned requests;
+    int created;       /* 1: something is there to remove. */
     const char *lack;  /* What the last check has missed, */
     const char *first; /* and the first one that missed something. */
 };
@@ -91,6 +92,7 @@ static int check_create(struct probing *p)
 {
     int rc = create(p, p->keys[0], bodies[0]);
 
+    p->created = rc == 0;
     if (rc == WEIR_EUNSUPPORTED)
         return lacks(p, "it knows no conditional create (If-None-Match)");
     return rc;
@@ -347,14 +349,17 @@ static int run_checks(struct probing *p)
     return rc;
 }
 
-/* What stays behind is a few bytes under a name of its own. */
+/* A store that does not answer would keep the one who waits for as long again
+ * with each key: the first failure is the last.  What stays behind is a few
+ * bytes under a name of its own. */
 static void clean_up(struct probing *p)
 {
     struct weir_error *err = p->in.err;
+    int rc = 0;
 
     p->in.err = NULL;
-    for (unsigned i = 0; i < KEYS; i++)
-        (void)remove_key(p, p->keys[i]);
+    for (unsigned i = 0; i < KEYS && (rc == 0 || rc == WEIR_ENOENT); i++)
+        rc = remove_key(p, p->keys[i]);
     p->in.err = err;
 }
 
@@ -365,7 +370,8 @@ static int probe(struct probing *p)
 
     name_keys(p);
     rc = run_checks(p);
-    clean_up(p);
+    if (p->created)
+        clean_up(p);
     if (rc != 0)
         return rc;
     weir__inspect_uint(&p->in, "usable", found->code == 0);

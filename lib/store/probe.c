@@ -10,6 +10,9 @@
 
 #define TRIES 4u
 #define WAIT_NS UINT64_C(500000000)
+/* A store that is so slow to fail has a deadline of its own, and has tried
+ * often: that is all the patience there is. */
+#define PATIENCE_NS UINT64_C(10000000000)
 
 static void begin(struct weir__probe *p);
 
@@ -58,7 +61,7 @@ static void failed(struct weir__probe *p, int status)
 
     weir__fail_status(&p->error, status);
     if ((class == WEIR_CLASS_RETRY || class == WEIR_CLASS_UNKNOWN) &&
-        ++p->tries < TRIES) {
+        env->ops->now(env) - p->started < PATIENCE_NS && ++p->tries < TRIES) {
         p->timer = (struct weir_timer){
             .fire = begin_again, .deadline = env->ops->now(env) + WAIT_NS};
         env->ops->timer_start(env, &p->timer);
@@ -186,6 +189,9 @@ static void begin(struct weir__probe *p)
 
 void weir__probe_start(struct weir__probe *probe)
 {
+    struct weir_env *env = probe->host->env;
+
     probe->tries = 0;
+    probe->started = env->ops->now(env);
     begin(probe);
 }

@@ -48,6 +48,7 @@ struct weir__probe {
     unsigned tries;
     int status;
     int verdict;
+    uint64_t started;
     struct weir_timer timer;
     struct weir_error error;
 };

@@ -2,6 +2,7 @@
 /* The probe of a store: what it accepts, and what it refuses by name. */
 #include "support/host.h"
 #include "support/test.h"
+#include "support/virtual_env.h"
 
 #include "store/store.h"
 
@@ -192,6 +193,58 @@ START_TEST(what_passes_is_tried_again)
 }
 END_TEST
 
+/* ---- A store that fails when its deadline is over ------------------------ */
+
+struct slow {
+    struct weir_store base;
+    struct virtual_env env;
+    struct weir_timer timer;
+    struct weir_store_req *req;
+    int asked;
+};
+
+static struct slow slow;
+
+static void too_late(struct weir_timer *timer)
+{
+    (void)timer;
+    slow.req->done(slow.req, WEIR_ETIMEDOUT);
+}
+
+static void submit_slow(struct weir_store *store, struct weir_store_req *req)
+{
+    struct weir_env *env = &slow.env.base;
+
+    (void)store;
+    slow.asked++;
+    slow.req = req;
+    slow.timer = (struct weir_timer){.fire = too_late,
+                                     .deadline = env->ops->now(env) +
+                                                 UINT64_C(60000000000)};
+    env->ops->timer_start(env, &slow.timer);
+}
+
+static const struct weir_store_ops slow_ops = {sizeof(slow_ops), "slow",
+                                               submit_slow, NULL};
+
+START_TEST(a_store_that_takes_a_minute_to_fail_is_asked_once)
+{
+    struct weir__probe p = {.host = &slow.env.host,
+                            .store = &slow.base,
+                            .done = probed,
+                            .err = &err};
+
+    virtual_env_init(&slow.env, 1);
+    slow.base.ops = &slow_ops;
+    weir__probe_start(&p);
+    ck_assert_int_eq(virtual_env_run(&slow.env, &over), 0);
+    over = 0;
+    ck_assert_int_eq(status_of, WEIR_ETIMEDOUT);
+    ck_assert_int_eq(slow.asked, 1);
+    virtual_env_close(&slow.env);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("probe");
@@ -204,5 +257,6 @@ int main(void)
     tcase_add_test(tc, a_store_that_lets_several_win_a_race_is_refused);
     tcase_add_test(tc, a_store_that_does_not_read_what_it_wrote_is_refused);
     tcase_add_test(tc, what_passes_is_tried_again);
+    tcase_add_test(tc, a_store_that_takes_a_minute_to_fail_is_asked_once);
     return test_run();
 }

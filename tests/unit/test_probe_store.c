@@ -23,7 +23,8 @@ enum lie {
     RESTARTS,     /* or begins at the front again. */
     KEEPS,        /* DELETE does nothing, */
     COMPLAINS,    /* or fails when there is nothing. */
-    FAILS         /* Nobody is there. */
+    FAILS,        /* Nobody is there, */
+    STOPS         /* or not any more, after the first request. */
 };
 
 struct liar {
@@ -45,6 +46,7 @@ struct shadow {
 
 static enum lie lie;
 static int left_behind;
+static int asked_for; /* Requests. */
 
 static void answer(struct shadow *s, int status)
 {
@@ -120,7 +122,7 @@ static int lies_of_delete(struct shadow *s)
  * success. */
 static int lies(struct shadow *s)
 {
-    if (lie == FAILS)
+    if (lie == FAILS || (lie == STOPS && asked_for > 1))
         return WEIR_EUNAVAILABLE;
     if (lie == RESTARTS)
         s->req.after = NULL;
@@ -143,6 +145,7 @@ static void submit(struct weir_store *store, struct weir_store_req *req)
 
     ck_assert_ptr_nonnull(s);
     ck_assert_int_eq(strncmp(req->key, "probe/", 6), 0);
+    asked_for++;
     s->req = *req;
     s->req.done = done;
     s->req.ctx = s;
@@ -239,6 +242,7 @@ static int probe(enum lie what, struct weir_error *err)
     missing[0] = '\0';
     checks = 0;
     usable = -1;
+    asked_for = 0;
     ck_assert_int_eq(weir_config_new(&config, NULL), 0);
     ck_assert_int_eq(weir_config_add_store(config, "liar", open_liar, NULL), 0);
     ck_assert_int_eq(weir_config_set(config, "store", "liar:x", NULL), 0);
@@ -298,6 +302,18 @@ START_TEST(a_store_that_cannot_be_reached_leaves_it_open)
     ck_assert_int_eq(checks, 0);
     ck_assert_int_eq(usable, -1);
     ck_assert_int_eq(left_behind, 0);
+    ck_assert_int_eq(asked_for, 1);
+}
+END_TEST
+
+/* Each request may take until its deadline. */
+START_TEST(a_store_that_stops_to_answer_is_not_asked_again_and_again)
+{
+    struct weir_error err = {0};
+
+    ck_assert_int_eq(probe(STOPS, &err), WEIR_EUNAVAILABLE);
+    ck_assert_int_eq(checks, 1);
+    ck_assert_int_eq(asked_for, 3); /* The third was to remove the first. */
 }
 END_TEST
 
@@ -320,6 +336,8 @@ int main(void)
                         sizeof(lies_told) / sizeof(lies_told[0]));
     tcase_add_test(tc, a_store_that_has_it_all_is_left_as_it_was);
     tcase_add_test(tc, a_store_that_cannot_be_reached_leaves_it_open);
+    tcase_add_test(tc,
+                   a_store_that_stops_to_answer_is_not_asked_again_and_again);
     tcase_add_test(tc, who_has_seen_enough_ends_it_and_it_is_clean);
     return test_run();
 }
