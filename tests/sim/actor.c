@@ -229,7 +229,8 @@ int actor_run(struct actor *actor, void (*program)(void *ctx), const char *what)
     sc->result->operations++;
     rc = weir_sim_call(actor->sim, program, actor);
     if (rc == WEIR_ETIMEDOUT)
-        model_fail(&sc->model, "%s never ends", what);
+        model_fail(&sc->model, "%s never ends: %s", what,
+                   run_why_ended(sc->sim));
     if (rc == WEIR_ETIMEDOUT)
         forget(actor);
     return rc;

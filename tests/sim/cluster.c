@@ -179,7 +179,11 @@ static void step(struct cluster *c)
 {
     struct machine *m = &c->machines[cluster_below(c, c->count)];
     uint64_t dice = cluster_below(c, 100);
+    const char *planted =
+        plant_step(c->options->plant, c->result->steps, c->sim, m->sim);
 
+    if (planted != NULL)
+        cluster_breach(c, "%s", planted);
     if (m->node == NULL) {
         if (dice < 40)
             cluster_start(m);
@@ -439,7 +443,9 @@ int cluster_run(const struct run_options *options, struct run_result *result)
     unsigned steps;
     struct weir_sim_options world = {.size = sizeof(world),
                                      .seed = options->seed,
-                                     .limit = 96 * 3600 * SECOND,
+                                     .limit = 48 * 3600 * SECOND,
+                                     .busy_limit = RUN_BUSY_LIMIT,
+                                     .step_limit = RUN_STEP_LIMIT,
                                      .trace =
                                          options->unhashed ? NULL : hash_line,
                                      .trace_ctx = c};

@@ -29,12 +29,13 @@ void cluster_breach(struct cluster *c, const char *format, ...)
     va_start(args, format);
     vsnprintf(c->result->failure, sizeof(c->result->failure), format, args);
     va_end(args);
+    weir_sim_trace(c->sim, "BREACH: %s", c->result->failure);
 }
 
 void cluster_pass(struct cluster *c, uint64_t ns)
 {
     if (weir_sim_run(c->sim, ns) != 0)
-        cluster_breach(c, "the run takes longer than its limit");
+        cluster_breach(c, "the run does not end: %s", weir_sim_ended(c->sim));
 }
 
 /* Any error that the manual knows may come while things fail. */
@@ -282,7 +283,7 @@ int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
     weir_sim_trace(c->sim, "%s %u %d: %s", what, (unsigned)m->number, arg,
                    weir_error_name(rc != 0 ? rc : m->status));
     if (rc == WEIR_ETIMEDOUT)
-        cluster_breach(c, "%s never ends", what);
+        cluster_breach(c, "%s never ends: %s", what, run_why_ended(c->sim));
     else if (rc == 0)
         check_status(c, what, m->status);
     return rc;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/sim.h>
 
 enum { NUMBER_LEN = 8 };
 /* The longest payload, and the text that it is a piece of. */
@@ -28,6 +29,8 @@ void model_fail(struct model *model, const char *format, ...)
     va_start(args, format);
     vsnprintf(model->failure, sizeof(model->failure), format, args);
     va_end(args);
+    if (model->sim != NULL)
+        weir_sim_trace(model->sim, "BREACH: %s", model->failure);
 }
 
 size_t model_batch(struct model *model, uint32_t stream, size_t len,

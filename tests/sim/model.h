@@ -43,12 +43,15 @@ struct model_stream {
     uint64_t end;       /* Behind the last acknowledged batch. */
 };
 
+struct weir_sim;
+
 struct model {
     struct model_stream streams[MODEL_STREAMS];
     struct batch *batches; /* By number. */
     size_t count;
     size_t capacity;
     char failure[MODEL_TEXT]; /* The first breach, or "". */
+    struct weir_sim *sim;     /* Its trace is told; may be NULL. */
 };
 
 void model_free(struct model *model);

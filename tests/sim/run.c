@@ -65,6 +65,13 @@ const char *run_commit_timeout(uint64_t seed)
     return choice[seed % (sizeof(choice) / sizeof(choice[0]))];
 }
 
+const char *run_why_ended(const struct weir_sim *sim)
+{
+    const char *why = weir_sim_ended(sim);
+
+    return why != NULL ? why : "nothing can happen any more";
+}
+
 void run_without(struct weir_sim_faults *faults, unsigned without)
 {
     for (unsigned i = 0; i < FAULTS; i++)

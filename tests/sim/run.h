@@ -5,8 +5,9 @@
 #ifndef TESTS_SIM_RUN_H
 #define TESTS_SIM_RUN_H
 
+#include "sim/plant.h"
+
 #include <stdint.h>
-#include <weir/sim.h>
 
 /** Kinds of faults, as bits of `without`; the names are in run.c. */
 enum run_fault {
@@ -46,7 +47,12 @@ struct run_options {
     int unhashed;     /* 1: nobody looks at the hash; a fifth of the time. */
     void (*trace)(void *ctx, const char *line); /* May be NULL. */
     void *ctx;
+    enum plant plant;
 };
+
+/** Steps of the world without a pause, and in all, that end a run: no seed
+ * comes near, a few hundred and a few hundred thousand. */
+enum { RUN_BUSY_LIMIT = 100000, RUN_STEP_LIMIT = 20000000 };
 
 /** What a run came to. */
 struct run_result {
@@ -70,6 +76,8 @@ uint64_t run_hash_line(uint64_t hash, const char *line);
 /** How long requests of this seed wait for the manifest: not drawn, so that
  * the seeds mean what they meant before. */
 const char *run_commit_timeout(uint64_t seed);
+/** Why a call in the world timed out. */
+const char *run_why_ended(const struct weir_sim *sim);
 /** Rates of `faults` that are in `without` become 0. */
 void run_without(struct weir_sim_faults *faults, unsigned without);
 /** Count what the world says that it did, into `result->faults`. */

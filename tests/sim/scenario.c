@@ -23,7 +23,8 @@ int scenario_broken(const struct scenario *sc)
 void scenario_pass(struct scenario *sc, uint64_t ns)
 {
     if (weir_sim_run(sc->sim, ns) != 0)
-        model_fail(&sc->model, "the run takes longer than its limit");
+        model_fail(&sc->model, "the run does not end: %s",
+                   weir_sim_ended(sc->sim));
 }
 
 /* ---- A run --------------------------------------------------------------- */
@@ -125,7 +126,11 @@ static void pass_time(struct scenario *sc)
 static void step(struct scenario *sc)
 {
     struct actor *actor = &sc->actors[scenario_below(sc, sc->actor_count)];
+    const char *planted =
+        plant_step(sc->options->plant, sc->result->steps, sc->sim, actor->sim);
 
+    if (planted != NULL)
+        model_fail(&sc->model, "%s", planted);
     if (actor->node == NULL)
         actor_open(actor);
     else
@@ -318,6 +323,8 @@ int scenario_run(const struct run_options *given, struct run_result *result)
         .size = sizeof(struct weir_sim_options),
         .seed = given->seed,
         .limit = 24 * 3600 * SECOND,
+        .busy_limit = RUN_BUSY_LIMIT,
+        .step_limit = RUN_STEP_LIMIT,
         .trace = given->unhashed ? NULL : hash_line,
         .trace_ctx = &sc,
     };
@@ -326,6 +333,7 @@ int scenario_run(const struct run_options *given, struct run_result *result)
     *result = (struct run_result){.trace_hash = RUN_HASH_OF_NOTHING};
     if (weir_sim_new(&sc.sim, &options) != 0)
         abort();
+    sc.model.sim = sc.sim;
     open_actors(&sc);
     choose_sizes(&sc);
     choose_faults(&sc);

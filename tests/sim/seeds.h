@@ -18,14 +18,17 @@ int seeds_parse_faults(const char *text, unsigned *bits);
 /** And back; "" for none. */
 void seeds_print_faults(char *to, size_t room, unsigned bits);
 
-/** Add a run to a file, which is made if it is not there: 0 or -1. */
+/** Whether runs can be added to a file, which need not be there: 0, or -1 with
+ * a line on standard error. */
+int seeds_check_save(const char *path);
+/** Add a run to it: 0, or -1 with a line on standard error. */
 int seeds_save(const char *path, const char *kind,
                const struct run_options *run);
 
-/** Run what a file names: 0, or -1 with a line on standard error. */
+/** Run what a file names, after a look at the whole of it; `kind` is that of
+ * tool.h.  0, or -1 with a line on standard error. */
 int seeds_load(const char *path,
-               void (*run)(void *ctx, const char *kind,
-                           const struct run_options *run),
+               void (*run)(void *ctx, int kind, const struct run_options *run),
                void *ctx);
 
 #endif
