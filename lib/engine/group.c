@@ -416,8 +416,6 @@ static void write_failed(struct weir *node)
               node->id, error.text);
     if (status == WEIR_EUNKNOWN || status == WEIR_EPOISONED ||
         status == WEIR_EFENCED) {
-        WEIR__SOMETIMES_IF(status == WEIR_EFENCED,
-                           "a log is fenced by another");
         WEIR__SOMETIMES_IF(status == WEIR_EUNKNOWN,
                            "the outcome of a write to the log is unknown");
         q->poisoned = 1;

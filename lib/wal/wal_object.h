@@ -100,7 +100,6 @@ struct wal_object {
     uint64_t put_every; /* Nanoseconds between two PUTs, on average; 0: any. */
     uint64_t paid;      /* So far the PUTs until now would reach at that. */
     int poisoned;       /* A write has failed: no more are taken. */
-    int unsure;         /* It may be there. */
     uint64_t stop;      /* Its slot. */
     struct weir_wal_write *refused; /* To be told, */
     int refusal;                    /* and why. */

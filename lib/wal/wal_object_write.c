@@ -75,25 +75,20 @@ static struct flight *flight_of(struct wal_object *w, uint64_t slot)
     return &w->flights[slot % WEIR__OBJECT_DEPTH_MAX];
 }
 
-/* A write before has failed.  If that one may be there, this one, which comes
- * behind it, may count as well; behind a slot of another's it never will. */
-static int settle_behind(struct wal_object *w, struct flight *f)
+/* What a write ends with, once all before it have ended.
+ *
+ * Another's slot in the place of a write does not prove that it was not there:
+ * it may have come in time, have been recovered by one that took the log over,
+ * and been removed, before a second one that recovers from further back put
+ * its fence there.  So what was sent and is not known to be there is unknown,
+ * and what was sent behind it too. */
+static int settle(struct wal_object *w, struct flight *f)
 {
-    if (w->unsure && f->status != WEIR_ECONFLICT)
+    if (w->poisoned)
         return weir__fail(f->write->err, WEIR_EUNKNOWN,
                           "write-ahead log: %s: it counts if the write before "
                           "it does, of which nothing is known",
                           f->io.key);
-    w->unsure = 0;
-    return weir__fail(f->write->err, WEIR_EPOISONED,
-                      "write-ahead log: a write before has failed");
-}
-
-/* What a write ends with, once all before it have ended. */
-static int settle(struct wal_object *w, struct flight *f)
-{
-    if (w->poisoned)
-        return settle_behind(w, f);
     if (f->status == 0)
         f->status = weir__object_place(w, w->owner.epoch, f->io.slot,
                                        f->write->position + f->write->len) == 0
@@ -108,10 +103,10 @@ static int settle(struct wal_object *w, struct flight *f)
     WEIR__SOMETIMES_IF(f->status == WEIR_ECONFLICT,
                        "a late PUT meets the seal of its log");
     if (f->status == WEIR_ECONFLICT)
-        return weir__fail(f->write->err, WEIR_EFENCED,
-                          "write-ahead log: %s: taken over by a later epoch",
+        return weir__fail(f->write->err, WEIR_EUNKNOWN,
+                          "write-ahead log: %s: taken over by a later epoch, "
+                          "perhaps with this write",
                           f->io.key);
-    w->unsure = 1;
     return weir__fail(f->write->err, WEIR_EUNKNOWN,
                       "write-ahead log: %s: %.150s", f->io.key,
                       f->io.error.text);

@@ -144,6 +144,56 @@ START_TEST(recovery_begins_before_a_write_of_unknown_outcome)
 }
 END_TEST
 
+static void raw_done(struct weir_store_req *req, int status)
+{
+    *(int *)req->ctx = status == 0 ? 1 : status;
+}
+
+/* Ask the store below the node. */
+static void raw(struct weir_store_req *req)
+{
+    int over = 0;
+
+    req->done = raw_done;
+    req->ctx = &over;
+    req->length = UINT64_MAX;
+    held_in->ops->submit(held_in, req);
+    test_drive(nodes[1], &over);
+    ck_assert_int_eq(over, 1);
+}
+
+/* Another slot in the place of a write proves nothing: the write may have been
+ * there before, and been recovered and removed (weir-sim, cluster, seed
+ * 21010989). */
+START_TEST(a_write_that_finds_anothers_slot_may_have_been_there_before)
+{
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    struct late first, second;
+    struct weir_store_req get = {
+        .verb = WEIR_STORE_GET,
+        .key = "wal/00000001/0000000000000001/0000000000000000"};
+    struct weir_store_req put = {.verb = WEIR_STORE_PUT, .iov_count = 1};
+    struct weir_iov iov;
+
+    hold(2);
+    append_late(&first, s, "one");
+    append_late(&second, s, "two");
+    ck_assert_int_eq(held_count, 2);
+    raw(&get);
+    iov = (struct weir_iov){get.body->data, get.body->len};
+    put.key = held[0]->key;
+    put.iov = &iov;
+    raw(&put);
+    weir_buf_unref(get.body);
+    held_in->ops->submit(held_in, held[0]);
+    held_in->ops->submit(held_in, held[1]);
+    test_drive(nodes[1], &second.over);
+    ck_assert_int_eq(first.status, WEIR_EUNKNOWN);
+    ck_assert_int_eq(second.status, WEIR_EUNKNOWN);
+    ck_assert_int_eq(test_try_append(s, "three", 0), WEIR_EPOISONED);
+}
+END_TEST
+
 static void (*look_done)(struct weir_store_req *req, int status);
 static int looks;
 
@@ -241,6 +291,8 @@ int main(void)
     tcase_add_test(tc,
                    what_is_behind_a_write_of_unknown_outcome_is_unknown_too);
     tcase_add_test(tc, recovery_begins_before_a_write_of_unknown_outcome);
+    tcase_add_test(tc,
+                   a_write_that_finds_anothers_slot_may_have_been_there_before);
     tcase_add_test(tc, a_slot_that_is_read_damaged_is_not_taken_for_anothers);
     tcase_add_test(tc, who_began_at_a_mark_that_has_moved_is_refused);
     return test_run();

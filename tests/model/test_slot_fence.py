@@ -5,15 +5,18 @@
 One epoch of a log in a store that creates a slot only if it is free.  Actors:
 
 - a writer with WINDOW writes under way.  A PUT lands at any later time, its
-  answer comes at any time after that.  It acknowledges in the order of slots
-  and ends at the first slot that is not its own.  It may upload what it has
-  acknowledged, move the mark in the manifest, and remove slots below it.
+  answer comes at any time after that, or is lost: then it tries again.  It
+  acknowledges in the order of slots and ends at the first slot that is not
+  its own: what became of the write to it, it does not know.  It may upload
+  what it has acknowledged, move the mark in the manifest, and remove slots
+  below it.
 - recoverers.  Each reads the mark, then slot after slot.  Into a free slot it
   puts a fence, after one further ahead than the writer can have under way.
   What answers "exists" is read.  At the lowest fence it commits the node's
   next epoch, which ends what the writer can commit, and is granted the log if
   the mark is where it had begun.  It may crash anywhere; what it had sent may
-  land all the same.
+  land all the same.  One that was granted the log uploads what it has found,
+  moves the mark, and removes slots, in any order.
 - a reader on another node, which shows slot after slot and passes no gap.
 
 What must hold in every state:
@@ -21,7 +24,9 @@ What must hold in every state:
 - what was acknowledged is below the mark, or between it and the fence that
   each recoverer found which was granted the log;
 - all of them have found the same fence, and records in every slot below;
-- nothing that the reader has shown is at or behind a fence found so.
+- nothing that the reader has shown is at or behind a fence found so;
+- nothing that the writer has told as certainly not done was found as a record
+  by one that was granted the log.
 
 Each planted bug must break one of these.  Prints the states seen; the scope
 is small enough for all of them.
@@ -37,18 +42,21 @@ IDLE, LOOK, PUT, COMMIT, GRANTED, OVER = range(6)
 
 
 class Scope:
-    def __init__(self, window, slots, recoverers, trims, bug=None):
+    def __init__(self, window, slots, recoverers, trims, takes, bug=None):
         self.window = window
         self.slots = slots
         self.recoverers = recoverers
-        self.trims = trims
+        self.trims = trims  # By the writer.
+        self.takes = takes  # Answers are lost; who was granted it removes.
         self.bug = bug
 
     def first(self):
         # store, fenced by commit, mark, writer, recoverers, strays, shown
-        # writer: next slot, under way, answers, acknowledged, removed, dead
+        # writer: next slot, under way, answers, acknowledged, removed, dead,
+        # told as not done
         return ((FREE,) * (self.slots + self.window + 1), False, 0,
-                (0, frozenset(), frozenset(), frozenset(), 0, False),
+                (0, frozenset(), frozenset(), frozenset(), 0, False,
+                 frozenset()),
                 ((IDLE, 0, 0, 0, -1),) * self.recoverers, frozenset(), 0)
 
 
@@ -68,36 +76,38 @@ def put(store, slot, what):
 
 def writer_steps(scope, state):
     store, fenced, mark, writer, recs, strays, shown = state
-    sent, flying, answers, acked, removed, dead = writer
+    sent, flying, answers, acked, removed, dead, told = writer
     done = prefix(acked)
+
+    def step(store=store, mark=mark, **new):
+        now = {"sent": sent, "flying": flying, "answers": answers,
+               "acked": acked, "removed": removed, "dead": dead, "told": told}
+        now.update(new)
+        return (store, fenced, mark, tuple(now.values()), recs, strays, shown)
+
     if not dead and sent < scope.slots and sent - done < scope.window:
-        yield (store, fenced, mark,
-               (sent + 1, flying | {sent}, answers, acked, removed, dead),
-               recs, strays, shown)
+        yield step(sent=sent + 1, flying=flying | {sent})
     for slot in flying:
         after, won = put(store, slot, DATA)
-        yield (after, fenced, mark,
-               (sent, flying - {slot}, answers | {(slot, won)}, acked,
-                removed, dead), recs, strays, shown)
+        won = won or (scope.takes and store[slot] == DATA)  # Its own.
+        yield step(store=after, flying=flying - {slot},
+                   answers=answers | {(slot, won)})
+        if scope.takes:
+            yield step(store=after)
     for answer in answers:
         slot, won = answer
         if not won and (slot == done or scope.bug == "order"):
-            yield (store, fenced, mark,
-                   (sent, flying, answers - {answer}, acked, removed, True),
-                   recs, strays, shown)
+            yield step(answers=answers - {answer}, dead=True,
+                       told=told | {slot} if scope.bug == "told" else told)
         elif won and (slot == done or scope.bug == "order") and not dead:
-            yield (store, fenced, mark,
-                   (sent, flying, answers - {answer}, acked | {slot}, removed,
-                    dead), recs, strays, shown)
+            yield step(answers=answers - {answer}, acked=acked | {slot})
     if not scope.trims:
         return
     if not fenced and mark < done:
-        yield store, fenced, mark + 1, writer, recs, strays, shown
+        yield step(mark=mark + 1)
     if removed < mark:
-        after = store[:removed] + (FREE,) + store[removed + 1:]
-        yield (after, fenced, mark,
-               (sent, flying, answers, acked, removed + 1, dead), recs,
-               strays, shown)
+        yield step(store=store[:removed] + (FREE,) + store[removed + 1:],
+                   removed=removed + 1)
 
 
 def looked(scope, store, rec):
@@ -131,7 +141,8 @@ def recoverer_steps(scope, state):
     for i, rec in enumerate(recs):
         phase, start, at, ahead, sent = rec
 
-        def step(new, store=store, fenced=fenced, strays=strays, i=i):
+        def step(new, store=store, fenced=fenced, strays=strays, i=i,
+                 mark=mark):
             return (store, fenced, mark, writer,
                     recs[:i] + (new,) + recs[i + 1:], strays, shown)
 
@@ -150,6 +161,13 @@ def recoverer_steps(scope, state):
         elif phase == GRANTED and scope.bug == "removed" and \
                 store[at] == FENCE:
             yield step(rec, store=store[:at] + (FREE,) + store[at + 1:])
+        elif phase == GRANTED and scope.takes:
+            if mark < at:
+                yield step(rec, mark=at)
+            for gone in range(start, min(at, mark)):
+                if store[gone] == DATA:
+                    yield step(rec, store=store[:gone] + (FREE,) +
+                               store[gone + 1:])
     for slot in strays:
         after, _ = put(store, slot, FENCE)
         yield (after, fenced, mark, writer, recs, strays - {slot}, shown)
@@ -180,6 +198,8 @@ def breach(state):
             return f"acknowledged behind the fence {rec[2]}"
         if shown > max(rec[2], mark):
             return f"shown behind the fence {rec[2]}"
+        if any(rec[1] <= told < rec[2] for told in writer[6]):
+            return f"told as not done, and found below the fence {rec[2]}"
     return None
 
 
@@ -208,26 +228,32 @@ BUGS = {
     "gap": "a reader shows what lies behind a gap",
     "removed": "a fence is removed while the writer may still try",
     "mark": "a recoverer that began at an old mark is granted the log",
+    "told": "a write that finds another's slot is told as not done",
 }
 
 
-SCOPES = ((2, 5, 2, False), (3, 4, 2, False), (2, 2, 2, True),
-          (3, 5, 1, True))
+# Window, slots, recoverers, trims, takes.
+SCOPES = ((2, 5, 2, False, False), (3, 4, 2, False, False),
+          (2, 2, 2, True, False), (3, 5, 1, True, False),
+          (2, 2, 2, False, True))
 
 
 def main():
     failed = 0
-    for window, slots, recoverers, trims in SCOPES:
+    for window, slots, recoverers, trims, takes in SCOPES:
         began = time.monotonic()
-        count, found = explore(Scope(window, slots, recoverers, trims))
+        count, found = explore(Scope(window, slots, recoverers, trims, takes))
         print(f"window {window}, {slots} slots, recoverers: {recoverers}, "
-              f"{'with' if trims else 'no'} trims: {count} states, "
+              f"{'with' if trims else 'no'} trims, "
+              f"{'with' if takes else 'no'} removals: {count} states, "
               f"{found or 'nothing broken'} "
               f"({time.monotonic() - began:.1f} s)")
         failed += found is not None
     for bug, text in BUGS.items():
         trims = bug in ("mark", "removed")
-        count, found = explore(Scope(2, 3, 1 if trims else 2, trims, bug))
+        count, found = explore(Scope(2, 2 if bug == "told" else 3,
+                                     1 if trims else 2, trims, bug == "told",
+                                     bug))
         print(f"planted: {text}: {found or 'NOT FOUND'} ({count} states)")
         failed += found is None
     print(f"{len(SCOPES) + len(BUGS) - failed} passed, {failed} failed")
