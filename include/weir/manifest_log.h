@@ -44,6 +44,17 @@ struct weir_mlog_req {
 
 struct weir_mlog;
 
+/** Somebody who would like to be told of new versions.  The caller's, until
+ * the log is closed; all that is said of `struct weir_store_watch` holds. */
+struct weir_mlog_watch {
+    /* `version` has been written.  0: look for yourself. */
+    void (*changed)(struct weir_mlog_watch *watch, uint64_t version);
+    void *ctx; /* For the caller. */
+
+    int live;      /* Out: 1 while new versions are told of soon. */
+    void *impl[2]; /* For the log. */
+};
+
 /** Methods of a manifest log. */
 struct weir_mlog_ops {
     size_t size;      /* sizeof(struct weir_mlog_ops) at the backend. */
@@ -53,6 +64,9 @@ struct weir_mlog_ops {
     void (*submit)(struct weir_mlog *log, struct weir_mlog_req *req);
     /* Free it.  Nothing is pending. */
     void (*close)(struct weir_mlog *log);
+    /* NULL for a log that cannot tell.  Once, in the core; ends with `close`.
+     * 0, or WEIR_EUNSUPPORTED, WEIR_ENOMEM, and there is no watch. */
+    int (*watch)(struct weir_mlog *log, struct weir_mlog_watch *watch);
 };
 
 /** Base of every manifest log; first member of the backend's own struct. */

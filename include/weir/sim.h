@@ -92,6 +92,9 @@ struct weir_sim_faults {
     uint32_t store_refused;   /* A create: not done, WEIR_ETHROTTLED (409). */
     uint32_t store_lost_race; /* A create of what is there: WEIR_EUNKNOWN. */
     uint32_t disk_latent;     /* Per sector that a sync has covered. */
+    /* No fault, but a hint: a key that was created is told to who watches, late
+     * or twice now and then.  0: the store cannot tell, as most. */
+    uint32_t store_tells;
 };
 
 /** What a world is made from.  Zero it, set `size`, fill in the rest. */

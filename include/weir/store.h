@@ -80,6 +80,28 @@ struct weir_store_req {
 struct weir_store;
 
 /**
+ * Somebody who would like to be told that keys have come, instead of asking
+ * again and again.  The caller's, and unmodified by it, from `watch` to
+ * `unwatch`.
+ *
+ * What is told is a hint: it may be late, be lost, come twice or out of order,
+ * or be wrong.  Who gets it reads what there is, and looks now and then even
+ * if none comes.
+ */
+struct weir_store_watch {
+    const char *prefix; /* Keys that begin with it. */
+    /* `key` was created, and perhaps others that sort before it.  NULL: look
+     * for yourself, as it is not known, or as `live` has changed.  In the
+     * core, never before `watch` has returned; `key` is valid during the
+     * call. */
+    void (*changed)(struct weir_store_watch *watch, const char *key);
+    void *ctx; /* For the caller. */
+
+    int live;      /* Out: 1 while changes are told of soon. */
+    void *impl[4]; /* For the store. */
+};
+
+/**
  * Methods of a store.  Status of a request, beside WEIR_ENOMEM:
  * WEIR_ECONFLICT (PUT if absent: it exists), WEIR_ENOENT (GET, HEAD: it does
  * not; LIST: nor does the bucket), WEIR_ERANGE (GET: begins behind the end),
@@ -101,6 +123,12 @@ struct weir_store_ops {
      * stopped: with how they ended; a PUT that may be done: WEIR_EUNKNOWN),
      * then free everything and post `closed`.  In the core. */
     void (*close)(struct weir_store *store, struct weir_task *closed);
+    /* Both or neither; NULL for a store that cannot tell of changes.  In the
+     * core.  `watch` returns 0, or WEIR_EUNSUPPORTED, WEIR_ENOMEM, and then
+     * there is no watch.  After `unwatch`, which comes before `close`,
+     * `changed` is not called any more. */
+    int (*watch)(struct weir_store *store, struct weir_store_watch *watch);
+    void (*unwatch)(struct weir_store *store, struct weir_store_watch *watch);
 };
 
 /** Base of every store; first member of the backend's own struct. */

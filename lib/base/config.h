@@ -66,7 +66,8 @@
     X(FOLLOW, "follow", DURATION, "0s", 0, INT64_C(3600000000000), "",         \
       "How often the manifest is read for what other nodes have committed; "   \
       "0: when something waits for it, each second while keys are watched, "   \
-      "and with this node's own commits.")                                     \
+      "and with this node's own commits.  A manifest that tells of commits "   \
+      "(etcd:) is read when it does, and else twice a minute at most.")        \
     X(TAIL_POLL, "tail_poll", DURATION, "500ms", 0, INT64_C(3600000000000),    \
       "",                                                                      \
       "While fetches wait for what other nodes append, their logs are "        \

@@ -78,11 +78,29 @@ static void counted_close(struct weir_store *store, struct weir_task *closed)
     node->backing->ops->close(node->backing, closed);
 }
 
+static int counted_watch(struct weir_store *store,
+                         struct weir_store_watch *watch)
+{
+    struct weir *node = ((struct counted_store *)(void *)store)->node;
+
+    return weir__store_watch(node->backing, watch);
+}
+
+static void counted_unwatch(struct weir_store *store,
+                            struct weir_store_watch *watch)
+{
+    struct weir *node = ((struct counted_store *)(void *)store)->node;
+
+    weir__store_unwatch(node->backing, watch);
+}
+
 static const struct weir_store_ops counted_ops = {
     .size = sizeof(struct weir_store_ops),
     .name = "counted",
     .submit = counted_submit,
     .close = counted_close,
+    .watch = counted_watch,
+    .unwatch = counted_unwatch,
 };
 
 /* 1 if `uri` begins with `scheme` and a colon. */

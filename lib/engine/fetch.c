@@ -337,12 +337,19 @@ static void told(struct fetch *f, int status)
     f->asked = 0;
 }
 
+static void wake_all(struct weir *node)
+{
+    struct weir_stream *s;
+    size_t i = 0;
+
+    while ((s = weir__map_next(&node->streams, &i)) != NULL)
+        weir__fetch_wake(s);
+}
+
 static void refresh_done(struct weir__refresh *req, int status)
 {
     struct weir *node = req->ctx;
     struct weir__list *at = node->fetches.next;
-    struct weir_stream *s;
-    size_t i = 0;
 
     node->refreshing = 0;
     if (status == 0)
@@ -355,8 +362,7 @@ static void refresh_done(struct weir__refresh *req, int status)
         if (f->told && f->refresh < node->refreshes)
             told(f, status);
     }
-    while ((s = weir__map_next(&node->streams, &i)) != NULL)
-        weir__fetch_wake(s);
+    wake_all(node);
     if (node->refresh_again)
         weir__fetch_refresh(node);
     weir__close_step(node);
@@ -378,7 +384,12 @@ void weir__fetch_refresh(struct weir *node)
 
 static void refresh_due(struct weir_timer *timer)
 {
-    weir__fetch_refresh(WEIR__CONTAINER(timer, struct weir, refresh_due));
+    struct weir *node = WEIR__CONTAINER(timer, struct weir, refresh_due);
+
+    if (weir__manifest_hears(node->manifest))
+        wake_all(node); /* Who still waits comes back here. */
+    else
+        weir__fetch_refresh(node);
 }
 
 void weir__fetch_init(struct weir *node)
@@ -442,6 +453,7 @@ static void ask_later(struct fetch *f, int tail)
         weir__tail_later(f->stream);
     if (node->refresh_due.slot != 0)
         return;
+    weir__manifest_listen(node->manifest);
     node->refresh_due.deadline = env->ops->now(env) + REFRESH_NS;
     env->ops->timer_start(env, &node->refresh_due);
 }

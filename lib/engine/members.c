@@ -94,22 +94,25 @@ static void plan(struct weir *node, uint64_t since)
 
     if (interval == 0 || node->follow.slot != 0 || !weir__node_is_open(node))
         return;
+    weir__manifest_listen(node->manifest);
     node->follow.deadline = since + interval + interval / 8;
     env->ops->timer_start(env, &node->follow);
 }
 
 /* It may have been read meanwhile for another reason, or a commit of this node
- * have been the next one. */
+ * have been the next one; or it is read when the log tells of more. */
 static void follow_due(struct weir_timer *timer)
 {
     struct weir *node = WEIR__CONTAINER(timer, struct weir, follow);
-    uint64_t seen = weir__manifest_seen(node->manifest);
+    uint64_t since = weir__manifest_seen(node->manifest);
 
-    if (now(node) - seen >= follow_interval(node)) {
+    if (weir__manifest_hears(node->manifest)) {
+        since = now(node);
+    } else if (now(node) - since >= follow_interval(node)) {
         weir__fetch_refresh(node);
-        seen = now(node);
+        since = now(node);
     }
-    plan(node, seen);
+    plan(node, since);
 }
 
 void weir__members_init(struct weir *node)

@@ -129,6 +129,7 @@ void weir__manifest_failed(struct weir__manifest *m, int status)
         return;
     }
     m->activity = WEIR__IDLE;
+    m->told = 0;
     if (m->opening != NULL) {
         opened(m, status);
         return;
@@ -227,7 +228,7 @@ static void go_group(struct weir__manifest *m)
 static bool work_waits(const struct weir__manifest *m)
 {
     return m->group.first != NULL || m->queue != NULL || m->refresh != NULL ||
-           m->opening != NULL;
+           m->opening != NULL || weir__manifest_told(m);
 }
 
 void weir__manifest_go(struct weir__manifest *m)
@@ -256,6 +257,8 @@ void weir__manifest_go(struct weir__manifest *m)
         go_opening(m);
     else if (m->opening != NULL || m->refresh != NULL)
         weir__follow_start(m, UINT64_MAX);
+    else if (weir__manifest_told(m))
+        weir__follow_start(m, m->told - weir__state_version(m->state));
 }
 
 /* The manifest, or NULL when memory is out. */

@@ -83,6 +83,14 @@ void weir__manifest_refresh(struct weir__manifest *manifest,
 bool weir__manifest_forget(struct weir__manifest *manifest,
                            struct weir__refresh *req);
 
+/** Have the log tell of other nodes' commits, if it can: they are read when it
+ * does.  From now on; harmless again. */
+void weir__manifest_listen(struct weir__manifest *manifest);
+
+/** The log tells at present, and was read to its end not long ago: whoever
+ * waits for other nodes' commits need not ask for them. */
+bool weir__manifest_hears(const struct weir__manifest *manifest);
+
 /** What failed last, if it is tried again now; else "". */
 const char *weir__manifest_trouble(const struct weir__manifest *manifest);
 

@@ -24,6 +24,9 @@
 #define WEIR__MANIFEST_GRACE UINT64_C(600000000000)
 /** Commits read ahead at a time, at most. */
 #define WEIR__MANIFEST_AHEAD 16u
+/** While the log tells of new commits, it is read at least so often all the
+ * same: what it tells may be lost. */
+#define WEIR__MANIFEST_HEARD UINT64_C(30000000000)
 /** How often opening tries what could pass, and for how long: a backend may
  * have tried for a while each time. */
 #define WEIR__MANIFEST_OPEN_TRIES 8u
@@ -55,6 +58,7 @@ struct weir__follow {
     uint64_t window;
     unsigned busy;
     unsigned answers; /* Commits read. */
+    uint64_t told;    /* What was told of, and is being read. */
     bool stop;
     bool at_end; /* Reached the present end of the log. */
     int status;
@@ -109,6 +113,10 @@ struct weir__manifest {
     struct weir__commit **queue_end;
     struct weir__refresh *refresh;    /* To be served by the next activity. */
     struct weir__refresh *refreshing; /* By the present one. */
+
+    struct weir_mlog_watch watch;
+    bool listening;
+    uint64_t told; /* Versions up to here are there, it is said. */
 
     struct weir__group group;
     struct weir__follow follow;
@@ -175,6 +183,8 @@ void weir__queue_end(struct weir__manifest *m, int status);
 void weir__latest_start(struct weir__manifest *m);
 /** Read and apply up to `count` commits behind the state. */
 void weir__follow_start(struct weir__manifest *m, uint64_t count);
+/** Versions that were told of and are not read. */
+bool weir__manifest_told(const struct weir__manifest *m);
 /** End a list of refreshes. */
 void weir__refresh_end(struct weir__manifest *m, struct weir__refresh **list,
                        int status);

@@ -233,6 +233,8 @@ static void follow_end(struct weir__manifest *m)
     if (f->status == 0 && f->at_end)
         weir__refresh_end(m, &m->refreshing, 0);
     weir__refresh_rejoin(m);
+    if (!f->at_end && m->told < f->told)
+        m->told = f->told;
     if (f->at_end)
         m->followed = true;
     if (f->status == WEIR_ECORRUPT && !m->reread && m->closed == NULL) {
@@ -322,6 +324,8 @@ void weir__follow_start(struct weir__manifest *m, uint64_t count)
     f->stop = false;
     f->at_end = false;
     f->status = 0;
+    f->told = m->told;
+    m->told = 0;
     m->group.look = 0;
     m->refreshing = m->refresh;
     m->refresh = NULL;

@@ -15,6 +15,7 @@
 #include "base/sometimes.h"
 #include "format/manifest_record.h"
 #include "format/object_name.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 
@@ -29,6 +30,8 @@ struct mlog {
     struct weir_mlog base;
     const struct weir_host *host;
     struct weir_store *store;
+    struct weir_store_watch keys;
+    struct weir_mlog_watch *watch; /* NULL: nobody listens. */
     struct weir_task refuse;       /* Ends the requests in `refused`. */
     struct weir_mlog_req *refused; /* Linked through impl[0]. */
 };
@@ -370,10 +373,37 @@ static void mlog_store_submit(struct weir_mlog *base, struct weir_mlog_req *req)
     }
 }
 
+static void keys_changed(struct weir_store_watch *keys, const char *key)
+{
+    struct mlog *log = keys->ctx;
+    uint64_t version = 0;
+
+    if (key != NULL && weir__manifest_key_version(key, &version) != 0)
+        version = 0;
+    log->watch->live = keys->live;
+    log->watch->changed(log->watch, version);
+}
+
+static int mlog_store_watch(struct weir_mlog *base,
+                            struct weir_mlog_watch *watch)
+{
+    struct mlog *log = (struct mlog *)base;
+    int rc;
+
+    log->keys = (struct weir_store_watch){
+        .prefix = "manifest/log/", .changed = keys_changed, .ctx = log};
+    rc = weir__store_watch(log->store, &log->keys);
+    log->watch = rc == 0 ? watch : NULL;
+    watch->live = rc == 0 ? log->keys.live : 0;
+    return rc;
+}
+
 static void mlog_store_close(struct weir_mlog *base)
 {
     struct mlog *log = (struct mlog *)base;
 
+    if (log->watch != NULL)
+        weir__store_unwatch(log->store, &log->keys);
     weir__free(log->host->alloc, log);
 }
 
@@ -382,6 +412,7 @@ static const struct weir_mlog_ops mlog_store_ops = {
     .name = "store",
     .submit = mlog_store_submit,
     .close = mlog_store_close,
+    .watch = mlog_store_watch,
 };
 
 int weir__mlog_store_open(struct weir_mlog **out, const struct weir_host *host,

@@ -58,6 +58,8 @@ static void apply_now(struct weir_timer *timer)
 
     r->status = weir__sim_apply(r);
     r->applies--;
+    if (r->verb == WEIR_STORE_PUT && r->status == 0)
+        weir__sim_watch_tell(r->sim, r->key);
     weir_sim_trace(r->sim, "store %s %s%s %zu %s", verb_name(r->verb), r->key,
                    r->answered ? " (late)" : "", r->len,
                    weir_error_name(r->status));
@@ -404,11 +406,27 @@ static void sim_store_close(struct weir_store *base, struct weir_task *closed)
     weir__free(&node->alloc, door);
 }
 
+static int sim_store_watch(struct weir_store *base,
+                           struct weir_store_watch *watch)
+{
+    return weir__sim_watch(WEIR__CONTAINER(base, struct sim_door, base)->node,
+                           watch);
+}
+
+static void sim_store_unwatch(struct weir_store *base,
+                              struct weir_store_watch *watch)
+{
+    weir__sim_unwatch(WEIR__CONTAINER(base, struct sim_door, base)->node,
+                      watch);
+}
+
 static const struct weir_store_ops sim_store_ops = {
     .size = sizeof(struct weir_store_ops),
     .name = "sim",
     .submit = sim_store_submit,
     .close = sim_store_close,
+    .watch = sim_store_watch,
+    .unwatch = sim_store_unwatch,
 };
 
 int weir__sim_store_open(struct weir_store **out, const struct weir_host *host,
@@ -434,6 +452,7 @@ void weir__sim_store_crash(struct weir_sim_node *node)
 {
     struct weir__list *at = node->sim->requests.next;
 
+    weir__sim_watch_crash(node);
     while (at != &node->sim->requests) {
         struct sim_request *r = WEIR__CONTAINER(at, struct sim_request, node);
 

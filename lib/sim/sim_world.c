@@ -10,7 +10,7 @@
 #include <weir/error.h>
 
 /* Uses of random numbers; nodes and disks come after these. */
-enum { USE_ORDER = 1, USE_STORE, USE_TEST, USE_MESSAGE };
+enum { USE_ORDER = 1, USE_STORE, USE_TEST, USE_MESSAGE, USE_WATCH };
 
 /* What a task takes, at most: enough for I/O to end between two tasks. */
 enum { TASK_NS = 2000 };
@@ -48,9 +48,11 @@ int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
     weir__sim_random_init(&sim->store_random, options->seed, USE_STORE);
     weir__sim_random_init(&sim->random, options->seed, USE_TEST);
     weir__sim_random_init(&sim->message_random, options->seed, USE_MESSAGE);
+    weir__sim_random_init(&sim->watch_random, options->seed, USE_WATCH);
     weir__list_init(&sim->messages);
     weir__list_init(&sim->cuts);
     weir__list_init(&sim->requests);
+    weir__list_init(&sim->watches);
     return 0;
 }
 
@@ -67,6 +69,7 @@ void weir_sim_free(struct weir_sim *sim)
         sim->nodes = node->next;
         weir__sim_node_free(node);
     }
+    weir__sim_watch_free(sim);
     weir__sim_store_free(sim);
     weir__sim_objects_free(sim);
     weir__free(sim->alloc, sim);

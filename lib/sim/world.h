@@ -96,6 +96,7 @@ struct weir_sim {
     char ended[160];   /* Why it ends, once it does. */
     struct sim_random order; /* What happens next. */
     struct sim_random store_random;
+    struct sim_random watch_random;
     struct sim_random message_random;
     struct sim_random random; /* The test's own. */
     struct weir__timers events;
@@ -107,6 +108,7 @@ struct weir_sim {
     struct weir__list messages;       /* Of struct sim_message. */
     struct weir__list cuts;           /* Of struct sim_cut. */
     struct weir__list requests;       /* Of struct sim_request. */
+    struct weir__list watches;        /* Of struct sim_watch. */
     struct weir_sim_object **objects; /* Sorted. */
     size_t object_count;
     size_t object_capacity;
@@ -166,6 +168,16 @@ int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
 weir_store_open_fn weir__sim_store_open;
 void weir__sim_store_crash(struct weir_sim_node *node);
 void weir__sim_store_free(struct weir_sim *sim);
+
+/* sim_watch.c */
+/** The store's `watch` and `unwatch`, for the watches of `node`. */
+int weir__sim_watch(struct weir_sim_node *node, struct weir_store_watch *user);
+void weir__sim_unwatch(struct weir_sim_node *node,
+                       struct weir_store_watch *user);
+/** A key was created. */
+void weir__sim_watch_tell(struct weir_sim *sim, const char *key);
+void weir__sim_watch_crash(struct weir_sim_node *node);
+void weir__sim_watch_free(struct weir_sim *sim);
 
 /* sim_message.c */
 /** Drop what the node was to be told. */

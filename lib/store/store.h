@@ -23,6 +23,12 @@ weir_store_open_fn weir__store_s3_open;
  * `struct weir_config`, read only in the call. */
 weir_store_open_fn weir__store_etcd_open;
 
+/** Be told of keys that come: 0; WEIR_EUNSUPPORTED if the store cannot tell;
+ * WEIR_ENOMEM.  End it, if it was begun, before the store is closed. */
+int weir__store_watch(struct weir_store *store, struct weir_store_watch *watch);
+void weir__store_unwatch(struct weir_store *store,
+                         struct weir_store_watch *watch);
+
 /** Most requests that a probe has under way. */
 enum { WEIR__PROBE_RACERS = 4 };
 

@@ -382,6 +382,7 @@ static void choose_faults(struct cluster *c)
     if (cluster_below(c, 5) == 0)
         faults->store_cut = (uint32_t)cluster_below(c, 50000);
     choose_disk_faults(c, faults);
+    faults->store_tells = run_tells(c->options->seed);
     run_without(faults, c->options->without);
 }
 

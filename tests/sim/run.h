@@ -78,6 +78,8 @@ uint64_t run_hash_line(uint64_t hash, const char *line);
 const char *run_commit_timeout(uint64_t seed);
 /** Why a call in the world timed out. */
 const char *run_why_ended(const struct weir_sim *sim);
+/** Whether the store of this seed tells of what comes, and how much of it. */
+uint32_t run_tells(uint64_t seed);
 /** Rates of `faults` that are in `without` become 0. */
 void run_without(struct weir_sim_faults *faults, unsigned without);
 /** Count what the world says that it did, into `result->faults`. */

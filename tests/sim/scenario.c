@@ -256,6 +256,7 @@ static void choose_faults(struct scenario *sc)
         faults->disk_slow = (uint32_t)scenario_below(sc, 20000);
     if (scenario_below(sc, 4) == 0)
         faults->store_stale = (uint32_t)scenario_below(sc, 200000);
+    faults->store_tells = run_tells(sc->options->seed);
     run_without(faults, sc->options->without);
     sc->corrupt = faults->store_corrupt > 0 || faults->store_cut > 0;
     sc->starved = faults->memory > 0;

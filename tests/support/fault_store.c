@@ -23,6 +23,8 @@ struct fault_store {
     bool puts_only;
     uint64_t delay;
     struct fault_call *held;
+    bool tells;
+    struct weir_store_watch *watch;
 };
 
 /* A request on its way through. */
@@ -224,11 +226,33 @@ static void fault_port_close(struct weir_store *base, struct weir_task *closed)
     store->host->env->ops->post(store->host->env, closed);
 }
 
+static int fault_watch(struct weir_store *base, struct weir_store_watch *watch)
+{
+    struct fault_store *store = WEIR__CONTAINER(base, struct fault_store, base);
+
+    ck_assert_ptr_null(store->watch);
+    if (!store->tells)
+        return WEIR_EUNSUPPORTED;
+    store->watch = watch;
+    return 0;
+}
+
+static void fault_unwatch(struct weir_store *base,
+                          struct weir_store_watch *watch)
+{
+    struct fault_store *store = WEIR__CONTAINER(base, struct fault_store, base);
+
+    ck_assert_ptr_eq(store->watch, watch);
+    store->watch = NULL;
+}
+
 static const struct weir_store_ops fault_ops = {
     .size = sizeof(struct weir_store_ops),
     .name = "fault",
     .submit = fault_submit,
     .close = fault_port_close,
+    .watch = fault_watch,
+    .unwatch = fault_unwatch,
 };
 
 struct fault_store *fault_store_open(const struct weir_host *host,
@@ -255,6 +279,7 @@ void fault_store_close(struct fault_store *store)
     if (store == NULL)
         return;
     ck_assert_ptr_null(store->held);
+    ck_assert_ptr_null(store->watch);
     free(store);
 }
 
@@ -289,6 +314,18 @@ long fault_store_hits(const struct fault_store *store)
 long fault_store_puts(const struct fault_store *store)
 {
     return store->puts;
+}
+
+void fault_store_tells(struct fault_store *store)
+{
+    store->tells = true;
+}
+
+void fault_store_tell(struct fault_store *store, const char *key, int live)
+{
+    ck_assert_ptr_nonnull(store->watch);
+    store->watch->live = live;
+    store->watch->changed(store->watch, key);
 }
 
 void fault_store_release(struct fault_store *store)

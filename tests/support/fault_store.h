@@ -43,6 +43,10 @@ long fault_store_count(const struct fault_store *store);
 long fault_store_hits(const struct fault_store *store);
 /** PUTs so far. */
 long fault_store_puts(const struct fault_store *store);
+/** From now on it takes a watch. */
+void fault_store_tells(struct fault_store *store);
+/** Tell who watches of a key, or (NULL) that nobody knows. */
+void fault_store_tell(struct fault_store *store, const char *key, int live);
 /** Begin, or answer, what is held. */
 void fault_store_release(struct fault_store *store);
 

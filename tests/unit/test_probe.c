@@ -72,7 +72,7 @@ static void close_liar(struct weir_store *store, struct weir_task *closed)
 }
 
 static const struct weir_store_ops liar_ops = {sizeof(liar_ops), "liar", submit,
-                                               close_liar};
+                                               close_liar,       NULL,   NULL};
 
 static int over;
 static int status_of;
@@ -224,8 +224,8 @@ static void submit_slow(struct weir_store *store, struct weir_store_req *req)
     env->ops->timer_start(env, &slow.timer);
 }
 
-static const struct weir_store_ops slow_ops = {sizeof(slow_ops), "slow",
-                                               submit_slow, NULL};
+static const struct weir_store_ops slow_ops = {
+    sizeof(slow_ops), "slow", submit_slow, NULL, NULL, NULL};
 
 START_TEST(a_store_that_takes_a_minute_to_fail_is_asked_once)
 {

@@ -188,7 +188,7 @@ static void close_liar(struct weir_store *store, struct weir_task *closed)
 }
 
 static const struct weir_store_ops liar_ops = {sizeof(liar_ops), "liar", submit,
-                                               close_liar};
+                                               close_liar,       NULL,   NULL};
 
 static int open_liar(struct weir_store **out, const struct weir_host *host,
                      const char *uri, void *ctx, struct weir_error *err)
