@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+/* A body that takes less time to hash than a worker to begin. */
+#define HASHED_AT_ONCE (16u << 10)
+
 static struct weir__s3_op *operation_of(struct weir__s3_call *call)
 {
     return WEIR__CONTAINER(call, struct weir__s3_op, call);
@@ -82,7 +85,6 @@ void weir__s3_look(struct weir__s3_op *op)
 
 /* ---- In one piece -- ----------------------------------------------------- */
 
-/* On a worker. */
 static void hash_body(struct weir_work *work)
 {
     struct weir__s3_op *op = WEIR__CONTAINER(work, struct weir__s3_op, work);
@@ -154,6 +156,12 @@ int weir__s3_put(struct weir__s3_op *op)
     weir__hex(op->payload.id, id, sizeof(id));
     if (goes_in_parts(op))
         return start_parts(op);
+    if (weir__store_body_size(op->req) <= HASHED_AT_ONCE) {
+        hash_body(&op->work);
+        if (op->status == 0)
+            weir__s3_send(op);
+        return op->status;
+    }
     op->work.work = hash_body;
     op->work.done = hashed;
     env->ops->work(env, &op->work);

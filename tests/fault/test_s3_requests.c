@@ -266,6 +266,31 @@ START_TEST(a_gigabyte_with_an_object_log_takes_130_puts_at_most)
 }
 END_TEST
 
+/* The way to a worker and back would be a good part of what it takes. */
+START_TEST(a_small_append_to_an_object_log_is_hashed_at_once)
+{
+    static const char *const pairs[] = {"wal", "object:", NULL};
+    struct weir_append a = {.count = 1};
+    struct weir_stream *stream;
+    struct weir *node;
+    int works;
+
+    begin();
+    node = open_node(pairs);
+    stream = open_stream(node);
+    works = env.works;
+    a.data = bytes;
+    a.len = 4096;
+    ck_assert_int_eq(weir_append_sync(stream, &a), 0);
+    ck_assert_int_eq(env.works, works);
+    a.len = RECORD;
+    ck_assert_int_eq(weir_append_sync(stream, &a), 0);
+    ck_assert_int_eq(env.works, works + 1);
+    weir_free(node);
+    end();
+}
+END_TEST
+
 /* Something is appended and uploaded; then nothing is done for an hour, but
  * what follows upon it: objects that nobody names go after `delete_grace`. */
 static void idle(struct weir *node)
@@ -382,6 +407,7 @@ int main(void)
 
     tcase_add_test(tc, a_gigabyte_with_a_local_log_takes_75_puts_at_most);
     tcase_add_test(tc, a_gigabyte_with_an_object_log_takes_130_puts_at_most);
+    tcase_add_test(tc, a_small_append_to_an_object_log_is_hashed_at_once);
     tcase_add_loop_test(tc, an_idle_node_makes_no_request, 0, 2);
     tcase_add_loop_test(tc, an_idle_node_with_a_lease_makes_its_heartbeats, 0,
                         2);

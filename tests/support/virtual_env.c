@@ -70,6 +70,7 @@ static void work_done(struct weir_task *task)
 
 static void env_work(struct weir_env *env, struct weir_work *work)
 {
+    self(env)->works++;
     work->work(work);
     work->task.run = work_done;
     env_post(env, &work->task);

@@ -21,6 +21,7 @@ struct virtual_env {
     uint64_t now;
     uint64_t random;
     int inside; /* 1: in the core. */
+    int works;  /* What was given to workers so far. */
 };
 
 void virtual_env_init(struct virtual_env *env, uint64_t seed);
