@@ -140,5 +140,18 @@ done
 try 1 '^2 runs, 2 failed' --load "$file" --plant breach --no-shrink
 try 0 '^2 runs, 0 failed' --load "$file"
 
+# ---- The same seeds give the same trace, byte for byte, in another process ---
+
+args=(--seeds 1..20 --trace)
+: >"$dir/out"
+: >"$dir/err"
+if cmp <(build/weir-sim "${args[@]}") <(build/weir-sim "${args[@]}") \
+    >"$dir/out" 2>&1; then
+    passed=$((passed + 1))
+else
+    fail 'a second run gives another trace'
+fi
+try 0 '^40 runs, 0 failed' --seeds 1..20 --quiet
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -161,8 +161,7 @@ static int configure(struct actor *actor)
         {"block", sc->block},
         {"snapshot_commits", sc->snapshot},
         {"commit_timeout", run_commit_timeout(sc->options->seed)},
-        /* Longer than a late request to the store. */
-        {"delete_grace", "11min"},
+        {"delete_grace", DELETE_GRACE},
     };
     size_t i;
 

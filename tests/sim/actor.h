@@ -8,10 +8,14 @@
 
 #include "base/list.h"
 #include "sim/model.h"
+#include "sim/named.h"
 #include "sim/scenario.h"
 #include <weir/sim.h>
 
 enum { NODES_MAX = 2 };
+/* Longer than a late request to the store. */
+#define DELETE_GRACE "11min"
+#define DELETE_GRACE_MS ((int64_t)11 * 60000)
 #define MS ((uint64_t)1000000)
 #define SECOND ((uint64_t)1000000000)
 
@@ -58,6 +62,7 @@ struct op {
 struct scenario {
     struct weir_sim *sim;
     struct model model;
+    struct named named;
     struct actor actors[NODES_MAX];
     uint32_t actor_count;
     int corrupt; /* 1: the store corrupts what it returns. */

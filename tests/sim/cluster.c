@@ -151,6 +151,8 @@ static void act_awake(struct machine *m)
     int stream = (int)cluster_below(c, STREAMS);
     uint64_t dice = cluster_below(c, 100);
 
+    if (cluster_below(c, 8) == 0)
+        cluster_start_add(m);
     if (m->streams[stream] != NULL && dice < 84) {
         do_with_stream(m, stream, dice);
     } else if (dice < 70) {
@@ -172,6 +174,17 @@ static void act_awake(struct machine *m)
     } else if (allows(c, FAULT_CUT)) {
         cluster_cut(m);
     }
+}
+
+/* The store holds what the manifest names. */
+static void check_named(struct cluster *c)
+{
+    char text[300];
+
+    if (!cluster_broken(c) &&
+        named_check(&c->named, c->sim, run_latest_wall(c->machines[0].sim),
+                    DELETE_GRACE_MS, text, sizeof(text)) != 0)
+        cluster_breach(c, "%s", text);
 }
 
 /* One thing that happens. */
@@ -201,6 +214,8 @@ static void step(struct cluster *c)
     cluster_pass(c, cluster_below(c, 3) == 0 ? cluster_below(c, 10 * SECOND)
                                              : cluster_below(c, 20 * MS));
     cluster_collect(c, NULL);
+    if (c->result->steps % NAMED_EVERY == 0)
+        check_named(c);
 }
 
 /* ---- The end: faults stop, and everything is read -------------------------
@@ -327,6 +342,7 @@ static void finish(struct cluster *c)
             insist(last, check_program, s, "check");
     }
     insist(last, cluster_flush_program, 0, "flush");
+    insist(last, cluster_sum_program, 0, "sum");
     cluster_pass(c, 1800 * SECOND);
     if (!cluster_broken(c))
         insist(last, orphans_program, 0, "objects");

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * Inside of the cluster's scenario: its nodes and what they are asked for
- * (cluster_nodes.c), and what happens to them (cluster.c).
+ * (cluster_nodes.c), what happens to them (cluster.c), and what must hold
+ * (cluster_check.c).
  */
 #ifndef TESTS_SIM_CLUSTER_INSIDE_H
 #define TESTS_SIM_CLUSTER_INSIDE_H
 
 #include "sim/cluster.h"
+#include "sim/named.h"
 
 #include <weir.h>
 
@@ -15,8 +17,14 @@ enum {
     OPERATIONS_MIN = 200,
     PAYLOAD_MAX = 900,
     TRIES = 40,
+    SUM_MAX = 1000,
     MEMORY_MAX = 24 << 20
 };
+/* Over twice a late request. */
+#define DELETE_GRACE "25min"
+#define DELETE_GRACE_MS ((int64_t)25 * 60000)
+/* Steps from one look at all of the manifest to the next: it takes a while. */
+enum { NAMED_EVERY = 16 };
 #define MS ((uint64_t)1000000)
 #define SECOND ((uint64_t)1000000000)
 
@@ -30,13 +38,18 @@ struct machine {
     struct weir_config *config;
     struct weir *node;
     struct weir_stream *streams[STREAMS]; /* Its own. */
+    uint64_t epochs[STREAMS];             /* Of these. */
     int status;                           /* Of the program that ran last. */
     int arg;    /* Of the next program: a stream, a node. */
     int sick;   /* Its log was taken over, or failed: it must be restarted. */
     int asleep; /* Paused: a zombie when it wakes up. */
+    int fenced; /* Taken over in this life: it must not acknowledge. */
+    unsigned lives;
     /* Requests that nobody waits for; NULL when none is under way. */
     struct weir_kv_put *put;
     struct weir_takeover *taking;
+    unsigned taking_life;    /* Of the one that is taken over. */
+    struct addition *adding; /* cluster_keys.c */
 };
 
 /** An append under way, in the test's memory. */
@@ -46,6 +59,8 @@ struct pending {
     struct machine *machine;
     int stream;
     uint32_t number;
+    uint64_t epoch; /* Of the stream. */
+    int fenced;     /* The machine was taken over before. */
     int over;
     int status;
     unsigned char data[PAYLOAD_MAX];
@@ -55,9 +70,18 @@ struct pending {
 struct track {
     uint32_t acked[MOST]; /* Number by offset; 0: not known. */
     uint32_t shown[MOST]; /* To a reader; 0: not yet. */
+    uint64_t epoch[MOST]; /* Under which it was acknowledged. */
+    uint64_t opened;      /* Latest epoch that an opening got. */
     uint64_t end;         /* Behind the last that was acknowledged. */
     uint64_t start;       /* Acknowledged. */
     uint64_t start_max;   /* Farthest that a trim may have moved it. */
+};
+
+/** What is known of a key that nodes add one to, by compare-and-set. */
+struct counter {
+    unsigned char added[SUM_MAX]; /* 1: somebody's addition came to this. */
+    uint64_t least;               /* It is this much at least, */
+    uint64_t most;                /* and this at most: what was tried. */
 };
 
 struct cluster {
@@ -67,9 +91,12 @@ struct cluster {
     struct machine machines[NODES_MAX];
     uint32_t count;
     struct track tracks[STREAMS];
+    struct named named;
     unsigned char stream_of[STREAMS * MOST * 2]; /* By number, plus one. */
     unsigned char never[STREAMS * MOST * 2];     /* 1: certainly not there. */
+    uint32_t place[STREAMS * MOST * 2]; /* By number, offset plus one. */
     uint32_t numbers;
+    struct counter counter;
     struct pending *pending;
     int calm; /* No more faults: things must go well. */
     struct weir_log log;
@@ -91,10 +118,27 @@ void cluster_breach(struct cluster *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /** Let virtual time go by. */
 void cluster_pass(struct cluster *c, uint64_t ns);
-/** Breach unless what was read is one batch behind the other from `from` on,
- * and each what is known of it. */
+
+/* What must hold (cluster_check.c): each a breach unless it does. */
+/** A status is one that the manual knows. */
+void cluster_check_status(struct cluster *c, const char *what, int status);
+/** What was read is one batch behind the other from `from` on, and each what
+ * is known of it. */
 void cluster_check_batches(struct cluster *c, int stream, uint64_t from,
                            const struct weir_fetch *fetch);
+/** A number was acknowledged, at an offset that no other number has, nor this
+ * one another; epochs follow each other like the offsets. */
+void cluster_check_acked(struct cluster *c, int stream, uint32_t number,
+                         uint64_t at, uint64_t epoch);
+/** An opening got an epoch that is above all that went before. */
+void cluster_check_opened(struct cluster *c, int stream, uint64_t epoch);
+/** An addition ended; the sum that it was to come to, its own alone. */
+void cluster_check_added(struct cluster *c, uint64_t sum, int status);
+/** The sum is one that the additions can have come to. */
+void cluster_check_sum(struct cluster *c, uint64_t sum);
+/** The bytes of a number, and how many there are. */
+size_t cluster_payload_len(uint32_t number);
+void cluster_payload(unsigned char *to, uint32_t number, int stream);
 
 /* Programs of a node, for cluster_call: `arg` is a stream or a node's number,
  * and `m->status` what it came to. */
@@ -105,6 +149,8 @@ void cluster_handover_program(void *ctx);
 void cluster_trim_program(void *ctx);
 void cluster_flush_program(void *ctx);
 void cluster_read_program(void *ctx);
+/** Read the key that is added to. */
+void cluster_sum_program(void *ctx);
 /** Run a program: 0, or the node has crashed on the way. */
 int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
                  const char *what);
@@ -112,6 +158,9 @@ int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
 /* Requests that nobody waits for. */
 void cluster_start_append(struct machine *m, int stream);
 void cluster_start_put(struct machine *m);
+/** Add one to a key. */
+void cluster_start_add(struct machine *m);
+void cluster_forget_addition(struct machine *m);
 void cluster_start_taking(struct machine *m, uint32_t dead);
 void cluster_forget_requests(struct machine *m);
 /** Take in the appends that have ended; drop those of a machine that

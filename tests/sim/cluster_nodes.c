@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The nodes of a cluster.  What the checker knows of a stream: which number
- * was acknowledged at which offset, which numbers were ever given to it, what
- * readers were shown, and how far it may have been trimmed. */
+/* The nodes of a cluster and what they are asked for. */
 #include "sim/cluster_inside.h"
 
 #include <inttypes.h>
@@ -38,92 +36,6 @@ void cluster_pass(struct cluster *c, uint64_t ns)
         cluster_breach(c, "the run does not end: %s", weir_sim_ended(c->sim));
 }
 
-/* Any error that the manual knows may come while things fail. */
-static void check_status(struct cluster *c, const char *what, int status)
-{
-    if (status > 0 || strcmp(weir_error_name(status), "WEIR_E?") == 0 ||
-        status == WEIR_EBUG)
-        cluster_breach(c, "%s: status %d", what, status);
-}
-
-/* ---- Payloads ------------------------------------------------------------ */
-
-static size_t payload_len(uint32_t number)
-{
-    return 8 + number * 7919u % (PAYLOAD_MAX - 8);
-}
-
-static void payload_fill(unsigned char *to, uint32_t number, int stream)
-{
-    size_t len = payload_len(number);
-
-    memset(to, (int)(number & 0xff), len);
-    memcpy(to, &number, 4);
-    memset(to + 4, stream, 4);
-}
-
-/* The number of a batch that was read, or 0 after a breach. */
-static uint32_t payload_check(struct cluster *c, int stream,
-                              const struct weir_batch *batch)
-{
-    unsigned char want[PAYLOAD_MAX];
-    uint32_t number = 0;
-
-    if (batch->len >= 8)
-        memcpy(&number, batch->data, 4);
-    if (number == 0 || number > c->numbers || c->never[number] ||
-        c->stream_of[number] != stream + 1) {
-        cluster_breach(
-            c, "stream %d, offset %" PRIu64 ": a batch of nowhere, number %u%s",
-            stream, batch->base_offset, (unsigned)number,
-            number != 0 && number <= c->numbers && c->never[number]
-                ? ", which was told as failed"
-                : "");
-        return 0;
-    }
-    payload_fill(want, number, stream);
-    if (batch->len != payload_len(number) || batch->count != 1 ||
-        memcmp(batch->data, want, batch->len) != 0) {
-        cluster_breach(
-            c, "stream %d, offset %" PRIu64 ": other bytes than were given",
-            stream, batch->base_offset);
-        return 0;
-    }
-    return number;
-}
-
-/* What was read is one batch behind the other, and what is known of it. */
-void cluster_check_batches(struct cluster *c, int stream, uint64_t from,
-                           const struct weir_fetch *fetch)
-{
-    struct track *t = &c->tracks[stream];
-
-    for (size_t i = 0; i < fetch->count && !cluster_broken(c); i++) {
-        const struct weir_batch *batch = &fetch->batches[i];
-        uint64_t at = batch->base_offset;
-        uint32_t number = payload_check(c, stream, batch);
-
-        if (at != from + i)
-            cluster_breach(c,
-                           "stream %d: offset %" PRIu64 " comes where %" PRIu64
-                           " was to",
-                           stream, at, from + i);
-        else if (number != 0 && t->acked[at] != 0 && t->acked[at] != number)
-            cluster_breach(c,
-                           "stream %d, offset %" PRIu64
-                           ": another batch than was acknowledged",
-                           stream, at);
-        else if (number != 0 && t->shown[at] != 0 && t->shown[at] != number)
-            cluster_breach(c,
-                           "stream %d, offset %" PRIu64
-                           ": another batch than was shown before",
-                           stream, at);
-        else
-            t->shown[at] = number;
-        c->result->fetched++;
-    }
-}
-
 /* ---- Programs of a node -------------------------------------------------- */
 
 void cluster_start_program(void *ctx)
@@ -143,7 +55,7 @@ void cluster_start_program(void *ctx)
         {"snapshot_commits", c->snapshot},
         {"commit_timeout", run_commit_timeout(c->options->seed)},
         {"block", c->block},
-        {"delete_grace", "25min"}, /* Over twice a late request. */
+        {"delete_grace", DELETE_GRACE},
     };
 
     m->status = weir_sim_config(&m->config, m->sim);
@@ -181,20 +93,29 @@ void cluster_open_program(void *ctx)
     struct machine *m = ctx;
     char name[16];
     struct weir_stream_open open = {.name = name, .flags = WEIR_STREAM_CREATE};
+    struct weir_stream_stat stat = {0};
 
     name_of(m->arg, name);
     m->status = weir_stream_open_sync(m->node, &open);
     m->streams[m->arg] = m->status == 0 ? open.stream : NULL;
+    if (m->status == 0)
+        m->status = weir_stream_stat(open.stream, &stat);
+    if (m->status == 0)
+        cluster_check_opened(m->cluster, m->arg, stat.epoch);
+    m->epochs[m->arg] = stat.epoch;
 }
 
 void cluster_takeover_program(void *ctx)
 {
     struct machine *m = ctx;
     struct weir_takeover req = {.node_id = (uint32_t)m->arg + 1};
+    struct machine *dead = &m->cluster->machines[m->arg];
 
     m->status = weir_takeover_sync(m->node, &req);
-    if (m->status == 0)
-        m->cluster->result->moves += req.streams;
+    if (m->status != 0)
+        return;
+    m->cluster->result->moves += req.streams;
+    dead->fenced = dead->node != NULL;
 }
 
 void cluster_handover_program(void *ctx)
@@ -236,6 +157,8 @@ void cluster_read_program(void *ctx)
     char name[16];
     struct weir_stream_open open = {.name = name, .flags = WEIR_STREAM_READ};
     struct weir_stream_stat stat = {0};
+    uint64_t acked = c->tracks[m->arg].end;
+    int more = 1;
     uint64_t at;
 
     name_of(m->arg, name);
@@ -253,18 +176,28 @@ void cluster_read_program(void *ctx)
         at += fetch.count;
         weir_fetch_release(&fetch);
     }
-    /* And what comes, for a while. */
-    if (m->status == 0 && !cluster_broken(c)) {
+    /* And what comes, for a while; then what there is still. */
+    for (int64_t wait = (int64_t)(3 * SECOND);
+         more && m->status == 0 && !cluster_broken(c); wait = 0) {
         struct weir_fetch fetch = {.offset = at,
                                    .max_bytes = 1 << 16,
-                                   .min_bytes = 1,
-                                   .max_wait = 3 * SECOND};
+                                   .min_bytes = wait > 0,
+                                   .max_wait = wait};
 
         m->status = weir_fetch_sync(open.stream, &fetch);
-        if (m->status == 0)
-            cluster_check_batches(c, m->arg, at, &fetch);
+        if (m->status != 0)
+            break;
+        cluster_check_batches(c, m->arg, at, &fetch);
+        more = fetch.count > 0 || wait > 0;
+        at += fetch.count;
         weir_fetch_release(&fetch);
     }
+    /* The tail of an object log is there for all. */
+    if (m->status == 0 && c->wal != NULL && at < acked)
+        cluster_breach(c,
+                       "stream %d: a reader saw what is below %" PRIu64
+                       ", and %" PRIu64 " was acknowledged before",
+                       m->arg, at, acked - 1);
     if (open.stream != NULL)
         weir_stream_close(open.stream);
 }
@@ -285,7 +218,7 @@ int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
     if (rc == WEIR_ETIMEDOUT)
         cluster_breach(c, "%s never ends: %s", what, run_why_ended(c->sim));
     else if (rc == 0)
-        check_status(c, what, m->status);
+        cluster_check_status(c, what, m->status);
     return rc;
 }
 
@@ -297,6 +230,11 @@ static void append_done(struct weir_req *req, int status)
 
     p->over = 1;
     p->status = status;
+    if (status == 0 && p->fenced)
+        cluster_breach(p->machine->cluster,
+                       "node %u took number %u, and acknowledged it, after it "
+                       "was taken over",
+                       (unsigned)p->machine->number, (unsigned)p->number);
 }
 
 void cluster_start_append(struct machine *m, int stream)
@@ -312,12 +250,14 @@ void cluster_start_append(struct machine *m, int stream)
         abort();
     p->machine = m;
     p->stream = stream;
+    p->epoch = m->epochs[stream];
+    p->fenced = m->fenced;
     p->number = ++c->numbers;
     c->stream_of[p->number] = (unsigned char)(stream + 1);
-    payload_fill(p->data, p->number, stream);
+    cluster_payload(p->data, p->number, stream);
     p->req = (struct weir_append){.req = {.done = append_done, .ctx = p},
                                   .data = p->data,
-                                  .len = payload_len(p->number),
+                                  .len = cluster_payload_len(p->number),
                                   .count = 1,
                                   .max_timestamp = WEIR_NO_TIMESTAMP};
     c->result->operations++;
@@ -335,7 +275,7 @@ static void put_done(struct weir_req *req, int status)
 {
     struct machine *m = req->ctx;
 
-    check_status(m->cluster, "put", status);
+    cluster_check_status(m->cluster, "put", status);
     free(m->put);
     m->put = NULL;
 }
@@ -360,7 +300,11 @@ static void taking_done(struct weir_req *req, int status)
 {
     struct machine *m = req->ctx;
 
-    check_status(m->cluster, "takeover", status);
+    struct machine *dead = &m->cluster->machines[m->taking->node_id - 1];
+
+    cluster_check_status(m->cluster, "takeover", status);
+    if (status == 0 && dead->node != NULL && dead->lives == m->taking_life)
+        dead->fenced = 1;
     free(m->taking);
     m->taking = NULL;
 }
@@ -373,6 +317,7 @@ void cluster_start_taking(struct machine *m, uint32_t dead)
         return;
     *m->taking = (struct weir_takeover){.req = {.done = taking_done, .ctx = m},
                                         .node_id = dead + 1};
+    m->taking_life = m->cluster->machines[dead].lives;
     if (weir_takeover(m->node, m->taking) == 0)
         return;
     free(m->taking);
@@ -385,28 +330,7 @@ void cluster_forget_requests(struct machine *m)
     free(m->taking);
     m->put = NULL;
     m->taking = NULL;
-}
-
-static void acknowledged(struct cluster *c, const struct pending *p)
-{
-    struct track *t = &c->tracks[p->stream];
-    uint64_t at = p->req.base_offset;
-
-    c->result->acked++;
-    if (at >= MOST)
-        cluster_breach(c, "stream %d: acknowledged at %" PRIu64, p->stream, at);
-    else if (t->acked[at] != 0)
-        cluster_breach(c, "stream %d, offset %" PRIu64 ": acknowledged twice",
-                       p->stream, at);
-    else if (t->shown[at] != 0 && t->shown[at] != p->number)
-        cluster_breach(c,
-                       "stream %d, offset %" PRIu64
-                       ": acknowledged, and another was shown",
-                       p->stream, at);
-    else
-        t->acked[at] = p->number;
-    if (t->end <= at)
-        t->end = at + 1;
+    cluster_forget_addition(m);
 }
 
 /* Take in what has ended; of a machine that crashed drop all. */
@@ -428,9 +352,10 @@ void cluster_collect(struct cluster *c, const struct machine *crashed)
                            (unsigned)p->machine->number,
                            weir_error_name(p->status));
         if (p->over && p->status == 0) {
-            acknowledged(c, p);
+            cluster_check_acked(c, p->stream, p->number, p->req.base_offset,
+                                p->epoch);
         } else if (p->over) {
-            check_status(c, "append", p->status);
+            cluster_check_status(c, "append", p->status);
             c->result->unknown += p->status == WEIR_EUNKNOWN;
             c->never[p->number] = p->status != WEIR_EUNKNOWN;
             p->machine->sick |=
@@ -451,6 +376,8 @@ void cluster_crash(struct machine *m)
     m->config = NULL;
     m->sick = 0;
     m->asleep = 0;
+    m->fenced = 0;
+    m->lives++;
     memset(m->streams, 0, sizeof(m->streams));
     cluster_forget_requests(m);
     cluster_collect(m->cluster, m);
@@ -466,6 +393,8 @@ void cluster_stop(struct machine *m)
         weir_sim_crash(m->sim); /* Nothing is left to lose. */
     cluster_collect(m->cluster, m);
     m->sick = 0;
+    m->fenced = 0;
+    m->lives++;
 }
 
 void cluster_start(struct machine *m)

@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* Wall clocks of nodes differ by as much at most. */
+enum { SKEW_MS = 60000 };
+
 const char *const run_fault_names[FAULTS] = {
     "store_down",    "store_throttle", "store_lost",
     "store_unheard", "store_late",     "store_repeat",
@@ -63,6 +66,13 @@ const char *run_commit_timeout(uint64_t seed)
     static const char *const choice[] = {"1min", "2s", "20s", "0s"};
 
     return choice[seed % (sizeof(choice) / sizeof(choice[0]))];
+}
+
+int64_t run_latest_wall(struct weir_sim_node *node)
+{
+    struct weir_env *env = weir_sim_env(node);
+
+    return env->ops->wall(env) + SKEW_MS;
 }
 
 const char *run_why_ended(const struct weir_sim *sim)

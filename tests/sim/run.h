@@ -76,6 +76,8 @@ uint64_t run_hash_line(uint64_t hash, const char *line);
 /** How long requests of this seed wait for the manifest: not drawn, so that
  * the seeds mean what they meant before. */
 const char *run_commit_timeout(uint64_t seed);
+/** The latest that any node's wall clock may be: milliseconds. */
+int64_t run_latest_wall(struct weir_sim_node *node);
 /** Why a call in the world timed out. */
 const char *run_why_ended(const struct weir_sim *sim);
 /** Whether the store of this seed tells of what comes, and how much of it. */

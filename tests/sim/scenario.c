@@ -8,7 +8,10 @@
 
 /* A node may use what its log cache is allowed, an object of all of that in
  * the making, and blocks on their way from the store. */
-enum { STEPS = 160, DISK_MIN = 1 << 20, MEMORY_MAX = 16 << 20 };
+enum { STEPS = 160, DISK_MIN = 1 << 20, MEMORY_MAX = 11 << 20 };
+
+/* Steps from one look at all of the manifest to the next: it takes a while. */
+enum { NAMED_EVERY = 16 };
 
 uint64_t scenario_below(struct scenario *sc, uint64_t n)
 {
@@ -110,8 +113,20 @@ static void check_memory(struct scenario *sc)
 
     for (i = 0; i < sc->actor_count; i++)
         if (weir_sim_bytes(sc->actors[i].sim) > MEMORY_MAX)
-            model_fail(&sc->model, "node %" PRIu32 " uses %zu bytes", i,
-                       weir_sim_bytes(sc->actors[i].sim));
+            model_fail(&sc->model,
+                       "node %" PRIu32 " uses %zu bytes, and may use %zu", i,
+                       weir_sim_bytes(sc->actors[i].sim), (size_t)MEMORY_MAX);
+}
+
+/* The store holds what the manifest names. */
+static void check_named(struct scenario *sc)
+{
+    char text[MODEL_TEXT];
+
+    if (!scenario_broken(sc) &&
+        named_check(&sc->named, sc->sim, run_latest_wall(sc->actors[0].sim),
+                    DELETE_GRACE_MS, text, sizeof(text)) != 0)
+        model_fail(&sc->model, "%s", text);
 }
 
 static void pass_time(struct scenario *sc)
@@ -141,6 +156,8 @@ static void step(struct scenario *sc)
     check_memory(sc);
     pass_time(sc);
     check_memory(sc);
+    if (sc->result->steps % NAMED_EVERY == 0)
+        check_named(sc);
 }
 
 /* Objects in the store are those of the manifest, no more and no less. */
