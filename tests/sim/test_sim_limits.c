@@ -3,6 +3,7 @@
  * made an end of it is told.  Public headers only. */
 #include "support/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <weir.h>
 #include <weir/sim.h>
@@ -210,9 +211,37 @@ END_TEST
 
 /* ---- What no world can be made from -------------------------------------- */
 
+/* Of a machine that has a gibibyte. */
+static void *small_malloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    return size < (size_t)1 << 30 ? malloc(size) : NULL;
+}
+
+static void *small_realloc(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    return realloc(ptr, size);
+}
+
+static void *small_aligned(void *ctx, size_t align, size_t size)
+{
+    (void)ctx;
+    return size < (size_t)1 << 30 ? aligned_alloc(align, size) : NULL;
+}
+
+static void small_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    free(ptr);
+}
+
 START_TEST(limits_without_sense_are_refused_or_harmless)
 {
     static const uint64_t bad[] = {0, 1, SECOND};
+    static const struct weir_alloc alloc = {sizeof(alloc), small_malloc,
+                                            small_realloc, small_aligned,
+                                            small_free,    NULL};
     struct weir_sim_node *other;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -222,6 +251,7 @@ START_TEST(limits_without_sense_are_refused_or_harmless)
         ck_assert_ptr_null(sim);
     }
     options.limit = UINT64_MAX;
+    options.alloc = &alloc;
     ck_assert_int_eq(weir_sim_new(&sim, &options), 0);
     ck_assert_int_eq(weir_sim_node_new(&other, sim, 0, DISK), WEIR_EINVAL);
     ck_assert_int_eq(weir_sim_node_new(&other, sim, 1, UINT64_MAX - 4095),
