@@ -19,7 +19,7 @@ enum { CONNECTIONS = 8, ATTEMPTS = 30 };
 
 /* ---- The cluster --------------------------------------------------------- */
 
-static void wipe(const struct weir_alloc *alloc, char **text)
+void weir__etcd_wipe(const struct weir_alloc *alloc, char **text)
 {
     if (*text != NULL)
         explicit_bzero(*text, strlen(*text));
@@ -34,9 +34,15 @@ void weir__etcd_line_free(struct weir__etcd_line *line)
     for (size_t i = 0; i < line->endpoint_count; i++)
         weir__free(alloc, line->endpoints[i]);
     line->endpoint_count = 0;
-    wipe(alloc, &line->user);
-    wipe(alloc, &line->password);
-    wipe(alloc, &line->token);
+    weir__etcd_wipe(alloc, &line->user);
+    weir__etcd_wipe(alloc, &line->password);
+    weir__etcd_wipe(alloc, &line->token);
+}
+
+void weir__etcd_forget(struct weir__etcd_line *line, const char *token)
+{
+    if (line->token != NULL && token != NULL && strcmp(line->token, token) == 0)
+        weir__etcd_wipe(line->host.alloc, &line->token);
 }
 
 static bool is_loopback(const char *host, size_t len)
@@ -133,7 +139,7 @@ static int open_http(struct weir__etcd_line *line,
 {
     struct weir__http_config http = {
         .host = &line->host,
-        .connections = CONNECTIONS,
+        .connections = CONNECTIONS + 1, /* One for a watch. */
         .ca_file = file_of(config, WEIR__P_ETCD_CA_FILE),
         .cert_file = file_of(config, WEIR__P_ETCD_CERT_FILE),
         .key_file = file_of(config, WEIR__P_ETCD_KEY_FILE),
@@ -196,6 +202,7 @@ static void end(struct weir__etcd_call *call, int status,
                 const struct weir__json *answer)
 {
     drop_login(call);
+    weir__etcd_wipe(call->line->host.alloc, &call->token);
     weir__writer_free(&call->body);
     if (status != 0 && call->ambiguous && call->changes)
         status = WEIR_EUNKNOWN;
@@ -265,7 +272,7 @@ static int have_token(struct weir__etcd_call *call,
         return weir__fail(&call->error, WEIR_EAUTH,
                           "etcd: log in as %.60s: no token came", line->user);
     room = strlen(token) + 20;
-    wipe(line->host.alloc, &line->token);
+    weir__etcd_wipe(line->host.alloc, &line->token);
     line->token = weir__malloc(line->host.alloc, room);
     if (line->token == NULL)
         return WEIR_ENOMEM;
@@ -309,7 +316,7 @@ static void read_answer(struct weir__etcd_call *call,
         status = weir__etcd_failure(http, data, len, changes, &login,
                                     call->what, &call->error);
         if (login && line->user != NULL && !call->logged_in) {
-            wipe(line->host.alloc, &line->token);
+            weir__etcd_forget(line, call->token);
             attempt(call);
             return;
         }
@@ -355,6 +362,18 @@ static int write_login(struct weir__etcd_call *call)
     return call->login.bad ? WEIR_ENOMEM : 0;
 }
 
+/* What is sent with the request: none with a login. */
+static int copy_token(struct weir__etcd_call *call)
+{
+    struct weir__etcd_line *line = call->line;
+
+    weir__etcd_wipe(line->host.alloc, &call->token);
+    if (call->logging_in || line->token == NULL)
+        return 0;
+    call->token = weir__strdup(line->host.alloc, line->token);
+    return call->token != NULL ? 0 : WEIR_ENOMEM;
+}
+
 static void submit(struct weir__etcd_call *call)
 {
     struct weir__etcd_line *line = call->line;
@@ -369,7 +388,7 @@ static void submit(struct weir__etcd_call *call)
              line->endpoints[call->endpoint],
              call->logging_in ? "/v3/auth/authenticate" : call->path);
     call->headers[0] = "Content-Type: application/json";
-    call->headers[1] = call->logging_in ? NULL : line->token;
+    call->headers[1] = call->token;
     call->iov = (struct weir_iov){body->data, body->len};
     call->error = (struct weir_error){0};
     call->http = (struct weir__http_req){
@@ -398,6 +417,12 @@ static void attempt(struct weir__etcd_call *call)
         rc = WEIR_ECANCELED;
     if (rc == 0 && line->user != NULL && line->token == NULL)
         rc = write_login(call);
+    else if (rc == 0 && call->only_login) {
+        end(call, 0, NULL);
+        return;
+    }
+    if (rc == 0)
+        rc = copy_token(call);
     if (rc != 0) {
         weir__fail(&call->error, rc, "%s: %s", call->what, weir_error_text(rc));
         end(call, rc, NULL);

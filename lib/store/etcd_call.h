@@ -45,6 +45,10 @@ void weir__etcd_line_close(struct weir__etcd_line *line,
                            struct weir_task *closed);
 /** Overwrite and free. */
 void weir__etcd_line_free(struct weir__etcd_line *line);
+/** The same with a text, which becomes NULL. */
+void weir__etcd_wipe(const struct weir_alloc *alloc, char **text);
+/** `token` is refused: the next exchange logs in, unless another one has. */
+void weir__etcd_forget(struct weir__etcd_line *line, const char *token);
 
 struct weir__json;
 
@@ -54,6 +58,7 @@ struct weir__etcd_call {
     const char *path;
     struct weir__writer body; /* JSON; the exchange frees it. */
     bool changes;             /* What is not answered may have been done. */
+    bool only_login;          /* Get a token if there is none; no answer. */
     void (*done)(struct weir__etcd_call *call, int status,
                  const struct weir__json *answer);
     bool ambiguous; /* Out: an attempt may have been done. */
@@ -68,6 +73,7 @@ struct weir__etcd_call {
     struct weir__writer login;
     struct weir_iov iov;
     struct weir_error error;
+    char *token; /* A copy: another exchange may drop the line's. */
     char url[300];
     const char *headers[3];
     size_t endpoint;

@@ -126,6 +126,43 @@ START_TEST(who_asks_logs_in_and_again_when_the_token_is_old)
 }
 END_TEST
 
+enum { MANY = 24 };
+
+static const struct weir_iov piece = {"body", 4};
+
+/* More requests than connections: those that wait for one were begun with a
+ * token that the first answer makes the store drop. */
+START_TEST(requests_that_wait_outlive_their_token)
+{
+    struct http_line lines[] = {
+        {"POST /v3/auth/authenticate", NULL, 200, "{\"token\":\"first.1\"}", 1},
+        {"POST /v3/auth/authenticate", NULL, 200, "{\"token\":\"second.2\"}",
+         0},
+        {"POST /v3/kv/txn", "Authorization: first.1", 200, DONE, 1},
+        {"POST /v3/kv/txn", NULL, 401,
+         "{\"error\":\"etcdserver: invalid auth token\",\"code\":16}", 1},
+        {"POST /v3/kv/txn", "Authorization: ", 200, DONE, 0},
+        {0}};
+    struct http_script *etcd = http_script_start(lines);
+    static struct store_call calls[MANY];
+
+    open_on(host(etcd), "root");
+    ck_assert_msg(put() == 0, "%s", rig.err.text);
+    for (int i = 0; i < MANY; i++) {
+        calls[i] = (struct store_call){.req = {.verb = WEIR_STORE_PUT,
+                                               .flags = WEIR_STORE_IF_ABSENT,
+                                               .key = "a",
+                                               .iov = &piece,
+                                               .iov_count = 1}};
+        store_rig_start(&rig, &calls[i]);
+    }
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(store_rig_finish(&rig, &calls[i]), 0);
+    store_rig_close(&rig);
+    http_script_stop(etcd);
+}
+END_TEST
+
 START_TEST(a_wrong_password_is_told_and_not_shown)
 {
     struct http_line lines[] = {
@@ -194,6 +231,7 @@ int main(void)
     tcase_add_test(tc, a_create_that_meets_another_one_is_lost);
     tcase_add_test(tc, another_member_is_asked_when_one_is_gone);
     tcase_add_test(tc, who_asks_logs_in_and_again_when_the_token_is_old);
+    tcase_add_test(tc, requests_that_wait_outlive_their_token);
     tcase_add_test(tc, a_wrong_password_is_told_and_not_shown);
     tcase_add_test(tc, nobody_there_is_told_within_the_deadline);
     tcase_add_test(tc, uris_that_cannot_be_meant_are_refused);
