@@ -65,6 +65,19 @@ static void run_done(struct weir_task *task)
     req->done(req, req->status);
 }
 
+/* In the core: wakes the HTTP thread, which may have paused for it. */
+static void run_part(struct weir_task *task)
+{
+    struct weir__http_req *req =
+        WEIR__CONTAINER(task, struct weir__http_req, part_task);
+    struct weir_buf *buf = req->part_buf;
+
+    req->part(req, buf->data, buf->len);
+    weir_buf_unref(buf);
+    __atomic_store_n(&req->part_busy, 0, __ATOMIC_RELEASE);
+    curl_multi_wakeup(req->http->multi);
+}
+
 /* The request has its status. */
 static void finish(struct weir__http *http, struct weir__http_req *req)
 {
@@ -119,6 +132,7 @@ static struct weir__transfer *idle_transfer(struct weir__http *http)
         if (t->easy == NULL)
             t->easy = curl_easy_init();
         t->alloc = http->host.alloc;
+        t->env = http->host.env;
         t->ca_file = http->ca_file;
         t->cert_file = http->cert_file;
         t->key_file = http->key_file;
@@ -248,6 +262,13 @@ static void cancel_some(struct weir__http *http)
             cancel_transfer(http, &http->transfers[i]);
 }
 
+static void resume_paused(struct weir__http *http)
+{
+    for (unsigned i = 0; i < http->connections; i++)
+        if (http->transfers[i].req != NULL)
+            weir__transfer_resume(&http->transfers[i]);
+}
+
 /* Milliseconds until a waiting request's deadline. */
 static int poll_timeout(const struct weir__http *http)
 {
@@ -273,6 +294,7 @@ static void *run(void *ctx)
     while (!__atomic_load_n(&http->closing, __ATOMIC_ACQUIRE)) {
         take_submitted(http);
         cancel_some(http);
+        resume_paused(http);
         expire_waiting(http);
         while (http->waiting != NULL && http->active < http->connections)
             start(http, pop_waiting(http));
@@ -402,6 +424,9 @@ void weir__http_submit(struct weir__http *http, struct weir__http_req *req)
     req->body = NULL;
     req->sent = 0;
     req->canceled = 0;
+    req->http = http;
+    req->part_task.run = run_part;
+    req->part_busy = 0;
     do {
         req->next = head;
     } while (!__atomic_compare_exchange_n(&http->submitted, &head, req, false,

@@ -58,7 +58,12 @@ struct weir__http_req {
     uint64_t body_size; /* Sum of the pieces. */
     uint64_t max_body;  /* Most bytes of a good answer's body. */
     uint64_t deadline;  /* Of the environment's clock; 0: none. */
-    unsigned flags;     /* WEIR__HTTP_*. */
+    /* Not NULL: the body of a good answer goes here, as it comes, instead of
+     * into `body`, and may come slowly.  In the core, also after a cancel,
+     * never after `done`; while it is being taken no more is read, so that a
+     * server that is faster has to wait. */
+    void (*part)(struct weir__http_req *req, const void *data, size_t len);
+    unsigned flags; /* WEIR__HTTP_*. */
     /* `status` 0: there is an answer, good or bad, and it is complete.  Else
      * WEIR_EACCES (a certificate does not convince), WEIR_EUNAVAILABLE,
      * WEIR_ETIMEDOUT, WEIR_ETOOBIG (the answer's body), WEIR_EIO (its headers),
@@ -72,6 +77,10 @@ struct weir__http_req {
     int sent; /* Out: 1 if the server may have the whole request. */
 
     struct weir_task task;       /* Private. */
+    struct weir__http *http;     /* Private. */
+    struct weir_task part_task;  /* Private. */
+    struct weir_buf *part_buf;   /* Private. */
+    int part_busy;               /* Private; atomic. */
     struct weir__http_req *next; /* Private. */
     int status;                  /* Private. */
     int canceled;                /* Private; atomic. */

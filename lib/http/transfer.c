@@ -15,6 +15,7 @@ enum {
     DNS_S = 5,               /* S3 asks for fresh addresses. */
     SLOW_BYTES = 256,        /* Less than this a second ... */
     SLOW_S = 30,             /* ... for so long: give up. */
+    PROBE_S = 15,            /* A stream: is the other side still there? */
     BUFFER = 128 << 10,
     FIRST_BODY = 64 << 10, /* Room for a body of unknown size. */
     DROP_MAX = 1 << 20,    /* Of an error's body: then hang up. */
@@ -175,6 +176,40 @@ static size_t clip_error(struct weir__transfer *t, size_t len)
     return keep;
 }
 
+static bool part_busy(const struct weir__transfer *t)
+{
+    return __atomic_load_n(&t->req->part_busy, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* The core gets one part at a time. */
+static size_t give_part(struct weir__transfer *t, const char *data, size_t len)
+{
+    struct weir__http_req *req = t->req;
+
+    if (part_busy(t)) {
+        t->paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    req->part_buf = weir_buf_new(t->alloc, len, 0);
+    if (req->part_buf == NULL) {
+        t->failed = WEIR_ENOMEM;
+        return 0;
+    }
+    memcpy(req->part_buf->data, data, len);
+    req->part_buf->len = len;
+    __atomic_store_n(&req->part_busy, 1, __ATOMIC_RELEASE);
+    t->env->ops->post(t->env, &req->part_task);
+    return len;
+}
+
+void weir__transfer_resume(struct weir__transfer *t)
+{
+    if (!t->paused || part_busy(t))
+        return;
+    t->paused = false;
+    curl_easy_pause(t->easy, CURLPAUSE_CONT);
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct weir__transfer *t = ctx;
@@ -189,6 +224,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
     if (status < 200 || status > 299) {
         limit = WEIR__HTTP_ERROR_BODY;
         keep = clip_error(t, len);
+    } else if (req->part != NULL) {
+        return len > 0 ? give_part(t, data, len) : 0;
     }
     if (keep > limit - have) {
         t->failed = weir__fail(req->err, WEIR_ETOOBIG,
@@ -260,6 +297,21 @@ static void set_method(struct weir__transfer *t)
         curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
+/* A stream may be silent for hours, and its other side be gone. */
+static void set_patience(struct weir__transfer *t)
+{
+    CURL *easy = t->easy;
+
+    if (t->req->part == NULL) {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SLOW_S);
+        return;
+    }
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)PROBE_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)PROBE_S);
+}
+
 static void set_connection(struct weir__transfer *t, uint64_t timeout_ns)
 {
     CURL *easy = t->easy;
@@ -276,8 +328,7 @@ static void set_connection(struct weir__transfer *t, uint64_t timeout_ns)
     curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SLOW_S);
+    set_patience(t);
     curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS, (long)CONTINUE_MS);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_S);
@@ -302,6 +353,7 @@ int weir__transfer_begin(struct weir__transfer *t, struct weir__http_req *req,
     CURL *easy = t->easy;
 
     *t = (struct weir__transfer){.alloc = t->alloc,
+                                 .env = t->env,
                                  .ca_file = t->ca_file,
                                  .cert_file = t->cert_file,
                                  .key_file = t->key_file,

@@ -13,6 +13,7 @@
 /** A handle of libcurl and the request that it is busy with. */
 struct weir__transfer {
     const struct weir_alloc *alloc;
+    struct weir_env *env;
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
@@ -25,6 +26,7 @@ struct weir__transfer {
     uint64_t given;  /* Bytes of the body given to libcurl. */
 
     size_t header_bytes;
+    bool paused;      /* A part waits for the one before to be taken. */
     uint64_t dropped; /* Bytes of an error's body over its bound. */
     int failed;       /* Status with which a callback ended it. */
     char message[CURL_ERROR_SIZE];
@@ -37,6 +39,9 @@ int weir__transfer_begin(struct weir__transfer *t, struct weir__http_req *req,
 /** Tell the request how it ended: fills in `req->status`, `sent`, `err`, and
  * makes the transfer idle. */
 void weir__transfer_end(struct weir__transfer *t, CURLcode code);
+
+/** Go on with a transfer that is paused, if it can. */
+void weir__transfer_resume(struct weir__transfer *t);
 
 /** Give up on the request: `status` instead of what libcurl says. */
 void weir__transfer_abort(struct weir__transfer *t, int status);

@@ -67,6 +67,9 @@ int weir__etcd_read_value(struct weir__etcd_value *value,
                           const struct weir__json *list);
 /** Key of an entry, decoded: 0 or WEIR_EFORMAT. */
 int weir__etcd_read_key(char *to, size_t room, const struct weir__json *entry);
+/** When the first key of an answer to a range was last written, or, where there
+ * is none, the answer's own revision. */
+int64_t weir__etcd_read_revision(const struct weir__json *answer);
 /** 1: the create was done.  0: it was not, and `value` is what is there. */
 int weir__etcd_read_create(const struct weir__json *answer, int *done,
                            struct weir__etcd_value *value,
@@ -78,6 +81,23 @@ void weir__etcd_chunks_encode(unsigned char *to,
                               const struct weir__etcd_chunks *chunks);
 int weir__etcd_chunks_decode(struct weir__etcd_chunks *chunks, const void *data,
                              size_t len);
+
+/** A line of a watch. */
+struct weir__etcd_news {
+    int created;  /* The watch is there. */
+    int canceled; /* It is over: `reason`, and 1 if */
+    int login;    /* a new token may help. */
+    int64_t revision;
+    char key[2 * 512]; /* The last of the keys that were created, or "". */
+    char reason[120];  /* Printable. */
+};
+
+/** Watch keys from `from` up to `end`, without deletions. */
+void weir__etcd_write_watch(struct weir__writer *w, const char *from,
+                            const char *end);
+/** 0, or WEIR_EFORMAT: it is no line of a watch. */
+int weir__etcd_read_news(struct weir__etcd_news *news,
+                         const struct weir__json *line);
 
 /** What an answer that is no success means; `http` is its status.  `put`: what
  * may have been done is WEIR_EUNKNOWN.  `*login`: a token has expired. */

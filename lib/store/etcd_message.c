@@ -138,6 +138,16 @@ void weir__etcd_write_delete(struct weir__writer *w, const char *key,
     add(w, old ? ",\"prev_kv\":true}" : "}");
 }
 
+void weir__etcd_write_watch(struct weir__writer *w, const char *from,
+                            const char *end)
+{
+    add(w, "{\"create_request\":{");
+    add_key(w, "key", from);
+    add(w, ",");
+    add_key(w, "range_end", end);
+    add(w, ",\"filters\":[\"NODELETE\"],\"progress_notify\":true}}");
+}
+
 /* A text as JSON has it (RFC 8259, section 7); bytes of UTF-8 as they are. */
 static void add_text(struct weir__writer *w, const char *text)
 {
@@ -222,6 +232,17 @@ int weir__etcd_read_key(char *to, size_t room, const struct weir__json *entry)
     return 0;
 }
 
+int64_t weir__etcd_read_revision(const struct weir__json *answer)
+{
+    const struct weir__json *first =
+        weir__json_at(weir__json_get(answer, "kvs"), 0);
+
+    if (first != NULL)
+        return weir__json_number(weir__json_get(first, "mod_revision"), 0);
+    return weir__json_number(
+        weir__json_get(weir__json_get(answer, "header"), "revision"), 0);
+}
+
 int weir__etcd_read_create(const struct weir__json *answer, int *done,
                            struct weir__etcd_value *value,
                            const struct weir_alloc *alloc)
@@ -262,6 +283,70 @@ int weir__etcd_chunks_decode(struct weir__etcd_chunks *chunks, const void *data,
     return 0;
 }
 
+/* Text from outside, for a message: printable, and cut to fit. */
+static void keep(char *to, size_t room, const char *text)
+{
+    size_t n = 0;
+
+    for (; text != NULL && *text != '\0' && n + 1 < room; text++)
+        if (*text >= ' ' && *text <= '~')
+            to[n++] = *text;
+    to[n] = '\0';
+}
+
+/* ---- Watches ------------------------------------------------------------- */
+
+static int read_event(struct weir__etcd_news *news,
+                      const struct weir__json *event)
+{
+    const char *type = weir__json_text(weir__json_get(event, "type"));
+    char key[sizeof(news->key)];
+
+    if (type != NULL && strcmp(type, "PUT") != 0)
+        return 0;
+    if (weir__etcd_read_key(key, sizeof(key), weir__json_get(event, "kv")) != 0)
+        return WEIR_EFORMAT;
+    if (strcmp(key, news->key) > 0)
+        memcpy(news->key, key, sizeof(key));
+    return 0;
+}
+
+/* What is wrong with a token is told in words only, and not always that. */
+static void read_reason(struct weir__etcd_news *news, const char *text)
+{
+    news->canceled = 1;
+    keep(news->reason, sizeof(news->reason), text);
+    news->login = strstr(news->reason, "permission denied") != NULL ||
+                  strstr(news->reason, "auth") != NULL ||
+                  strstr(news->reason, "user name is empty") != NULL;
+}
+
+int weir__etcd_read_news(struct weir__etcd_news *news,
+                         const struct weir__json *line)
+{
+    const struct weir__json *result = weir__json_get(line, "result");
+    const struct weir__json *error = weir__json_get(line, "error");
+    const struct weir__json *events = weir__json_get(result, "events");
+    int rc = 0;
+
+    *news = (struct weir__etcd_news){0};
+    if (error != NULL) {
+        read_reason(news, weir__json_text(weir__json_get(error, "message")));
+        return 0;
+    }
+    if (result == NULL)
+        return WEIR_EFORMAT;
+    news->revision = weir__json_number(
+        weir__json_get(weir__json_get(result, "header"), "revision"), 0);
+    news->created = weir__json_true(weir__json_get(result, "created"));
+    if (weir__json_true(weir__json_get(result, "canceled")))
+        read_reason(news,
+                    weir__json_text(weir__json_get(result, "cancel_reason")));
+    for (size_t i = 0; rc == 0 && i < weir__json_count(events); i++)
+        rc = read_event(news, weir__json_at(events, i));
+    return rc;
+}
+
 /* ---- Failures ------------------------------------------------------------ */
 
 /* What was certainly not done, and what it means; 0: who knows. */
@@ -293,17 +378,6 @@ static int status_of(int code, const char *message)
     default:
         return 0;
     }
-}
-
-/* Text from outside, for a message: printable, and cut to fit. */
-static void keep(char *to, size_t room, const char *text)
-{
-    size_t n = 0;
-
-    for (; text != NULL && *text != '\0' && n + 1 < room; text++)
-        if (*text >= ' ' && *text <= '~')
-            to[n++] = *text;
-    to[n] = '\0';
 }
 
 int weir__etcd_failure(int http, const void *data, size_t len, int put,

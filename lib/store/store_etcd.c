@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "http/digest.h"
 #include "http/json.h"
-#include "store/etcd_call.h"
+#include "store/etcd_watch.h"
 #include "store/store_request.h"
 
 #include <stdio.h>
@@ -22,6 +22,7 @@ enum { KEY_ROOM = WEIR_STORE_KEY_MAX + 300 };
 struct etcd {
     struct weir_store base;
     struct weir__etcd_line line;
+    struct weir__etcd_watch watch;
     char *prefix;     /* Ends with a slash. */
     uint64_t timeout; /* Nanoseconds of one request. */
     size_t pending;
@@ -60,7 +61,8 @@ static void free_if_closed(struct etcd *etcd)
     struct weir_env *env = etcd->line.host.env;
     struct weir_task *closed = etcd->closed;
 
-    if (closed == NULL || etcd->pending > 0 || etcd->line_open)
+    if (closed == NULL || etcd->pending > 0 || etcd->line_open ||
+        weir__etcd_watch_busy(&etcd->watch))
         return;
     weir__free(etcd->line.host.alloc, etcd->prefix);
     weir__etcd_line_free(&etcd->line);
@@ -111,6 +113,13 @@ static struct weir__writer *body_of(struct operation *op)
     weir__writer_free(&op->call.body);
     weir__writer_init(&op->call.body, alloc_of(op));
     return &op->call.body;
+}
+
+/* The key is there: who watches should have been told. */
+static void known(struct operation *op, const struct weir__json *answer)
+{
+    weir__etcd_watch_known(&op->store->watch, op->req->key,
+                           weir__etcd_read_revision(answer));
 }
 
 /* ---- Chunks -------------------------------------------------------------- */
@@ -205,6 +214,8 @@ static void created(struct weir__etcd_call *call, int status,
             status = weir__fail(op->req->err, WEIR_EUNKNOWN,
                                 "%s: the answer cannot be read", call->what);
     }
+    if (status == 0 && done)
+        known(op, answer);
     if (status != 0)
         put_failed(op, status);
     else if (done || (call->ambiguous && is_own(op)))
@@ -434,6 +445,8 @@ static void got(struct weir__etcd_call *call, int status,
         if (status != 0)
             status = bad_answer(op, status);
     }
+    if (status == 0 && op->value.body != NULL)
+        known(op, answer);
     if (status != 0)
         finish(op, status);
     else if (op->value.body == NULL)
@@ -625,8 +638,31 @@ static void etcd_close(struct weir_store *store, struct weir_task *closed)
     struct etcd *etcd = (void *)store;
 
     etcd->closed = closed;
+    weir__etcd_watch_end(&etcd->watch);
     etcd->line_closed.run = on_line_closed;
     weir__etcd_line_close(&etcd->line, &etcd->line_closed);
+}
+
+static void watch_ended(struct weir__etcd_watch *watch)
+{
+    free_if_closed(WEIR__CONTAINER(watch, struct etcd, watch));
+}
+
+static int etcd_watch(struct weir_store *store, struct weir_store_watch *watch)
+{
+    struct etcd *etcd = (void *)store;
+
+    etcd->watch.line = &etcd->line;
+    etcd->watch.prefix = etcd->prefix;
+    etcd->watch.ended = watch_ended;
+    return weir__etcd_watch_begin(&etcd->watch, watch);
+}
+
+static void etcd_unwatch(struct weir_store *store,
+                         struct weir_store_watch *watch)
+{
+    (void)watch;
+    weir__etcd_watch_end(&((struct etcd *)(void *)store)->watch);
 }
 
 static const struct weir_store_ops etcd_ops = {
@@ -634,6 +670,8 @@ static const struct weir_store_ops etcd_ops = {
     .name = "etcd",
     .submit = etcd_submit,
     .close = etcd_close,
+    .watch = etcd_watch,
+    .unwatch = etcd_unwatch,
 };
 
 /* "/a/b" becomes "a/b/"; nothing becomes "weir/". */

@@ -10,6 +10,7 @@
 #include "format/object_name.h"
 #include "manifest/manifest.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct store_rig rig;
@@ -393,6 +394,51 @@ START_TEST(out_of_memory_is_told_after_submit)
 }
 END_TEST
 
+/* ---- Watches ------------------------------------------------------------- */
+
+static struct weir_mlog_watch watch;
+static uint64_t newest;
+static int told;
+
+static void changed(struct weir_mlog_watch *req, uint64_t version)
+{
+    ck_assert_ptr_eq(req, &watch);
+    newest = version;
+    told = 1;
+}
+
+/* Whatever it tells first, an append is told of in the end. */
+START_TEST(a_log_that_can_tell_tells_of_an_append)
+{
+    int rc;
+
+    start(_i);
+    told = 0;
+    watch = (struct weir_mlog_watch){.changed = changed};
+    rc = mlog->ops->watch(mlog, &watch);
+    ck_assert_int_eq(told, 0);
+    if (rc == WEIR_EUNSUPPORTED) {
+        ck_assert_ptr_null(getenv("WEIR_TEST_ETCD"));
+        stop();
+        return;
+    }
+    ck_assert_int_eq(rc, 0);
+    while (!watch.live) {
+        test_host_run(&rig.host, &told);
+        told = 0;
+    }
+    newest = 0;
+    ck_assert_int_eq(append(1, "one"), 0);
+    ck_assert_int_eq(append(2, "two"), 0);
+    while (newest < 2) {
+        test_host_run(&rig.host, &told);
+        told = 0;
+    }
+    ck_assert_uint_eq(newest, 2);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("manifest log");
@@ -416,5 +462,6 @@ int main(void)
                         first, end);
     tcase_add_loop_test(tc, a_large_commit_comes_back_whole, first, end);
     tcase_add_loop_test(tc, out_of_memory_is_told_after_submit, first, end);
+    tcase_add_loop_test(tc, a_log_that_can_tell_tells_of_an_append, first, end);
     return test_run();
 }

@@ -30,6 +30,7 @@ static void fuzz_values(const struct weir__json *root)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct weir__json *root;
+    struct weir__etcd_news news;
     int login;
 
     if (size == 0)
@@ -42,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (weir__json_parse(&root, data + 1, size - 1, NULL) != 0)
         return 0;
     fuzz_values(root);
+    (void)weir__etcd_read_news(&news, root);
     weir__json_free(root);
     return 0;
 }

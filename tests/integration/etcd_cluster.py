@@ -12,6 +12,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 from kafka_server import BUILD, PROGRAM, Client, Facts, frame, string
 
@@ -146,6 +147,100 @@ def nothing_is_lost_while_the_leader_is_stopped_and_killed():
         weir("append", f"s{i}", stdin=f"record of {i}\n")
     for i in range(24):
         assert weir("cat", f"s{i}") == f"record of {i}\n", i
+
+
+def ranges():
+    """Reads that the cluster was asked for so far, by all."""
+    total = 0
+    for member in members:
+        with urllib.request.urlopen(f"http://{member.endpoint}/metrics",
+                                    timeout=PATIENCE) as answer:
+            for line in answer.read().decode().splitlines():
+                if (line.startswith("grpc_server_handled_total")
+                        and 'grpc_method="Range"' in line):
+                    total += int(float(line.split()[-1]))
+    return total
+
+
+def asks_no_more():
+    """For two seconds, in which a reader that asks would ask eight times."""
+    before = ranges()
+    time.sleep(2)
+    return ranges() - before < 3
+
+
+class Reader:
+    """weir cat --follow: what it has printed."""
+
+    def __init__(self, stream):
+        self.path = f"{folder}/{stream}.out"
+        with open(self.path, "wb") as out:
+            self.process = subprocess.Popen(
+                [WEIR, "--store", f"dir:{folder}/store", "--manifest",
+                 f"{URI}/weir", "-X", "read_only=true", "cat", "--follow",
+                 stream], stdout=out, env=clean)
+
+    def has(self, text):
+        with open(self.path, encoding="ascii") as out:
+            return out.read() == text
+
+    def end(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+def add(stream, line):
+    """Append a line, and upload it."""
+    weir("append", stream, stdin=line)
+    weir("flush")
+
+
+def what_others_commit_is_told_and_not_asked_for():
+    add("told", "1\n")
+    reader = Reader("told")
+    try:
+        wait_for("the first line", lambda: reader.has("1\n"))
+        wait_for("a reader that does not ask", asks_no_more)
+        add("told", "2\n")
+        wait_for("the second line", lambda: reader.has("1\n2\n"))
+        stopped = leader()
+        stopped.send(signal.SIGSTOP)
+        add("told", "3\n")
+        wait_for("the third line", lambda: reader.has("1\n2\n3\n"))
+        stopped.send(signal.SIGCONT)
+        for member in members:  # One of them holds the watch.
+            member.end()
+            add("told", "x\n")
+            member.start()
+            wait_for("all members", lambda: all(
+                etcdctl("endpoint", "health", endpoints=m.endpoint).returncode
+                == 0 for m in members))
+        wait_for("the last lines", lambda: reader.has("1\n2\n3\nx\nx\nx\n"))
+        wait_for("a reader that does not ask again", asks_no_more)
+    finally:
+        reader.end()
+
+
+def a_change_is_seen_hours_before_it_is_asked_for():
+    """By a node whose watch breaks when a member is killed."""
+    test = subprocess.Popen([str(BUILD / "tests/fault/test_etcd_watch")],
+                            env={**clean, "WEIR_TEST_ETCD": URI},
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        lines = 0
+        for line in test.stdout:
+            lines += line.startswith("seen ")
+            if lines in (8, 16, 24) and line.startswith("seen "):
+                member = members[lines // 8 - 1]
+                member.end()
+                member.start()
+                wait_for("the member", lambda m=member: etcdctl(
+                    "endpoint", "health",
+                    endpoints=m.endpoint).returncode == 0)
+        assert test.wait(PATIENCE) == 0 and lines == 40, lines
+    finally:
+        test.kill()
+        test.wait(PATIENCE)
 
 
 def without_a_majority_it_says_so_and_goes_on_when_there_is_one():
@@ -301,6 +396,8 @@ def main():
         facts.prove(the_conformance_suite_passes)
         facts.prove(a_node_keeps_its_manifest_in_etcd_and_its_data_in_a_folder)
         facts.prove(nothing_is_lost_while_the_leader_is_stopped_and_killed)
+        facts.prove(what_others_commit_is_told_and_not_asked_for)
+        facts.prove(a_change_is_seen_hours_before_it_is_asked_for)
         facts.prove(
             without_a_majority_it_says_so_and_goes_on_when_there_is_one)
         facts.prove(

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct http_script {
     struct http_line *lines;
     int listener;
     int requests; /* Atomic. */
+    int stream;   /* Atomic; -1: none. */
     pthread_t thread;
     char request[REQUEST_ROOM];
 };
@@ -63,6 +65,19 @@ static void answer(int fd, int status, const char *body)
     (void)!send(fd, body, strlen(body), MSG_NOSIGNAL);
 }
 
+static void begin_stream(struct http_script *s, int fd, const char *body)
+{
+    static const char head[] = "HTTP/1.1 200 scripted\r\n"
+                               "Connection: close\r\n\r\n";
+    /* Who gets the answer finds the stream. */
+    int old = __atomic_exchange_n(&s->stream, dup(fd), __ATOMIC_ACQ_REL);
+
+    if (old >= 0)
+        close(old);
+    (void)!send(fd, head, strlen(head), MSG_NOSIGNAL);
+    (void)!send(fd, body, strlen(body), MSG_NOSIGNAL);
+}
+
 static void serve(struct http_script *s, int fd)
 {
     struct http_line *line = s->lines;
@@ -82,6 +97,8 @@ static void serve(struct http_script *s, int fd)
         line->times = -1;
     if (line->must != NULL && strstr(s->request, line->must) == NULL)
         answer(fd, 403, "it does not say what it must");
+    else if (line->status == HTTP_SCRIPT_STREAM)
+        begin_stream(s, fd, line->body);
     else
         answer(fd, line->status, line->body);
 }
@@ -105,6 +122,7 @@ struct http_script *http_script_start(struct http_line *lines)
     struct http_script *s = calloc(1, sizeof(*s));
 
     s->lines = lines;
+    s->stream = -1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(s->listener, 0);
@@ -123,12 +141,45 @@ void http_script_stop(struct http_script *s)
     shutdown(s->listener, SHUT_RDWR);
     pthread_join(s->thread, NULL);
     close(s->listener);
+    if (s->stream >= 0)
+        close(s->stream);
     free(s);
 }
 
 const char *http_script_url(const struct http_script *s)
 {
     return s->url;
+}
+
+int http_script_say(struct http_script *s, const void *data, size_t len)
+{
+    int fd = __atomic_load_n(&s->stream, __ATOMIC_ACQUIRE);
+
+    while (len > 0) {
+        ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+
+        if (n < 0)
+            return 0;
+        data = (const char *)data + n;
+        len -= (size_t)n;
+    }
+    return 1;
+}
+
+void http_script_hang_up(struct http_script *s)
+{
+    int fd = __atomic_exchange_n(&s->stream, -1, __ATOMIC_ACQ_REL);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+int http_script_left(struct http_script *s)
+{
+    struct pollfd fd = {.fd = __atomic_load_n(&s->stream, __ATOMIC_ACQUIRE),
+                        .events = POLLRDHUP};
+
+    return poll(&fd, 1, 60000) == 1;
 }
 
 int http_script_requests(struct http_script *s)

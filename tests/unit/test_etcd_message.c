@@ -46,8 +46,73 @@ START_TEST(requests_are_what_the_gateway_takes)
        "\"value\":\"AWhl\"}}],"
        "\"failure\":[{\"request_range\":{\"key\":\"aw==\"}}]}");
     begin();
+    weir__etcd_write_watch(&w, "a", "b");
+    is("{\"create_request\":{\"key\":\"YQ==\",\"range_end\":\"Yg==\","
+       "\"filters\":[\"NODELETE\"],\"progress_notify\":true}}");
+    begin();
     weir__etcd_write_login(&w, "u\"\\\n", "p\xc3\xa4");
     is("{\"name\":\"u\\\"\\\\\\u000a\",\"password\":\"p\xc3\xa4\"}");
+}
+END_TEST
+
+static struct weir__etcd_news news;
+
+static int read_news(const char *text)
+{
+    struct weir__json *root = NULL;
+    int rc;
+
+    ck_assert_int_eq(weir__json_parse(&root, text, strlen(text), NULL), 0);
+    rc = weir__etcd_read_news(&news, root);
+    weir__json_free(root);
+    return rc;
+}
+
+START_TEST(lines_of_a_watch_are_read)
+{
+    ck_assert_int_eq(read_news("{\"result\":{\"header\":{\"revision\":\"7\"},"
+                               "\"created\":true}}"),
+                     0);
+    ck_assert(news.created && !news.canceled && news.revision == 7);
+    ck_assert_str_eq(news.key, "");
+    ck_assert_int_eq(
+        read_news("{\"result\":{\"header\":{\"revision\":8},\"events\":["
+                  "{\"type\":\"PUT\",\"kv\":{\"key\":\"Yg==\"}},"
+                  "{\"kv\":{\"key\":\"YQ==\",\"value\":\"!\"}},"
+                  "{\"type\":\"DELETE\",\"kv\":{\"key\":\"Yw==\"}}]}}"),
+        0);
+    ck_assert(!news.created && !news.canceled && news.revision == 8);
+    ck_assert_str_eq(news.key, "b");
+    ck_assert_int_eq(read_news("{\"result\":{}}"), 0);
+    ck_assert(!news.created && !news.canceled && news.revision == 0);
+    ck_assert_int_eq(
+        read_news("{\"result\":{\"created\":true,\"canceled\":true,"
+                  "\"cancel_reason\":\"etcdserver: permission denied\"}}"),
+        0);
+    ck_assert(news.canceled && news.login);
+    ck_assert_int_eq(read_news("{\"result\":{\"canceled\":true,"
+                               "\"compact_revision\":\"3\"}}"),
+                     0);
+    ck_assert(news.canceled && !news.login);
+    ck_assert_int_eq(read_news("{\"error\":{\"message\":\"no\\nleader\"}}"), 0);
+    ck_assert(news.canceled && !news.login);
+    ck_assert_str_eq(news.reason, "noleader");
+}
+END_TEST
+
+START_TEST(what_is_no_line_of_a_watch_is_refused)
+{
+    static const char *const bad[] = {
+        "{}",
+        "[{\"result\":{}}]",
+        "{\"result\":{\"events\":[{}]}}",
+        "{\"result\":{\"events\":[{\"kv\":{\"key\":7}}]}}",
+        "{\"result\":{\"events\":[{\"kv\":{\"key\":\"AA==\"}}]}}",
+        "{\"result\":{\"events\":[7]}}",
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(read_news(bad[i]) == WEIR_EFORMAT, "%s", bad[i]);
 }
 END_TEST
 
@@ -184,6 +249,8 @@ int main(void)
     TCase *tc = test_case("etcd_message");
 
     tcase_add_test(tc, requests_are_what_the_gateway_takes);
+    tcase_add_test(tc, lines_of_a_watch_are_read);
+    tcase_add_test(tc, what_is_no_line_of_a_watch_is_refused);
     tcase_add_test(tc, base64_is_read_as_it_is_written);
     tcase_add_test(tc, a_value_is_there_or_not_or_cannot_be_read);
     tcase_add_test(tc, chunks_come_back_and_nothing_else_passes_for_them);
