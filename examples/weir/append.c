@@ -81,7 +81,8 @@ static void append_done(struct weir_req *req, int status)
     struct appender *a = slot->owner;
 
     if (status != 0) {
-        fail_record(a, slot, status);
+        if (!cli_stopped(a->cli))
+            fail_record(a, slot, status);
         give_back(slot);
         return;
     }
@@ -191,12 +192,22 @@ static void append_input(struct appender *a)
             (void)output_flush(a->cli);
         progress_show(&a->bar, a->bytes + (a->in.delimiter < 0 ? 0 : a->acked));
         if (cli_stopped(a->cli))
-            a->stop = true;
+            return;
         if (ready != 0 && !a->stop && input_fill(&a->in) != 0) {
             a->stop = true;
             a->code = cli_error(a->cli, ": read stdin: %s", strerror(errno));
         }
     }
+}
+
+/* Whoever stops us does not want to wait for room that may never come: the
+ * node ends what is under way, with what has become of it. */
+static void end_under_way(struct appender *a)
+{
+    if (a->under_way > 0)
+        (void)weir_close(a->cli->node, NULL);
+    if (a->ack)
+        (void)output_flush(a->cli);
 }
 
 static int make_slots(struct appender *a)
@@ -311,6 +322,7 @@ static int append_run(struct cli *cli)
     if (a.code == 0) {
         progress_start(&a.bar, cli, a.name, input_size());
         append_input(&a);
+        end_under_way(&a);
         progress_end(&a.bar);
         print_result(&a);
     }

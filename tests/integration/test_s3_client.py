@@ -11,6 +11,8 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
+import time
 
 from kafka_server import BUILD, PROGRAM, Client, Facts, frame, string
 from s3_scripted import S3
@@ -229,6 +231,52 @@ def a_file_log_takes_what_a_store_that_goes_away_does_not():
     assert weir(*at, "cat", "s").stdout == lines + "first\n" + lines
 
 
+def a_command_that_waits_for_room_can_be_stopped():
+    """The log cache is full, and nothing can be uploaded."""
+    gone = [False]
+    uri = S3(lambda request: gone[0] and hangs_up(request)).uri()
+    at = ("--store", uri, "--wal", f"file:{folder}/wal2?size=64MiB", *SHORT)
+    process = subprocess.Popen(
+        [str(BUILD / "weir"), *at, "-X", "log_cache=8MiB",
+         "-X", "upload_bytes=1MiB", "append", "--ack", "s"],
+        env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True)
+    line = "x" * 99999 + "\n"
+    process.stdin.write(line)
+    process.stdin.flush()
+    assert process.stdout.readline() == "0\n"
+    gone[0] = True
+
+    def feed():
+        try:
+            for _ in range(400):
+                process.stdin.write(line)
+        except OSError:
+            pass
+
+    threading.Thread(target=feed, daemon=True).start()
+    told = []
+    reader = threading.Thread(target=lambda: told.extend(process.stdout))
+    reader.start()
+    before = -1
+    while len(told) > before or len(told) < 10:  # Until it is stuck.
+        before = len(told)
+        time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(LIMIT)
+    finally:
+        process.kill()
+        reader.join()
+    said.append(process.stderr.read())
+    assert process.returncode == 130, (process.returncode, said[-1])
+    assert told == [f"{i + 1}\n" for i in range(len(told))], told
+    gone[0] = False
+    read = weir(*at, "cat", "s").stdout
+    assert len(read) > len(told) * len(line) and read == line * (
+        len(read) // len(line)), (len(read), len(told))
+
+
 class LogInTheBucket:
     """An append while the bucket is gone: it takes the minute that the log
     has for a PUT, so it is begun before all else."""
@@ -291,6 +339,7 @@ def main():
                         how)
         facts.prove(a_server_answers_when_the_manifest_cannot_be_reached)
         facts.prove(a_file_log_takes_what_a_store_that_goes_away_does_not)
+        facts.prove(a_command_that_waits_for_room_can_be_stopped)
         facts.prove(
             a_log_in_the_bucket_acknowledges_nothing_when_that_goes_away)
         facts.prove(no_secret_was_shown_or_stored)
