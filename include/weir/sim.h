@@ -21,8 +21,9 @@
  * crash, in any combination.  After a sync that failed, what was pending may
  * be there or not, for ever, while reads give what was written until the
  * disk is opened again.  An I/O may take seconds, or hang for minutes.  A disk
- * that lies (`disk_lost`, `disk_misplaced`) promises less than any program can
- * live with: what it has lost can be noticed, and not be brought back.
+ * that loses what it had (`disk_latent`), or lies (`disk_lost`,
+ * `disk_misplaced`), promises less than any program can live with: what it has
+ * lost can be noticed, and not be brought back.
  *
  * What the simulated store promises: it is one map that all nodes see, and
  * each request takes effect at one moment.  A request may fail before it
@@ -95,6 +96,8 @@ struct weir_sim_faults {
     /* No fault, but a hint: a key that was created is told to who watches, late
      * or twice now and then.  0: the store cannot tell, as most. */
     uint32_t store_tells;
+    /* Refused for seconds, and with it all keys that begin alike. */
+    uint32_t store_hot;
 };
 
 /** What a world is made from.  Zero it, set `size`, fill in the rest. */

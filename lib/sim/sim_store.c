@@ -5,6 +5,7 @@
 #include "sim/sim_request.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A node's way to the world's store; in the node's memory. */
@@ -15,6 +16,8 @@ struct sim_door {
 
 /* How long a request may take that does not say. */
 #define OWN_DEADLINE (60 * SIM_SECOND)
+/* How long the keys of one part are refused, about. */
+#define HOT_FOR (3 * SIM_SECOND)
 
 static void request_free(struct sim_request *r)
 {
@@ -152,6 +155,22 @@ static int unknown_outcome(const struct sim_request *r)
     return changes(r) ? WEIR_EUNKNOWN : WEIR_ETIMEDOUT;
 }
 
+/* A store that spreads a part of its keys over more servers refuses what is
+ * asked of them meanwhile: here the keys that begin like this one. */
+static bool is_hot(struct weir_sim *sim, const char *key)
+{
+    struct sim_random *random = &sim->store_random;
+
+    if (SIM_FAULT(sim, random, store_hot)) {
+        size_t len = (size_t)weir__sim_random_below(random, SIM_PREFIX);
+
+        snprintf(sim->hot, sizeof(sim->hot), "%.*s", (int)len, key);
+        sim->hot_until = sim->now + weir__sim_random_time(random, HOT_FOR);
+    }
+    return sim->faults.store_hot > 0 && sim->now < sim->hot_until &&
+           strncmp(key, sim->hot, strlen(sim->hot)) == 0;
+}
+
 static void plan_faults(struct weir_sim *sim, struct sim_request *r)
 {
     int unknown = unknown_outcome(r);
@@ -160,7 +179,8 @@ static void plan_faults(struct weir_sim *sim, struct sim_request *r)
     if (SIM_FAULT(sim, &sim->store_random, store_down)) {
         r->refusal = WEIR_EUNAVAILABLE;
         r->applies = 0;
-    } else if (SIM_FAULT(sim, &sim->store_random, store_throttle)) {
+    } else if (is_hot(sim, r->key) ||
+               SIM_FAULT(sim, &sim->store_random, store_throttle)) {
         r->refusal = WEIR_ETHROTTLED;
         r->applies = 0;
     } else if (creates(r) &&

@@ -20,7 +20,7 @@
 #define SIM_MS ((uint64_t)1000000)
 #define SIM_SECOND ((uint64_t)1000000000)
 
-enum { SIM_SECTOR = 512, SIM_DISK_ALIGN = 4096 };
+enum { SIM_SECTOR = 512, SIM_DISK_ALIGN = 4096, SIM_PREFIX = 32 };
 
 /** A generator of its own for each use, so that one more draw in one place
  * leaves the others as they were. */
@@ -100,6 +100,8 @@ struct weir_sim {
     struct sim_random message_random;
     struct sim_random random; /* The test's own. */
     struct weir__timers events;
+    char hot[SIM_PREFIX]; /* Keys of the store that begin with it are refused */
+    uint64_t hot_until;   /* until then. */
     struct weir_sim_node *nodes;
     struct weir_sim_node *running; /* In whose core we are. */
     struct weir_sim_node *caller;  /* Whose program we are in. */

@@ -397,6 +397,8 @@ static void choose_faults(struct cluster *c)
         faults->store_corrupt = (uint32_t)cluster_below(c, 50000);
     if (cluster_below(c, 5) == 0)
         faults->store_cut = (uint32_t)cluster_below(c, 50000);
+    if (cluster_below(c, 6) == 0)
+        faults->store_hot = (uint32_t)cluster_below(c, 5000);
     choose_disk_faults(c, faults);
     faults->store_tells = run_tells(c->options->seed);
     run_without(faults, c->options->without);

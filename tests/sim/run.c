@@ -8,14 +8,12 @@
 enum { SKEW_MS = 60000 };
 
 const char *const run_fault_names[FAULTS] = {
-    "store_down",    "store_throttle", "store_lost",
-    "store_unheard", "store_late",     "store_repeat",
-    "store_slow",    "store_corrupt",  "store_stale",
-    "store_cut",     "store_refused",  "store_lost_race",
-    "disk_read",     "disk_write",     "disk_sync",
-    "disk_garble",   "disk_slow",      "disk_hang",
-    "memory",        "crash",          "sleep",
-    "cut",
+    "store_down",  "store_throttle", "store_lost",    "store_unheard",
+    "store_late",  "store_repeat",   "store_slow",    "store_corrupt",
+    "store_stale", "store_cut",      "store_refused", "store_lost_race",
+    "store_hot",   "disk_read",      "disk_write",    "disk_sync",
+    "disk_garble", "disk_slow",      "disk_hang",     "memory",
+    "crash",       "sleep",          "cut",
 };
 
 /* Where the world keeps a kind; none for what scenarios do themselves. */
@@ -33,6 +31,7 @@ static const size_t places[FAULTS] = {
     offsetof(struct weir_sim_faults, store_cut),
     offsetof(struct weir_sim_faults, store_refused),
     offsetof(struct weir_sim_faults, store_lost_race),
+    offsetof(struct weir_sim_faults, store_hot),
     offsetof(struct weir_sim_faults, disk_read),
     offsetof(struct weir_sim_faults, disk_write),
     offsetof(struct weir_sim_faults, disk_sync),

@@ -260,6 +260,8 @@ static void choose_faults(struct scenario *sc)
         faults->store_corrupt = (uint32_t)scenario_below(sc, 20000);
     if (scenario_below(sc, 8) == 0)
         faults->store_cut = (uint32_t)scenario_below(sc, 20000);
+    if (scenario_below(sc, 8) == 0)
+        faults->store_hot = (uint32_t)scenario_below(sc, 5000);
     if (scenario_below(sc, 4) == 0)
         faults->disk_write = (uint32_t)scenario_below(sc, 20000);
     if (scenario_below(sc, 4) == 0)

@@ -178,6 +178,33 @@ START_TEST(a_create_that_loses_may_end_with_an_unknown_outcome)
 }
 END_TEST
 
+/* Keys of other parts are served; and all are once the rate is 0. */
+START_TEST(keys_that_begin_alike_may_be_refused_for_seconds)
+{
+    static const char key[] = "part/of/keys/of/which/all/are/hot/1";
+    int others = 0;
+    int same = 0;
+    uint64_t seed;
+
+    for (seed = 0; seed < 40; seed++) {
+        open_world(seed);
+        open_store();
+        weir_sim_faults(sim)->store_hot = 1000000;
+        ck_assert_int_eq(put(key, "v", 0), WEIR_ETHROTTLED);
+        ck_assert_uint_eq(weir_sim_faults_seen(sim)->store_hot, 1);
+        weir_sim_faults(sim)->store_hot = 1;
+        same += put("part/of/keys/2", "v", 0) == WEIR_ETHROTTLED;
+        others += put("a", "v", 0) == 0;
+        weir_sim_faults(sim)->store_hot = 0;
+        ck_assert_int_eq(put(key, "v", 0), 0);
+        close_world();
+    }
+    ck_assert_int_gt(same, 5);
+    ck_assert_int_lt(same, 35);
+    ck_assert_int_gt(others, 25);
+}
+END_TEST
+
 START_TEST(a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told)
 {
     int found = 0;
@@ -241,6 +268,7 @@ int main(void)
         tc, a_get_that_is_cut_short_misses_the_end_and_is_told_as_success);
     tcase_add_test(tc, a_create_may_be_refused_although_the_key_is_free);
     tcase_add_test(tc, a_create_that_loses_may_end_with_an_unknown_outcome);
+    tcase_add_test(tc, keys_that_begin_alike_may_be_refused_for_seconds);
     tcase_add_test(
         tc, a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told);
     tcase_add_test(tc, closing_a_store_cancels_what_is_in_flight);
