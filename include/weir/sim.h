@@ -114,6 +114,11 @@ struct weir_sim_options {
      * something starts itself again and again.  0: 10,000,000. */
     uint64_t busy_limit;
     uint64_t step_limit; /* Of the whole run; 0: none. */
+    /* What a PUT typically takes, in nanoseconds: 1 us to an hour; 0: 8 ms.
+     * Reads take three eighths of it; one request in four takes twice as long,
+     * one in sixteen four times, and so on. */
+    uint64_t store_time;
+    uint64_t disk_time; /* Of a sync; other I/O takes a tenth.  0: 200 us. */
 };
 
 /* ---- The world ----------------------------------------------------------- */
@@ -125,7 +130,7 @@ struct weir_sim_options {
  * @param out      The world; end it with `weir_sim_free`.  NULL on failure.
  * @param options  Read only here; the allocator must outlive the world.
  * @return 0, WEIR_EINVAL (another `size`, a `limit` that is not behind the
- *         start of the clock), WEIR_ENOMEM.
+ *         start of the clock, a time out of bounds), WEIR_ENOMEM.
  */
 WEIR_API int weir_sim_new(struct weir_sim **out,
                           const struct weir_sim_options *options);

@@ -218,8 +218,9 @@ static bool in_range(const struct sim_disk *disk,
 static void start_first(struct sim_disk *disk)
 {
     struct weir__disk_req *req = disk->first;
+    uint64_t sync = world(disk)->options.disk_time;
     uint64_t typical =
-        req->verb == WEIR__DISK_SYNC || req->sync ? 200 * SIM_US : 20 * SIM_US;
+        req->verb == WEIR__DISK_SYNC || req->sync ? sync : sync / 10;
 
     disk->status = in_range(disk, req) ? 0 : WEIR_EIO;
     if (disk->status == 0 && req->verb == WEIR__DISK_WRITE) {

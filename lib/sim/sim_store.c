@@ -137,7 +137,8 @@ static void answer_now(struct weir_timer *timer)
 
 static uint64_t latency(struct weir_sim *sim, const struct sim_request *r)
 {
-    uint64_t typical = r->verb == WEIR_STORE_PUT ? 8 * SIM_MS : 3 * SIM_MS;
+    uint64_t put = sim->options.store_time;
+    uint64_t typical = r->verb == WEIR_STORE_PUT ? put : put / 8 * 3;
 
     if (SIM_FAULT(sim, &sim->store_random, store_slow))
         typical = 2 * SIM_SECOND;

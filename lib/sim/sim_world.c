@@ -17,13 +17,40 @@ enum { TASK_NS = 2000 };
 
 enum { BUSY_LIMIT = 10000000 };
 
+/* What I/O typically takes: at least so long that it ends after it began, and
+ * no more than can be doubled some times. */
+static int set_time(uint64_t *time, uint64_t usual)
+{
+    if (*time == 0)
+        *time = usual;
+    return *time < SIM_US || *time > 3600 * SIM_SECOND ? WEIR_EINVAL : 0;
+}
+
+/* What was left to the world. */
+static int set_options(struct weir_sim_options *options)
+{
+    if (options->limit > INT64_MAX)
+        options->limit = INT64_MAX; /* UINT64_MAX is "never" to many. */
+    if (options->busy_limit == 0)
+        options->busy_limit = BUSY_LIMIT;
+    if (options->step_limit == 0)
+        options->step_limit = UINT64_MAX;
+    if (set_time(&options->store_time, 8 * SIM_MS) != 0)
+        return WEIR_EINVAL;
+    return set_time(&options->disk_time, 200 * SIM_US);
+}
+
 int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
 {
     const struct weir_alloc *alloc;
+    struct weir_sim_options given;
     struct weir_sim *sim;
 
     *out = NULL;
     if (options->size != sizeof(*options) || options->limit <= SIM_SECOND)
+        return WEIR_EINVAL;
+    given = *options;
+    if (set_options(&given) != 0)
         return WEIR_EINVAL;
     alloc = options->alloc != NULL ? options->alloc : weir_alloc_default();
     sim = weir__calloc(alloc, 1, sizeof(*sim));
@@ -31,14 +58,8 @@ int weir_sim_new(struct weir_sim **out, const struct weir_sim_options *options)
     if (sim == NULL)
         return WEIR_ENOMEM;
     sim->alloc = alloc;
-    sim->options = *options;
-    if (sim->options.limit > INT64_MAX)
-        sim->options.limit = INT64_MAX; /* UINT64_MAX is "never" to many. */
-    sim->now = SIM_SECOND;              /* 0 means "none" to many. */
-    if (sim->options.busy_limit == 0)
-        sim->options.busy_limit = BUSY_LIMIT;
-    if (sim->options.step_limit == 0)
-        sim->options.step_limit = UINT64_MAX;
+    sim->options = given;
+    sim->now = SIM_SECOND; /* 0 means "none" to many. */
     sim->busy_end = sim->options.busy_limit;
     snprintf(sim->ended, sizeof(sim->ended),
              "the limit of %" PRIu64 " s of virtual time is reached",

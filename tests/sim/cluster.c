@@ -460,14 +460,16 @@ int cluster_run(const struct run_options *options, struct run_result *result)
 {
     struct cluster *c = calloc(1, sizeof(*c));
     unsigned steps;
-    struct weir_sim_options world = {.size = sizeof(world),
-                                     .seed = options->seed,
-                                     .limit = 48 * 3600 * SECOND,
-                                     .busy_limit = RUN_BUSY_LIMIT,
-                                     .step_limit = RUN_STEP_LIMIT,
-                                     .trace =
-                                         options->unhashed ? NULL : hash_line,
-                                     .trace_ctx = c};
+    struct weir_sim_options world = {
+        .size = sizeof(world),
+        .seed = options->seed,
+        .limit = 48 * 3600 * SECOND,
+        .busy_limit = RUN_BUSY_LIMIT,
+        .step_limit = RUN_STEP_LIMIT,
+        .store_time = run_store_time(options->seed),
+        .disk_time = run_disk_time(options->seed),
+        .trace = options->unhashed ? NULL : hash_line,
+        .trace_ctx = c};
 
     if (c == NULL)
         abort();

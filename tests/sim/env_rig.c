@@ -32,21 +32,24 @@ static void keep_line(void *ctx, const char *line)
 
 int which;
 
-void open_world(uint64_t seed)
+void open_world_of(const struct weir_sim_options *given)
 {
-    struct weir_sim_options options = {
-        .size = sizeof(struct weir_sim_options),
-        .seed = seed,
-        .limit = (uint64_t)3600 * 1000000000,
-        .alloc = &alloc.alloc,
-        .trace = keep_line,
-        .trace_ctx = &which,
-    };
+    struct weir_sim_options options = *given;
 
+    options.size = sizeof(options);
+    options.limit = 3600 * SIM_SECOND;
+    options.alloc = &alloc.alloc;
+    options.trace = keep_line;
+    options.trace_ctx = &which;
     test_alloc_init(&alloc);
     ck_assert_int_eq(weir_sim_new(&sim, &options), 0);
     ck_assert_int_eq(weir_sim_node_new(&node, sim, 1, DISK), 0);
     env = weir_sim_env(node);
+}
+
+void open_world(uint64_t seed)
+{
+    open_world_of(&(struct weir_sim_options){.seed = seed});
 }
 
 void close_world(void)

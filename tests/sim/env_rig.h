@@ -27,6 +27,8 @@ extern int which;
 
 /** A world of a seed, with `node` in it, whose memory is checked at the end. */
 void open_world(uint64_t seed);
+/** The same with more options than the seed. */
+void open_world_of(const struct weir_sim_options *given);
 void close_world(void);
 void run(uint64_t ns);
 

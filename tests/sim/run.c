@@ -88,6 +88,20 @@ uint32_t run_tells(uint64_t seed)
     return choice[seed % (sizeof(choice) / sizeof(choice[0]))];
 }
 
+uint64_t run_store_time(uint64_t seed)
+{
+    static const uint64_t choice[] = {8000000, 400000, 30000000, 90000000};
+
+    return choice[seed / 4 % (sizeof(choice) / sizeof(choice[0]))];
+}
+
+uint64_t run_disk_time(uint64_t seed)
+{
+    static const uint64_t choice[] = {200000, 20000, 8000000};
+
+    return choice[seed / 16 % (sizeof(choice) / sizeof(choice[0]))];
+}
+
 void run_without(struct weir_sim_faults *faults, unsigned without)
 {
     for (unsigned i = 0; i < FAULTS; i++)

@@ -83,6 +83,10 @@ int64_t run_latest_wall(struct weir_sim_node *node);
 const char *run_why_ended(const struct weir_sim *sim);
 /** Whether the store of this seed tells of what comes, and how much of it. */
 uint32_t run_tells(uint64_t seed);
+/** How long a store and a disk of this seed typically take; not drawn, as they
+ * must be known before the world is. */
+uint64_t run_store_time(uint64_t seed);
+uint64_t run_disk_time(uint64_t seed);
 /** Rates of `faults` that are in `without` become 0. */
 void run_without(struct weir_sim_faults *faults, unsigned without);
 /** Count what the world says that it did, into `result->faults`. */

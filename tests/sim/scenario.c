@@ -345,6 +345,8 @@ int scenario_run(const struct run_options *given, struct run_result *result)
         .limit = 24 * 3600 * SECOND,
         .busy_limit = RUN_BUSY_LIMIT,
         .step_limit = RUN_STEP_LIMIT,
+        .store_time = run_store_time(given->seed),
+        .disk_time = run_disk_time(given->seed),
         .trace = given->unhashed ? NULL : hash_line,
         .trace_ctx = &sc,
     };

@@ -205,6 +205,37 @@ START_TEST(keys_that_begin_alike_may_be_refused_for_seconds)
 }
 END_TEST
 
+static uint64_t time_of_puts(uint64_t store_time)
+{
+    uint64_t began;
+
+    open_world_of(&(struct weir_sim_options){.seed = test_seed(),
+                                             .store_time = store_time});
+    open_store();
+    began = weir_sim_now(sim);
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(put("k", "v", 0), 0);
+    began = weir_sim_now(sim) - began;
+    close_world();
+    return began;
+}
+
+START_TEST(a_world_has_the_store_time_that_it_was_given)
+{
+    struct weir_sim_options options = {.size = sizeof(options),
+                                       .limit = 2 * SIM_SECOND};
+    uint64_t usual = time_of_puts(0);
+
+    ck_assert_uint_eq(time_of_puts(8 * SIM_MS), usual);
+    ck_assert_uint_gt(time_of_puts(80 * SIM_MS), 5 * usual);
+    ck_assert_uint_lt(time_of_puts(SIM_MS), usual / 4);
+    options.store_time = 999;
+    ck_assert_int_eq(weir_sim_new(&sim, &options), WEIR_EINVAL);
+    options.store_time = 3601 * SIM_SECOND;
+    ck_assert_int_eq(weir_sim_new(&sim, &options), WEIR_EINVAL);
+}
+END_TEST
+
 START_TEST(a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told)
 {
     int found = 0;
@@ -268,6 +299,7 @@ int main(void)
         tc, a_get_that_is_cut_short_misses_the_end_and_is_told_as_success);
     tcase_add_test(tc, a_create_may_be_refused_although_the_key_is_free);
     tcase_add_test(tc, a_create_that_loses_may_end_with_an_unknown_outcome);
+    tcase_add_test(tc, a_world_has_the_store_time_that_it_was_given);
     tcase_add_test(tc, keys_that_begin_alike_may_be_refused_for_seconds);
     tcase_add_test(
         tc, a_put_of_a_crashed_node_may_still_be_done_and_nobody_is_told);

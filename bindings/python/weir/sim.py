@@ -98,10 +98,13 @@ class Machine:
 
 
 class World:
-    """A world from a seed; it ends at a limit of virtual time."""
+    """A world from a seed; it ends at a limit of virtual time.  A PUT and a
+    sync of a disk typically take `store_time` and `disk_time` seconds; 0: those
+    of `struct weir_sim_options`."""
 
     def __init__(self, seed: int, limit: float = 36000.0,
-                 trace: Optional[Callable[[str], None]] = None) -> None:
+                 trace: Optional[Callable[[str], None]] = None,
+                 store_time: float = 0.0, disk_time: float = 0.0) -> None:
         if not API:
             raise ImportError("weir.sim needs the compiled module: build it "
                               "with `make python`")
@@ -109,6 +112,8 @@ class World:
         options.size = ffi.sizeof("struct weir_sim_options")
         options.seed = seed
         options.limit = int(limit * 1e9)
+        options.store_time = int(store_time * 1e9)
+        options.disk_time = int(disk_time * 1e9)
         if trace is not None:
             def line(_: Any, text: Any) -> None:
                 assert trace is not None
