@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -149,12 +150,12 @@ def nothing_is_lost_while_the_leader_is_stopped_and_killed():
         assert weir("cat", f"s{i}") == f"record of {i}\n", i
 
 
-def ranges():
-    """Reads that the cluster was asked for so far, by all."""
+def ranges(urls, context):
+    """Reads that these members were asked for so far, by all."""
     total = 0
-    for member in members:
-        with urllib.request.urlopen(f"http://{member.endpoint}/metrics",
-                                    timeout=PATIENCE) as answer:
+    for url in urls:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=PATIENCE,
+                                    context=context) as answer:
             for line in answer.read().decode().splitlines():
                 if (line.startswith("grpc_server_handled_total")
                         and 'grpc_method="Range"' in line):
@@ -162,23 +163,24 @@ def ranges():
     return total
 
 
-def asks_no_more():
+def asks_no_more(urls=None, context=None):
     """For two seconds, in which a reader that asks would ask eight times."""
-    before = ranges()
+    urls = urls or [f"http://{m.endpoint}" for m in members]
+    before = ranges(urls, context)
     time.sleep(2)
-    return ranges() - before < 3
+    return ranges(urls, context) - before < 3
 
 
 class Reader:
     """weir cat --follow: what it has printed."""
 
-    def __init__(self, stream):
-        self.path = f"{folder}/{stream}.out"
+    def __init__(self, stream, store="store", uri=f"{URI}/weir", extra=()):
+        self.path = f"{folder}/{store}-{stream}.out"
         with open(self.path, "wb") as out:
             self.process = subprocess.Popen(
-                [WEIR, "--store", f"dir:{folder}/store", "--manifest",
-                 f"{URI}/weir", "-X", "read_only=true", "cat", "--follow",
-                 stream], stdout=out, env=clean)
+                [WEIR, "--store", f"dir:{folder}/{store}", "--manifest", uri,
+                 *extra, "-X", "read_only=true", "cat", "--follow", stream],
+                stdout=out, env=clean)
 
     def has(self, text):
         with open(self.path, encoding="ascii") as out:
@@ -280,12 +282,12 @@ def tls_and_a_password_are_asked_for():
         assert ctl("user", "add", "root:a-secret").returncode == 0
         ctl("user", "grant-role", "root", "root")
         assert ctl("auth", "enable").returncode == 0
-        check_secured(f"etcd://{member.endpoint}/secured?tls=true", cert)
+        check_secured(member, f"etcd://{member.endpoint}/secured?tls=true", cert)
     finally:
         member.end()
 
 
-def check_secured(uri, cert):
+def check_secured(member, uri, cert):
     def run(*properties):
         options = [o for p in properties for o in ("-X", p)]
         return subprocess.run(
@@ -295,8 +297,11 @@ def check_secured(uri, cert):
             text=True, timeout=PATIENCE, check=False)
 
     trust = f"etcd_ca_file={cert}"
-    right = run(trust, "etcd_user=root", "etcd_password=a-secret")
+    root = [trust, "etcd_user=root", "etcd_password=a-secret"]
+    right = run(*root)
     assert right.returncode == 0, right.stderr
+    check_watched(member, uri, cert, [o for p in root for o in ("-X", p)],
+                  lambda: run(*root))
     wrong = run(trust, "etcd_user=root", "etcd_password=not-this-secret")
     assert wrong.returncode == 1 and "authentication failed" in wrong.stderr
     nobody = run(trust)
@@ -304,6 +309,38 @@ def check_secured(uri, cert):
     distrust = run("etcd_user=root", "etcd_password=a-secret")
     assert distrust.returncode == 1 and "TLS" in distrust.stderr, distrust
     assert "secret" not in right.stderr + wrong.stderr + distrust.stderr
+
+
+def check_watched(member, uri, cert, options, add_line):
+    """A watch needs the same TLS and a token, of which a member that was
+    started anew knows nothing."""
+    url = f"https://{member.endpoint}"
+    context = ssl.create_default_context(cafile=cert)
+    reader = Reader("a", "tls", uri, options)
+    try:
+        flush_secured(uri, options)
+        wait_for("the first line", lambda: reader.has("x\n"))
+        wait_for("a reader that does not ask",
+                 lambda: asks_no_more([url], context))
+        assert add_line().returncode == 0
+        flush_secured(uri, options)
+        wait_for("the second line", lambda: reader.has("x\nx\n"))
+        member.end()
+        member.start()
+        assert add_line().returncode == 0
+        flush_secured(uri, options)
+        wait_for("the third line", lambda: reader.has("x\nx\nx\n"))
+        wait_for("a reader that does not ask again",
+                 lambda: asks_no_more([url], context))
+    finally:
+        reader.end()
+
+
+def flush_secured(uri, options):
+    subprocess.run(
+        [WEIR, "--store", f"dir:{folder}/tls", "--wal",
+         f"file:{folder}/tls-wal?size=16MiB", "--manifest", uri, *options,
+         "flush"], env=clean, check=True, timeout=PATIENCE)
 
 
 class Broker:
