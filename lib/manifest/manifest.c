@@ -358,7 +358,7 @@ void weir__manifest_set_epoch(struct weir__manifest *manifest, uint64_t epoch)
 
 uint64_t weir__manifest_seen(const struct weir__manifest *m)
 {
-    return m->head_at;
+    return m->seen_at;
 }
 
 uint64_t weir__manifest_committed(const struct weir__manifest *m)

@@ -181,7 +181,7 @@ static void append_won(struct weir__manifest *m)
     int status;
 
     m->tries = 0;
-    m->head_at = m->group.started;
+    m->head_at = m->seen_at = m->group.started;
     status = weir__group_apply(m);
     if (status == 0)
         weir__refresh_end(m, &m->refreshing, 0);

@@ -108,6 +108,7 @@ struct weir__manifest {
     bool reread;     /* A damaged commit has been read anew. */
     bool posted;     /* `task` is. */
     uint64_t head_at;
+    uint64_t seen_at; /* When the state was known to be the newest. */
 
     struct weir__commit *queue;
     struct weir__commit **queue_end;

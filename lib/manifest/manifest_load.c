@@ -206,7 +206,7 @@ static void follow_answer(struct weir__manifest *m,
         return;
     }
     if (status == WEIR_ENOENT) {
-        m->head_at = slot->started;
+        m->head_at = m->seen_at = slot->started;
         f->at_end = true;
         f->stop = true;
         return;

@@ -7,6 +7,7 @@
 #include "support/test.h"
 
 #include "format/object_name.h"
+#include "manifest/manifest_inside.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -603,6 +604,34 @@ START_TEST(close_ends_a_refresh)
 }
 END_TEST
 
+/* The newest snapshot is not the newest commit: who has slept has not seen
+ * what came while it slept before it has read on (weir-sim, cluster, seed
+ * 21008250). */
+START_TEST(a_node_that_has_read_a_snapshot_has_not_yet_seen_the_newest_commit)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct rig_node *b = rig_join(&rig, 1);
+    struct refreshing refresh = {.req = {.done = refreshing_done}};
+    struct weir__op op = op_create("stream");
+    uint64_t seen;
+
+    ck_assert_int_eq(rig_refresh(b), 0);
+    seen = weir__manifest_seen(b->manifest);
+    ck_assert_int_eq(rig_commit(a, &op, 1), 0);
+    virtual_env_sleep(&rig.env, WEIR__MANIFEST_GRACE);
+    fault_store_set(b->store, FAULT_HELD, 2, 1); /* LIST, then the commit. */
+    weir__manifest_refresh(b->manifest, &refresh.req);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(fault_store_hits(b->store), 1);
+    ck_assert_uint_eq(weir__manifest_seen(b->manifest), seen);
+    fault_store_release(b->store);
+    rig_run(&rig, &refresh.done);
+    ck_assert_int_eq(refresh.status, 0);
+    ck_assert_uint_ge(weir__manifest_seen(b->manifest),
+                      seen + WEIR__MANIFEST_GRACE);
+}
+END_TEST
+
 /* A program that commits again whenever it is told of a commit. */
 struct busy {
     struct weir__commit commit;
@@ -718,6 +747,8 @@ int main(void)
     tcase_add_loop_test(tc, close_does_not_begin_anew, 0, 2);
     tcase_add_loop_test(tc, close_ends_what_is_being_retried, 0, 2);
     tcase_add_test(tc, close_ends_a_refresh);
+    tcase_add_test(
+        tc, a_node_that_has_read_a_snapshot_has_not_yet_seen_the_newest_commit);
     tcase_add_test(tc, a_refresh_is_served_while_commits_never_cease);
 
     tc = test_case("manifest, rigs of their own");
