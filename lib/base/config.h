@@ -61,7 +61,8 @@
       "if it may have been sent.  0: as long as it takes.")                    \
     X(LEASE, "lease", DURATION, "0s", 0, INT64_C(3600000000000), "",           \
       "How long this node counts as alive without a commit; it makes one "     \
-      "when there was none for a third of it.  When it has run out, other nodes may "    \
+      "when there was none for a third of it.  When it has run out, other "    \
+      "nodes may "                                                             \
       "take this one over.  0: it counts as alive until it closes.")           \
     X(FOLLOW, "follow", DURATION, "0s", 0, INT64_C(3600000000000), "",         \
       "How often the manifest is read for what other nodes have committed; "   \

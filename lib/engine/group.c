@@ -372,7 +372,8 @@ static void withdraw(struct weir_append *req)
     s->entries.count--;
 }
 
-/* Append `g`'s requests to a list, and take their offsets back. */
+/* Take the offsets of `g`'s appends back.  What is before them stays, also if
+ * it is durable and waits for the lease. */
 static void group_withdraw(struct weir__group *g)
 {
     struct weir_append *req;
@@ -382,8 +383,8 @@ static void group_withdraw(struct weir__group *g)
     for (req = g->first; req != NULL; req = weir__append_next(req)) {
         struct weir_stream *s = weir__append_stream(req);
 
-        if (!weir__append_lost(req))
-            s->next = s->durable;
+        if (!weir__append_lost(req) && req->base_offset < s->next)
+            s->next = req->base_offset;
     }
 }
 

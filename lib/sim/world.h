@@ -91,9 +91,9 @@ struct weir_sim {
     struct weir_sim_faults faults;
     struct weir_sim_faults seen; /* How often each has happened. */
     uint64_t now;
-    uint64_t steps;    /* That were made, and at which */
-    uint64_t busy_end; /* there is no more hope of an idle moment. */
-    char ended[160];   /* Why it ends, once it does. */
+    uint64_t steps;          /* That were made, and at which */
+    uint64_t busy_end;       /* there is no more hope of an idle moment. */
+    char ended[160];         /* Why it ends, once it does. */
     struct sim_random order; /* What happens next. */
     struct sim_random store_random;
     struct sim_random watch_random;

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A disk that is slow or fails while the lease runs out. */
+#include "sim/machines.h"
+
+#include "support/test.h"
+
+#include <stddef.h>
+
+/* An append whose write takes minutes. */
+static struct appended *slow_append(void)
+{
+    struct machine *m = &world.machines[0];
+    struct appended *append;
+
+    world.lease = "3s";
+    world_open(test_seed());
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    weir_sim_faults(world.sim)->disk_hang = 1000000;
+    append = machine_append(m, 0, 1);
+    world_run(SECOND / 10);
+    weir_sim_faults(world.sim)->disk_hang = 0;
+    ck_assert_int_eq(append->over, 0);
+    return append;
+}
+
+START_TEST(a_close_keeps_the_lease_for_what_is_being_written)
+{
+    struct appended *append = slow_append();
+
+    ck_assert_int_eq(machine_call(&world.machines[0], machine_stop), 0);
+    ck_assert_int_eq(append->over, 1);
+    ck_assert_int_eq(append->status, 0);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
+START_TEST(a_close_ends_when_a_write_ends_and_the_lease_has_run_out)
+{
+    struct appended *append = slow_append();
+
+    weir_sim_cut(world.machines[0].sim, WEIR_SIM_CUT_REFUSES);
+    ck_assert_int_eq(machine_call(&world.machines[0], machine_stop), 0);
+    ck_assert_int_eq(append->over, 1);
+    ck_assert_int_eq(append->status, WEIR_EUNKNOWN);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
+/* "one" is on the disk and waits for the lease, when the write behind it fails:
+ * it keeps its offset, and a hand-over waits for it (weir-sim, cluster, seed
+ * 30005317 of version 3). */
+START_TEST(what_waits_for_the_lease_stays_when_a_write_behind_it_fails)
+{
+    struct machine *m = &world.machines[0];
+    struct appended *one, *two, *next;
+
+    world.lease = "3s";
+    world_open(test_seed());
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    weir_sim_cut(m->sim, WEIR_SIM_CUT_REFUSES);
+    world_run(4 * SECOND);
+    one = machine_append(m, 0, 1);
+    world_run(SECOND / 10);
+    ck_assert_int_eq(one->over, 0);
+    weir_sim_faults(world.sim)->disk_write = 1000000;
+    two = machine_append(m, 0, 2);
+    world_run(SECOND / 10);
+    weir_sim_faults(world.sim)->disk_write = 0;
+    ck_assert_int_eq(two->over, 1);
+    ck_assert_int_eq(two->status, WEIR_EUNKNOWN);
+    weir_sim_heal(m->sim);
+    ck_assert_int_eq(machine_hand_over(m, 0), 0);
+    ck_assert_int_eq(one->over, 1);
+    ck_assert_int_eq(one->status, 0);
+    ck_assert_uint_eq(one->req.base_offset, 0);
+    ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
+    next = machine_append(&world.machines[1], 0, 3);
+    world_run(SECOND);
+    ck_assert_int_eq(next->status, 0);
+    ck_assert_uint_eq(next->req.base_offset, 1);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("sim lease");
+
+    tcase_add_test(tc, a_close_keeps_the_lease_for_what_is_being_written);
+    tcase_add_test(tc,
+                   a_close_ends_when_a_write_ends_and_the_lease_has_run_out);
+    tcase_add_test(tc,
+                   what_waits_for_the_lease_stays_when_a_write_behind_it_fails);
+    return test_run();
+}
