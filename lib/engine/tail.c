@@ -107,11 +107,12 @@ static int belongs(const struct weir__mstream *m, uint32_t node_id,
 
 /* ---- What a slot tells --------------------------------------------------- */
 
-/* The end that readers see: what joins on to what is in objects. */
+/* The end that readers see: what joins on to what is in objects, or in the own
+ * log of a node that owes a part of the stream. */
 static void extend(struct weir_stream *s)
 {
     const struct weir__tail_ranges *t = &s->tail;
-    uint64_t end = s->committed;
+    uint64_t end = s->committed > s->durable ? s->committed : s->durable;
 
     for (size_t i = 0; i < t->count && t->ranges[i].base <= end; i++)
         if (t->ranges[i].end > end)
@@ -394,6 +395,8 @@ static void look_end(struct weir *node)
         tail->wait = most;
     if (tail->wait < WAIT_MIN)
         tail->wait = WAIT_MIN;
+    /* What was read earlier may join on by now: a commit came in between. */
+    show(node);
     weir__fetch_looked(node);
     if (tail->again && !tail->looking)
         look_begin(node);

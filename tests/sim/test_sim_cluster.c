@@ -228,6 +228,44 @@ START_TEST(a_reader_on_another_node_sees_the_tail_of_an_object_log)
 }
 END_TEST
 
+static struct appended *append_and_wait(int node, uint64_t number)
+{
+    struct appended *a = machine_append(&world.machines[node], 0, number);
+
+    for (int i = 0; i < 1000 && !a->over; i++)
+        world_run(MS);
+    ck_assert_int_eq(a->over, 1);
+    ck_assert_int_eq(a->status, 0);
+    return a;
+}
+
+/* What the successor appends is read before and while the part that is owed
+ * between the two is brought into objects. */
+START_TEST(who_has_handed_over_sees_what_its_successor_appends)
+{
+    world_open(test_seed());
+    world.wal = "object:";
+    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    for (uint64_t i = 0; i < 200; i++) {
+        int node = (int)(i % 2);
+        struct appended *a;
+
+        ck_assert_int_eq(machine_open_stream(&world.machines[node], 0), 0);
+        append_and_wait(node, 2 * i);
+        ck_assert_int_eq(machine_hand_over(&world.machines[node], 0), 0);
+        ck_assert_int_eq(machine_open_stream(&world.machines[1 - node], 0), 0);
+        a = append_and_wait(1 - node, 2 * i + 1);
+        world_run(weir_sim_below(world.sim, 30 * MS));
+        ck_assert_uint_eq(
+            fetch(&world.machines[node], 0, a->req.base_offset, 0), 1);
+        ck_assert_int_eq(machine_hand_over(&world.machines[1 - node], 0), 0);
+    }
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
 static struct weir_stats counters;
 
 static void stats_program(void *ctx)
@@ -737,6 +775,7 @@ int main(void)
     tcase_add_test(tc, a_node_that_closes_without_its_store_ends_all_the_same);
     tcase_add_test(tc, a_zombie_acknowledges_nothing_on_the_object_log);
     tcase_add_test(tc, a_reader_on_another_node_sees_the_tail_of_an_object_log);
+    tcase_add_test(tc, who_has_handed_over_sees_what_its_successor_appends);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
     tcase_add_test(tc, no_more_puts_are_made_than_may_be_paid_for);
     tcase_add_test(tc, streams_that_move_at_random_lose_nothing);
