@@ -115,16 +115,19 @@ void cluster_check_batches(struct cluster *c, int stream, uint64_t from,
 
 /* ---- Epochs -------------------------------------------------------------- */
 
-void cluster_check_opened(struct cluster *c, int stream, uint64_t epoch)
+void cluster_check_opened(struct cluster *c, int stream, uint64_t epoch,
+                          uint64_t life)
 {
     struct track *t = &c->tracks[stream];
 
-    if (epoch <= t->opened)
+    /* Who did not hear that it had handed over opens what it has. */
+    if (epoch < t->opened || (epoch == t->opened && life != t->life))
         cluster_breach(c,
                        "stream %d: opened under epoch %" PRIu64
                        ", and had %" PRIu64 " before",
                        stream, epoch, t->opened);
     t->opened = epoch;
+    t->life = life;
 }
 
 /* The nearest that was acknowledged on either side was so under an epoch that

@@ -71,7 +71,8 @@ struct track {
     uint32_t acked[MOST]; /* Number by offset; 0: not known. */
     uint32_t shown[MOST]; /* To a reader; 0: not yet. */
     uint64_t epoch[MOST]; /* Under which it was acknowledged. */
-    uint64_t opened;      /* Latest epoch that an opening got. */
+    uint64_t opened;      /* Latest epoch that an opening got, */
+    uint64_t life;        /* and who got it. */
     uint64_t end;         /* Behind the last that was acknowledged. */
     uint64_t start;       /* Acknowledged. */
     uint64_t start_max;   /* Farthest that a trim may have moved it. */
@@ -130,8 +131,10 @@ void cluster_check_batches(struct cluster *c, int stream, uint64_t from,
  * one another; epochs follow each other like the offsets. */
 void cluster_check_acked(struct cluster *c, int stream, uint32_t number,
                          uint64_t at, uint64_t epoch);
-/** An opening got an epoch that is above all that went before. */
-void cluster_check_opened(struct cluster *c, int stream, uint64_t epoch);
+/** An opening got an epoch that is above all that went before, or that this
+ * life of a machine has. */
+void cluster_check_opened(struct cluster *c, int stream, uint64_t epoch,
+                          uint64_t life);
 /** An addition ended; the sum that it was to come to, its own alone. */
 void cluster_check_added(struct cluster *c, uint64_t sum, int status);
 /** The sum is one that the additions can have come to. */

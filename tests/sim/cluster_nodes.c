@@ -101,7 +101,8 @@ void cluster_open_program(void *ctx)
     if (m->status == 0)
         m->status = weir_stream_stat(open.stream, &stat);
     if (m->status == 0)
-        cluster_check_opened(m->cluster, m->arg, stat.epoch);
+        cluster_check_opened(m->cluster, m->arg, stat.epoch,
+                             ((uint64_t)m->number << 32) + m->lives);
     m->epochs[m->arg] = stat.epoch;
 }
 

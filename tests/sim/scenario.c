@@ -8,7 +8,7 @@
 
 /* A node may use what its log cache is allowed, an object of all of that in
  * the making, and blocks on their way from the store. */
-enum { STEPS = 160, DISK_MIN = 1 << 20, MEMORY_MAX = 11 << 20 };
+enum { STEPS = 160, DISK_MIN = 1 << 20, MEMORY_MAX = 16 << 20 };
 
 /* Steps from one look at all of the manifest to the next: it takes a while. */
 enum { NAMED_EVERY = 16 };

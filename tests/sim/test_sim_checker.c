@@ -24,7 +24,7 @@ static void begin(void)
     ck_assert_int_eq(weir_sim_new(&c->sim, &options), 0);
     for (c->numbers = 0; c->numbers < 7;)
         c->stream_of[++c->numbers] = 1;
-    cluster_check_opened(c, 0, 2);
+    cluster_check_opened(c, 0, 2, 2);
     ck_assert_str_eq(result.failure, "");
 }
 
@@ -75,9 +75,10 @@ static void read_one(uint64_t from, struct weir_batch a)
 START_TEST(what_holds_is_no_breach)
 {
     begin();
+    cluster_check_opened(c, 0, 2, 2); /* It has it open. */
     cluster_check_acked(c, 0, 1, 0, 2);
     read_two(0, batch(1, 0), batch(2, 1));
-    cluster_check_opened(c, 0, 3);
+    cluster_check_opened(c, 0, 3, 3);
     cluster_check_acked(c, 0, 3, 2, 3);
     cluster_check_acked(c, 0, 2, 1, 2); /* The former owner hears late. */
     read_two(1, batch(2, 1), batch(3, 2));
@@ -148,18 +149,18 @@ START_TEST(one_number_is_acknowledged_at_an_offset_and_under_the_right_epoch)
     cluster_check_acked(c, 0, 1, MOST, 2);
     ends_with("acknowledged at 700");
     begin();
-    cluster_check_opened(c, 0, 2);
+    cluster_check_opened(c, 0, 2, 9);
     ends_with("opened under epoch 2, and had 2 before");
     begin();
     cluster_check_acked(c, 0, 1, 0, 3);
     ends_with("which has no right to it"); /* Nobody has opened that one. */
     begin();
-    cluster_check_opened(c, 0, 3);
+    cluster_check_opened(c, 0, 3, 3);
     cluster_check_acked(c, 0, 1, 0, 3);
     cluster_check_acked(c, 0, 2, 4, 2); /* Behind those of its successor. */
     ends_with("which has no right to it");
     begin();
-    cluster_check_opened(c, 0, 3);
+    cluster_check_opened(c, 0, 3, 3);
     cluster_check_acked(c, 0, 1, 4, 2);
     cluster_check_acked(c, 0, 2, 1, 3);
     ends_with("which has no right to it");
