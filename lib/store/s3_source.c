@@ -483,6 +483,15 @@ static void keys_answered(struct weir__s3_source *s, const char *text,
     found(s, rc, what, &cause);
 }
 
+/* Behind the name of a host: a port, and the path.  Anything else would make
+ * of the name a user's, in front of another host (RFC 3986 3.2.1). */
+static bool is_end_of_host(const char *at)
+{
+    if (*at == ':')
+        at += 1 + strspn(at + 1, "0123456789");
+    return *at == '/' || *at == '\0';
+}
+
 /* Whoever can set a variable must not have the token sent anywhere: plain
  * http to this machine and to the addresses of ECS and EKS alone. */
 static bool is_container_host(const char *url)
@@ -497,7 +506,7 @@ static bool is_container_host(const char *url)
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         size_t len = strlen(hosts[i]);
 
-        if (strncmp(url, hosts[i], len) == 0 && strchr(":/", url[len]) != NULL)
+        if (strncmp(url, hosts[i], len) == 0 && is_end_of_host(url + len))
             return true;
     }
     return false;

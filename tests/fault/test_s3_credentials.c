@@ -245,13 +245,27 @@ START_TEST(the_endpoint_of_a_container_is_asked)
     ck_assert_msg(get("none") == WEIR_ENOENT, "%s", rig.err.text);
     close_rig();
 
-    /* The token goes to no foreign machine. */
-    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.org/keys", 1);
-    open_with("container");
-    ck_assert_int_eq(get("none"), WEIR_EAUTH);
-    check_err("expected https://");
-    close_rig();
     http_script_stop(container);
+}
+END_TEST
+
+/* Whatever the address looks like at its beginning. */
+START_TEST(the_token_of_a_container_goes_to_no_foreign_machine)
+{
+    static const char *const places[] = {
+        "http://example.org/keys", "http://127.0.0.1:x@example.org/keys",
+        "http://localhost:80@example.org/keys",
+        "http://[::1]:@example.org/keys", "http://127.0.0.1.example.org/"};
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        clear_environment();
+        setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let-me-in", 1);
+        setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", places[i], 1);
+        open_with("container");
+        ck_assert_int_eq(get("none"), WEIR_EAUTH);
+        check_err("expected https://");
+        close_rig();
+    }
 }
 END_TEST
 
@@ -624,6 +638,7 @@ int main(void)
     tcase_add_test(tc, a_profile_of_a_file_is_used);
     tcase_add_test(tc, a_token_of_a_web_identity_is_exchanged);
     tcase_add_test(tc, the_endpoint_of_a_container_is_asked);
+    tcase_add_test(tc, the_token_of_a_container_goes_to_no_foreign_machine);
     tcase_add_test(tc, an_instance_is_asked_with_a_token);
     tcase_add_test(tc, keys_are_renewed_and_old_ones_serve_while_that_fails);
     tcase_add_test(tc, keys_that_the_store_calls_expired_are_replaced_once);
