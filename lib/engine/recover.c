@@ -142,16 +142,33 @@ static int is_wanted(const struct weir *node, const struct weir__mstream *m,
     return m->owner == node->id;
 }
 
+/* 1 if the record was written to a stream that its node had opened after the
+ * manifest was read here: the former process lived on. */
+static int is_news(const struct weir__state *state,
+                   const struct weir__mstream *m,
+                   const struct weir_wal_record *record)
+{
+    if (m == NULL)
+        return record->stream_id >= weir__state_next_stream(state);
+    return record->stream_epoch > m->epoch;
+}
+
 static int record_found(struct weir_wal_recover *req,
                         const struct weir_wal_record *record)
 {
     struct weir__open *open = req->ctx;
     struct weir *node = open->node;
-    const struct weir__mstream *m = weir__state_stream(
-        weir__manifest_state(node->manifest), record->stream_id);
+    const struct weir__state *state = weir__manifest_state(node->manifest);
+    const struct weir__mstream *m =
+        weir__state_stream(state, record->stream_id);
     uint64_t end = record->base_offset + record->count;
     struct weir_stream *s;
 
+    if (is_news(state, m, record))
+        return weir__fail(req->err, WEIR_EAGAIN,
+                          "node %u: it has opened a stream while its "
+                          "write-ahead log was taken: open it again",
+                          node->id);
     if (m == NULL || !is_wanted(node, m, record))
         return 0; /* Deleted, or moved to another node. */
     if (end <= m->committed_end || end <= m->start)

@@ -194,6 +194,11 @@ weir__state_stream_behind(const struct weir__state *state, uint64_t id)
     return weir__order_after(&state->streams, &id);
 }
 
+uint64_t weir__state_next_stream(const struct weir__state *state)
+{
+    return state->next_stream;
+}
+
 uint64_t weir__state_stream_count(const struct weir__state *state)
 {
     return state->streams.count;

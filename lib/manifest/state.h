@@ -114,6 +114,8 @@ weir__state_stream_after(const struct weir__state *state, const char *after);
 const struct weir__mstream *
 weir__state_stream_behind(const struct weir__state *state, uint64_t id);
 uint64_t weir__state_stream_count(const struct weir__state *state);
+/** The id that the next stream will get: none has it or a higher one. */
+uint64_t weir__state_next_stream(const struct weir__state *state);
 
 /** Offset that the next owner goes on with: behind what is in objects, owed or
  * trimmed. */

@@ -20,7 +20,7 @@ static void end(struct wal_object *w, int status, int more)
     struct weir_wal_recover *req = w->recover;
 
     w->recover = NULL;
-    if (status != 0)
+    if (status != 0 && w->error.code != 0) /* Else it is told already. */
         weir__error_copy(req->err, &w->error);
     req->more = more;
     req->done(req, status);
@@ -111,6 +111,7 @@ static void take(struct wal_object *w, const struct weir__slot *slot,
     if (w->place_count == 0)
         w->base.begin = slot->position;
     w->next = slot->position + slot->len;
+    w->error.code = 0;
     rc = weir__object_place(w, slot->epoch, slot->slot, w->next);
     if (rc == 0)
         rc = weir__slot_records(slot, w->key, body, give, w, &w->error);
