@@ -5,4 +5,4 @@
 set -eu
 cd "$(dirname "$0")/../.."
 make --no-print-directory -j2 MARKS=1 build/marks/weir-sim >/dev/null
-build/marks/weir-sim --seeds 1..240 --quiet --all-marks
+build/marks/weir-sim --seeds 1..480 --quiet --all-marks
