@@ -395,6 +395,9 @@ static void begin(struct weir__call *call)
         weir__call_end(call, WEIR_ENOMEM);
         return;
     }
+    /* It has waited for the manifest; from here on the takeover does, and for
+     * more: its own timer runs when that is its turn. */
+    node->host.env->ops->timer_stop(node->host.env, &call->late);
     t->node = node;
     t->call = call;
     weir__list_push(&node->takeovers, &t->link);

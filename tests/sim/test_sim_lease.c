@@ -85,6 +85,51 @@ START_TEST(what_waits_for_the_lease_stays_when_a_write_behind_it_fails)
 }
 END_TEST
 
+static struct weir_takeover taking;
+static int taken;
+
+static void taking_done(struct weir_req *req, int status)
+{
+    (void)req;
+    ck_assert_int_ne(status, 0);
+    taken = 1;
+}
+
+static void take_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    taking = (struct weir_takeover){.req = {.done = taking_done}, .node_id = 1};
+    m->status = weir_takeover(m->node, &taking);
+}
+
+/* It waits for the dead node's disk for longer than `commit_timeout`, and the
+ * manifest is closed by then. */
+START_TEST(a_close_outlasts_a_takeover_that_waits_for_a_disk)
+{
+    struct machine *taker = &world.machines[1];
+
+    world.lease = "3s";
+    world_open(test_seed());
+    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
+    ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
+    machine_append(&world.machines[0], 0, 1);
+    world_run(SECOND);
+    ck_assert_int_eq(machine_start(taker), 0);
+    machine_crash(&world.machines[0]);
+    world_run(30 * SECOND);
+    weir_sim_faults(world.sim)->disk_hang = 1000000;
+    ck_assert_int_eq(machine_call(taker, take_program), 0);
+    ck_assert_int_eq(taker->status, 0);
+    world_run(SECOND);
+    weir_sim_faults(world.sim)->disk_hang = 0;
+    ck_assert_int_eq(taken, 0);
+    ck_assert_int_eq(machine_call(taker, machine_stop), 0);
+    ck_assert_int_eq(taken, 1);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim lease");
@@ -94,5 +139,6 @@ int main(void)
                    a_close_ends_when_a_write_ends_and_the_lease_has_run_out);
     tcase_add_test(tc,
                    what_waits_for_the_lease_stays_when_a_write_behind_it_fails);
+    tcase_add_test(tc, a_close_outlasts_a_takeover_that_waits_for_a_disk);
     return test_run();
 }
