@@ -365,6 +365,51 @@ START_TEST(records_of_an_earlier_log_are_not_found)
 }
 END_TEST
 
+/* Of a torn group the end arrived and the beginning did not.  The next epoch
+ * writes a record just as long in the place of the beginning: what lies behind
+ * it is whole, and of its position, and of an older epoch. */
+START_TEST(end_of_a_torn_group_is_not_joined_to_a_later_record)
+{
+    struct mem_image image, torn, crashed;
+    struct wal_rig rig;
+    uint64_t end; /* Where the end of the torn group lies. */
+
+    setup();
+    wal_rig_init(&rig, &host);
+    rig.max_group = GROUP;
+    mem_image_init(&image, SIZE);
+    open_all(&rig, &image);
+    ck_assert_int_eq(wal_rig_append(&rig, 50), 0);
+    wal_rig_add(&rig, 60);
+    wal_rig_pad(&rig);
+    wal_rig_add(&rig, 70);
+    ck_assert_int_eq(wal_rig_write(&rig, 1), 0);
+    end = rig.written.at[2].position;
+    mem_image_copy(&torn, &image);
+    mem_image_settle(&torn);
+    ck_assert_int_eq(wal_rig_close(&rig), 0);
+    memset(torn.data + RING + rig.written.at[1].position, 0, BLOCK);
+
+    open_all(&rig, &torn);
+    ck_assert(wal_rig_saw(&rig, 0, 1));
+    rig.written.count = 1;
+    rig.seq = 1;
+    rig.seen.count = 0;
+    ck_assert_int_eq(wal_rig_append(&rig, 60), 0);
+    mem_image_copy(&crashed, &torn);
+    mem_image_settle(&crashed);
+    ck_assert_int_eq(wal_rig_close(&rig), 0);
+    /* The zeros that go ahead of the end had not reached the disk. */
+    memcpy(crashed.data + RING + end, image.data + RING + end, BLOCK);
+    ck_assert_int_eq(look(&rig, &crashed), 0);
+    ck_assert(wal_rig_saw(&rig, 0, 2));
+    wal_rig_free(&rig);
+    mem_image_free(&image);
+    mem_image_free(&torn);
+    mem_image_free(&crashed);
+}
+END_TEST
+
 /* An idle log vouches for its end: damage in the last group is known to be
  * damage, though nothing came after it. */
 START_TEST(idle_log_vouches_for_its_last_group)
@@ -504,6 +549,7 @@ int main(void)
     tcase_add_test(tc, record_lost_to_zeros_is_missed);
     tcase_add_loop_test(tc, no_lost_block_goes_unnoticed, 0, 2);
     tcase_add_test(tc, records_of_an_earlier_log_are_not_found);
+    tcase_add_test(tc, end_of_a_torn_group_is_not_joined_to_a_later_record);
     tcase_add_test(tc, idle_log_vouches_for_its_last_group);
     tcase_add_loop_test(tc, damage_in_a_payload_is_confined_to_its_record, 0,
                         2);
