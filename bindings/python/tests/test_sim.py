@@ -89,3 +89,11 @@ def test_a_crashed_node_is_closed(weir_world):
     machine.crash()
     with pytest.raises(weir.ClosedError):
         s.append(b"x")
+
+
+def test_a_world_tells_why_it_has_ended():
+    with World(seed=1, limit=10.0) as world:
+        assert world.ended is None
+        with pytest.raises(weir.Error):
+            world.run(60.0)
+        assert "limit" in world.ended

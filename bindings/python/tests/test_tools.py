@@ -20,6 +20,7 @@ LEFT_OUT = {
     r"weir_error_set": "for backends",
     r"weir_sim_(alloc|at|blocks|bytes|cancel|disk_data|env|receive|run_idle|"
     r"run_until|send|trace|objects)": "programs of machines are written in C",
+    r"weir_sim_(cut|heal)_link": "messages are sent by programs in C",
 }
 
 

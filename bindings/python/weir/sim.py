@@ -142,6 +142,13 @@ class World:
         """Virtual seconds since the beginning."""
         return float(lib.weir_sim_now(self._sim)) / 1e9
 
+    @property
+    def ended(self) -> Optional[str]:
+        """Why nothing happens any more, in a world that has reached its limit;
+        None before."""
+        why = lib.weir_sim_ended(self._sim)
+        return None if why == ffi.NULL else str(ffi.string(why).decode())
+
     def below(self, n: int) -> int:
         """A random number of the seed, below `n`."""
         return int(lib.weir_sim_below(self._sim, n))
