@@ -282,7 +282,9 @@ START_TEST(who_began_at_a_mark_that_has_moved_is_refused)
 }
 END_TEST
 
-/* The former process lives: it makes a stream and appends to it while its log
+static int makes; /* 1: a stream that there was not; 0: one that was free. */
+
+/* The former process lives: it opens a stream and appends to it while its log
  * is being read. */
 static int append_first(struct plug *p, struct weir_store *store,
                         struct weir_store_req *req)
@@ -291,8 +293,10 @@ static int append_first(struct plug *p, struct weir_store *store,
     if (req->verb != WEIR_STORE_GET || strncmp(req->key, "wal/", 4) != 0)
         return 0;
     p->hook = NULL;
-    test_append(test_stream(nodes[1], "t", WEIR_STREAM_CREATE), "two");
-    test_append(test_stream(nodes[1], "u", 0), "three");
+    if (makes)
+        test_append(test_stream(nodes[1], "t", WEIR_STREAM_CREATE), "two");
+    else
+        test_append(test_stream(nodes[1], "u", 0), "two");
     return 0;
 }
 
@@ -305,6 +309,7 @@ START_TEST(who_reads_records_of_a_stream_it_has_not_heard_of_is_refused)
         .req.err = &test_error, .node_id = 1, .flags = WEIR_TAKEOVER_FORCE};
     struct weir_handover hand = {.count = 1};
 
+    makes = _i;
     configure(2, "object:");
     test_append(s, "one");
     s = test_stream(nodes[2], "u", WEIR_STREAM_CREATE);
@@ -315,8 +320,7 @@ START_TEST(who_reads_records_of_a_stream_it_has_not_heard_of_is_refused)
     ck_assert_ptr_nonnull(strstr(test_error.text, "open it again"));
     ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), 0);
     test_expect(test_stream(nodes[2], "s", 0), 0, "one", NULL);
-    test_expect(test_stream(nodes[2], "t", 0), 0, "two", NULL);
-    test_expect(test_stream(nodes[2], "u", 0), 0, "three", NULL);
+    test_expect(test_stream(nodes[2], makes ? "t" : "u", 0), 0, "two", NULL);
 }
 END_TEST
 
@@ -333,7 +337,7 @@ int main(void)
                    a_write_that_finds_anothers_slot_may_have_been_there_before);
     tcase_add_test(tc, a_slot_that_is_read_damaged_is_not_taken_for_anothers);
     tcase_add_test(tc, who_began_at_a_mark_that_has_moved_is_refused);
-    tcase_add_test(
-        tc, who_reads_records_of_a_stream_it_has_not_heard_of_is_refused);
+    tcase_add_loop_test(
+        tc, who_reads_records_of_a_stream_it_has_not_heard_of_is_refused, 0, 2);
     return test_run();
 }
