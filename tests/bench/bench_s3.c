@@ -30,7 +30,7 @@ enum {
     ROUNDS = 5,
     ROUND_PUTS = 16
 };
-#define NS 1000000000u
+#define NS UINT64_C(1000000000)
 #define RATE 100000000u /* Bytes a second. */
 #define INGEST 1000000000u
 
