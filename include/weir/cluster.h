@@ -163,6 +163,7 @@ struct weir_takeover {
  *         out, or it has none, and WEIR_TAKEOVER_FORCE is not set; or its log
  *         is in use: the node lives, or another one takes it over);
  *         WEIR_EFENCED (another one has taken it over meanwhile);
+ *         WEIR_EAGAIN (it lived on while its log was read: call again);
  *         WEIR_ETIMEDOUT (see `weir_req`: its streams are still its own);
  *         WEIR_EUNKNOWN (they may be free, or may still be: take it over
  *         again, or open a stream; WEIR_EBUSY while this one still goes on);
