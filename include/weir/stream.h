@@ -267,6 +267,11 @@ struct weir_fetch {
  * end of the stream it waits for `min_bytes`, for up to `max_wait`; then it
  * returns what there is, which may be nothing.
  *
+ * Of a stream that another node owns, or has yet to upload a part of, the end
+ * is not known here.  With a `max_wait` of 0 nothing is returned only if there
+ * was nothing when the fetch was made; that is asked for, for up to ten
+ * seconds.  With a longer one, it tells that nothing was found in that time.
+ *
  * Ownership: `req` stays the caller's, unmodified until `done`.  After a
  * status of 0 call `weir_fetch_release` once.  Threads: any.
  *
@@ -275,8 +280,11 @@ struct weir_fetch {
  * @return 0: `done` runs exactly once, with 0; WEIR_ERANGE (`offset` below
  *         the start or above the end: see `start`, `end`); WEIR_ECORRUPT
  *         (`err` tells object and position; no byte is returned);
- *         WEIR_ENOENT (deleted); WEIR_ECLOSED; WEIR_ENOMEM; or an error of
- *         the store.  Negative, and `done` never runs: WEIR_EINVAL (no
+ *         WEIR_ENOENT (deleted); WEIR_ECLOSED; WEIR_ENOMEM; WEIR_EAGAIN (what
+ *         comes next is in the log of a former owner, which has yet to upload
+ *         it: fetch again); WEIR_ETIMEDOUT (`max_wait` is 0, and whether
+ *         there is more could not be found out); or an error of the store.
+ *         Negative, and `done` never runs: WEIR_EINVAL (no
  *         `done`, negative wait), WEIR_ECLOSED.
  */
 WEIR_API int weir_fetch(struct weir_stream *stream, struct weir_fetch *req);

@@ -9,8 +9,9 @@
 
 /* How often a fetch that waits on another node's stream reads the log. */
 #define REFRESH_NS 250000000u
-/* How long a fetch waits, at least, for a former owner's upload. */
-#define OWED_NS 10000000000u
+/* How long a fetch waits, at least, for a former owner's upload, and one that
+ * need not wait for more, to learn that there is none. */
+#define OTHERS_NS 10000000000u
 
 /** What a fetch needs until it is handed to the core: its `impl`. */
 struct fetch_impl {
@@ -31,6 +32,7 @@ struct fetch {
     uint64_t next;    /* Offset to go on with. */
     int reading;      /* `get` is under way. */
     int hurry;        /* The wait is over: give what there is. */
+    int cancelled;    /* The host has ended it. */
     int full;         /* One more batch would be too much. */
     int cached;       /* Something came from the log cache. */
     int refreshed;    /* The manifest was read for it: */
@@ -421,7 +423,9 @@ static uint64_t patience(const struct fetch *f)
 
     if (f->req->max_wait == WEIR_FOREVER)
         return 0;
-    return is_elsewhere(f) && wait < OWED_NS ? OWED_NS : wait;
+    if (wait < OTHERS_NS && (wait == 0 || is_elsewhere(f)))
+        return OTHERS_NS;
+    return wait;
 }
 
 /* Other nodes' logs are read once for this fetch, then the manifest: only that
@@ -518,6 +522,24 @@ static int wants_refresh(const struct fetch *f)
            (!f->refreshed || (!f->looked && weir__tail_can(s)));
 }
 
+/* Why nobody knows whether there is more, or 0. */
+static int uncertainty(struct fetch *f)
+{
+    const char *name = f->stream->name;
+
+    if (f->unclear != 0)
+        return weir__fail(&f->error, f->unclear,
+                          "stream %s: the manifest cannot be read: %s", name,
+                          weir_error_text(f->unclear));
+    if (!f->refreshed)
+        return weir__fail(&f->error, WEIR_ETIMEDOUT,
+                          "stream %s: whether there is more behind offset %llu "
+                          "cannot be told: the manifest or the log of another "
+                          "node is not read in time",
+                          name, (unsigned long long)f->next);
+    return 0;
+}
+
 /* A fetch that has found nothing is told why nobody knows whether there is
  * more; one that waits goes on waiting, but not for what is damaged. */
 static int end_status(struct fetch *f)
@@ -530,13 +552,9 @@ static int end_status(struct fetch *f)
     rc = f->looked ? weir__tail_status(f->stream, &f->error) : 0;
     if (rc == WEIR_ECORRUPT)
         return rc;
-    if (f->req->max_wait > 0 || f->hurry)
+    if (f->req->max_wait > 0 || f->cancelled)
         return 0;
-    if (rc == 0 && f->unclear != 0)
-        rc = weir__fail(&f->error, f->unclear,
-                        "stream %s: the manifest cannot be read: %s",
-                        f->stream->name, weir_error_text(f->unclear));
-    return rc;
+    return rc != 0 ? rc : uncertainty(f);
 }
 
 /* Give what was found before it, or wait for its upload or a look at its log.
@@ -735,6 +753,7 @@ static void cancel_run(struct weir_task *task)
         if (f->req != c->req)
             continue;
         f->hurry = 1;
+        f->cancelled = 1;
         step(f);
         break;
     }

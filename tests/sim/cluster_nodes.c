@@ -193,10 +193,8 @@ void cluster_read_program(void *ctx)
         at += fetch.count;
         weir_fetch_release(&fetch);
     }
-    /* The tail of an object log is there for all.  Where the store takes
-     * seconds, fetches may end before they have read to its end. */
-    if (m->status == 0 && c->wal != NULL && at < acked &&
-        weir_sim_faults(c->sim)->store_slow == 0)
+    /* The tail of an object log is there for all. */
+    if (m->status == 0 && c->wal != NULL && at < acked)
         cluster_breach(c,
                        "stream %d: a reader saw what is below %" PRIu64
                        ", and %" PRIu64 " was acknowledged before",

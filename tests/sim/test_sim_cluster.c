@@ -266,6 +266,39 @@ START_TEST(who_has_handed_over_sees_what_its_successor_appends)
 }
 END_TEST
 
+/* What is behind is in another's log alone, which cannot be read: a reader must
+ * not be told that there is no more. */
+static void read_when_cut_off(int handed)
+{
+    world_open(test_seed());
+    world.wal = "object:";
+    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
+    append_and_wait(0, 1);
+    world_run(20 * SECOND); /* It is uploaded. */
+    append_and_wait(0, 2);
+    if (handed)
+        ck_assert_int_eq(machine_hand_over(&world.machines[0], 0), 0);
+    weir_sim_pause(world.machines[0].sim);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 0, 0), 1);
+    weir_sim_cut(world.machines[1].sim, WEIR_SIM_CUT_HANGS);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 1, 0), 0);
+    ck_assert_int_eq(world.machines[1].status, WEIR_ETIMEDOUT);
+    /* One that waits is told that nothing came in that time. */
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 1, SECOND), 0);
+    ck_assert_int_eq(world.machines[1].status, 0);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+
+START_TEST(a_reader_that_is_cut_off_is_not_told_that_there_is_no_more)
+{
+    read_when_cut_off(0);
+    read_when_cut_off(1);
+}
+END_TEST
+
 static struct weir_stats counters;
 
 static void stats_program(void *ctx)
@@ -776,6 +809,8 @@ int main(void)
     tcase_add_test(tc, a_zombie_acknowledges_nothing_on_the_object_log);
     tcase_add_test(tc, a_reader_on_another_node_sees_the_tail_of_an_object_log);
     tcase_add_test(tc, who_has_handed_over_sees_what_its_successor_appends);
+    tcase_add_test(tc,
+                   a_reader_that_is_cut_off_is_not_told_that_there_is_no_more);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
     tcase_add_test(tc, no_more_puts_are_made_than_may_be_paid_for);
     tcase_add_test(tc, streams_that_move_at_random_lose_nothing);
