@@ -268,9 +268,10 @@ struct weir_fetch {
  * returns what there is, which may be nothing.
  *
  * Of a stream that another node owns, or has yet to upload a part of, the end
- * is not known here.  With a `max_wait` of 0 nothing is returned only if there
- * was nothing when the fetch was made; that is asked for, for up to ten
- * seconds.  With a longer one, it tells that nothing was found in that time.
+ * is not known here; nor is it on its owner once the lease has run out.  With
+ * a `max_wait` of 0 nothing is returned only if there was nothing when the
+ * fetch was made; that is asked for, for up to ten seconds.  With a longer
+ * one, it tells that nothing was found in that time.
  *
  * Ownership: `req` stays the caller's, unmodified until `done`.  After a
  * status of 0 call `weir_fetch_release` once.  Threads: any.

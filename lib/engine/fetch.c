@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/sometimes.h"
 #include "engine/fetch_result.h"
+#include "engine/lease.h"
 #include "engine/tail.h"
 
 /* How often a fetch that waits on another node's stream reads the log. */
@@ -245,6 +246,13 @@ static int is_foreign(const struct weir_stream *s)
     return s->node->read_only || s->view.owner != s->node->id;
 }
 
+/* 1 if other nodes may append to the stream, or may do so since this one was
+ * taken over. */
+static int is_shared(const struct weir_stream *s)
+{
+    return is_foreign(s) || !weir__lease_runs(s->node);
+}
+
 /* The object is gone.  If the stream is another node's, that one may have
  * trimmed it in the meantime: read the manifest, then look again. */
 static int may_be_trimmed(const struct fetch *f)
@@ -476,7 +484,7 @@ static void park(struct fetch *f)
         f->timer.deadline = env->ops->now(env) + patience(f);
         env->ops->timer_start(env, &f->timer);
     }
-    if (!is_foreign(s) && !is_owed(f))
+    if (!is_shared(s) && !is_owed(f))
         return;
     tail = weir__tail_can(s);
     if (f->refreshed && (f->looked || !tail))
@@ -510,14 +518,14 @@ static int satisfied(const struct fetch *f)
            f->req->max_wait == 0;
 }
 
-/* At the end of a foreign stream the logs that hold its tail are read once, and
+/* At the end of a shared stream the logs that hold its tail are read once, and
  * the manifest, before anyone is told that there is no more. */
 static int wants_refresh(const struct fetch *f)
 {
     const struct weir_stream *s = f->stream;
 
     return !f->hurry && f->next >= s->durable && s->failed != WEIR_ENOENT &&
-           is_foreign(s) && f->result->count == 0 &&
+           is_shared(s) && f->result->count == 0 &&
            weir__node_is_open(s->node) &&
            (!f->refreshed || (!f->looked && weir__tail_can(s)));
 }
@@ -547,7 +555,7 @@ static int end_status(struct fetch *f)
     int rc;
 
     if (f->result->count != 0 || f->next < f->stream->durable ||
-        !is_foreign(f->stream))
+        !is_shared(f->stream))
         return 0;
     rc = f->looked ? weir__tail_status(f->stream, &f->error) : 0;
     if (rc == WEIR_ECORRUPT)

@@ -102,6 +102,13 @@ int weir__lease_holds(struct weir *node)
            now(node) < lease->until;
 }
 
+int weir__lease_runs(const struct weir *node)
+{
+    const struct weir__lease *lease = &node->lease;
+
+    return lease->length == 0 || now(node) < lease->until;
+}
+
 void weir__lease_close(struct weir *node)
 {
     node->lease.given_up = 1;

@@ -18,6 +18,9 @@ void weir__lease_start(struct weir *node, uint64_t sent);
 /** May what is durable be acknowledged?  Always 1 without a lease, and where
  * the log itself tells when it has been taken over. */
 int weir__lease_holds(struct weir *node);
+/** 1 if nobody can have taken the node over, but by force.  Always 1 without a
+ * lease. */
+int weir__lease_runs(const struct weir *node);
 void weir__lease_close(struct weir *node);
 
 #endif

@@ -299,6 +299,33 @@ START_TEST(a_reader_that_is_cut_off_is_not_told_that_there_is_no_more)
 }
 END_TEST
 
+/* Its lease has run out while it slept: what it knows of its own stream may be
+ * old, and so it looks first. */
+START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
+{
+    struct machine *zombie = &world.machines[0];
+
+    for (uint64_t i = 0; i < 20; i++) {
+        world_open(test_seed() + i);
+        world.wal = "object:";
+        ck_assert_int_eq(machine_start(zombie), 0);
+        ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+        ck_assert_int_eq(machine_open_stream(zombie, 0), 0);
+        append_and_wait(0, 1);
+        ck_assert_uint_eq(fetch(zombie, 0, 0, 0), 1);
+        weir_sim_pause(zombie->sim);
+        world_run(30 * SECOND);
+        ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
+        ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
+        append_and_wait(1, 2);
+        weir_sim_resume(zombie->sim);
+        ck_assert_uint_eq(fetch(zombie, 0, 1, 0), 1);
+        weir_sim_free(world.sim);
+    }
+    world.wal = NULL;
+}
+END_TEST
+
 static struct weir_stats counters;
 
 static void stats_program(void *ctx)
@@ -809,6 +836,8 @@ int main(void)
     tcase_add_test(tc, a_zombie_acknowledges_nothing_on_the_object_log);
     tcase_add_test(tc, a_reader_on_another_node_sees_the_tail_of_an_object_log);
     tcase_add_test(tc, who_has_handed_over_sees_what_its_successor_appends);
+    tcase_add_test(
+        tc, a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more);
     tcase_add_test(tc,
                    a_reader_that_is_cut_off_is_not_told_that_there_is_no_more);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
