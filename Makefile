@@ -376,8 +376,8 @@ LINT_STAMPS := $(LINT_SRC:%=build/lint/%.ok) $(LINT_HDR:%=build/lint/%.ok)
 LINT_FLAGS = $(STD) $(WARN) $(if $(filter lib/%,$<),$(INC_lib),\
   $(if $(filter tests/%,$<),$(INC_tests),$(INC_examples))) \
   $(LIB_CFLAGS) $(PROGRAM_CFLAGS) $(TEST_CFLAGS)
-CHECKS := layers symbols comments headers sizes cffi readme tables text scripts \
-  reference diagrams
+CHECKS := layers mutants symbols comments headers sizes cffi readme tables text \
+  scripts reference diagrams
 
 lint: ## Check layout, layers, headers, symbols, comments, sizes, ...
 	$(Q).ci/deps build test lint
