@@ -38,6 +38,8 @@ static void commit_done(struct weir__commit *commit, int status)
 {
     struct weir *node = commit->ctx;
 
+    if (status == 0)
+        status = node->sweep.op.status;
     sweep_end(node, status != 0 ? status : node->sweep.failed);
 }
 
@@ -137,7 +139,8 @@ void weir__sweep_look(struct weir *node)
     struct weir__sweep *sweep = &node->sweep;
     int64_t next;
 
-    if (node->read_only || sweep->busy || !weir__node_is_open(node))
+    if (node->read_only || node->fenced || sweep->busy ||
+        !weir__node_is_open(node))
         return;
     collect(node, &next);
     if (sweep->count != 0) {

@@ -27,14 +27,19 @@ static void start_backoff(struct weir *node)
     env->ops->timer_start(env, &up->backoff);
 }
 
-/* Nothing is pending that can be uploaded now: look again in a while.  A node
- * that closes looks only for a flush. */
+/* A node that closes uploads only for a flush.  So does one that is fenced: a
+ * later epoch has taken over what is pending. */
+static int has_reason(const struct weir *node)
+{
+    return !weir__list_empty(&node->uploads.flushes) ||
+           (weir__node_is_open(node) && !node->fenced &&
+            !weir__list_empty(&node->uploads.pending));
+}
+
+/* Nothing is pending that can be uploaded now: look again in a while. */
 static void look_later(struct weir *node)
 {
-    const struct weir__upload_state *up = &node->uploads;
-
-    if (!weir__list_empty(&up->pending) &&
-        (weir__node_is_open(node) || !weir__list_empty(&up->flushes)))
+    if (!weir__list_empty(&node->uploads.pending) && has_reason(node))
         start_backoff(node);
 }
 
@@ -55,7 +60,7 @@ static void job_waits(struct weir__upload *job)
         weir__flushes_end(&job->flushes, WEIR_EAGAIN, &job->error);
     }
     weir__fetch_refresh(node);
-    if (!weir__node_is_open(node) && weir__list_empty(&up->flushes))
+    if (!has_reason(node))
         return;
     up->backoff.deadline = env->ops->now(env) + WAIT_NS;
     env->ops->timer_start(env, &up->backoff);
@@ -72,14 +77,14 @@ static void job_failed(struct weir__upload *job, int status)
     up->failures++;
     node->stats.upload_errors++;
     weir__fail_status(&job->error, status);
-    weir__log(node->host.log, WEIR_LOG_WARN,
-              "node %u: upload failed and will be tried again: %s", node->id,
+    weir__log(node->host.log, WEIR_LOG_WARN, "node %u: upload failed%s: %s",
+              node->id, node->fenced ? "" : " and will be tried again",
               job->error.text);
     if (passing && up->failures < FLUSH_TRIES)
         weir__flushes_requeue(node, &job->flushes);
     else
         weir__flushes_end(&job->flushes, status, &job->error);
-    if (weir__node_is_open(node) || !weir__list_empty(&up->flushes))
+    if (has_reason(node))
         start_backoff(node);
 }
 
@@ -169,7 +174,7 @@ static int can_start(const struct weir *node)
     const struct weir__upload_state *up = &node->uploads;
 
     return !node->read_only && up->job == NULL && up->backoff.slot == 0 &&
-           (weir__node_is_open(node) || !weir__list_empty(&up->flushes));
+           has_reason(node);
 }
 
 void weir__upload_look(struct weir *node)
@@ -184,8 +189,6 @@ void weir__upload_look(struct weir *node)
         job_start(node);
         return;
     }
-    if (weir__list_empty(&up->pending))
-        return;
     if (up->pending_bytes >=
             (uint64_t)node->config->number[WEIR__P_UPLOAD_BYTES] ||
         under_pressure(node) || is_awaited(node)) {
@@ -213,11 +216,8 @@ static void backoff_over(struct weir_timer *timer)
 {
     struct weir *node = WEIR__CONTAINER(timer, struct weir, uploads.backoff);
 
-    if (!weir__list_empty(&node->uploads.flushes) ||
-        !weir__list_empty(&node->uploads.pending)) {
-        if (can_start(node))
-            job_start(node);
-    }
+    if (can_start(node))
+        job_start(node);
 }
 
 void weir__upload_init(struct weir *node)

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a node does whose place another one has taken: nothing more. */
+#include "sim/machines.h"
+
+#include "support/test.h"
+
+#include <stddef.h>
+
+static struct weir_stats counters;
+
+static void stats_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    m->status = weir_stats_sync(m->node, &counters);
+}
+
+static struct weir_stats count(struct machine *m)
+{
+    ck_assert_int_eq(machine_call(m, stats_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    return counters;
+}
+
+static void trim_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_trim req = {.start = 1};
+
+    m->status = weir_trim_sync(m->streams[0], &req);
+}
+
+static void flush_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_flush req = {.req = {.done = NULL}};
+
+    m->status = weir_flush_sync(m->node, &req);
+}
+
+static void append(struct machine *m, uint64_t number)
+{
+    struct appended *a = machine_append(m, 0, number);
+
+    world_run(SECOND);
+    ck_assert(a->over && a->status == 0);
+}
+
+/* A machine that slept while another took its log over: it had an object to
+ * remove if `dead`, and batches to upload if `pending`. */
+static struct machine *fenced(int dead, int pending)
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(test_seed());
+    world.wal = "object:";
+    world.upload_interval = "30s";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 1);
+    ck_assert_int_eq(machine_call(m, flush_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    if (dead)
+        ck_assert_int_eq(machine_call(m, trim_program), 0);
+    if (pending)
+        append(m, 2);
+    weir_sim_pause(m->sim);
+    world_run(30 * SECOND);
+    ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
+    machine_crash(&world.machines[1]);
+    weir_sim_resume(m->sim);
+    world_run(60 * SECOND);
+    return m;
+}
+
+static void is_quiet(int dead, int pending)
+{
+    struct machine *m = fenced(dead, pending);
+    struct weir_stats before = count(m);
+    struct weir_stats after;
+
+    world_run(7200 * SECOND);
+    after = count(m);
+    ck_assert_uint_eq(after.store_puts, before.store_puts);
+    ck_assert_uint_eq(after.store_deletes, before.store_deletes);
+    weir_sim_free(world.sim);
+}
+
+START_TEST(it_removes_no_objects)
+{
+    is_quiet(1, 0);
+}
+END_TEST
+
+START_TEST(it_uploads_nothing)
+{
+    is_quiet(0, 1);
+}
+END_TEST
+
+START_TEST(it_tells_who_asks_for_a_flush)
+{
+    struct machine *m = fenced(0, 1);
+
+    ck_assert_int_eq(machine_call(m, flush_program), 0);
+    ck_assert_int_eq(m->status, WEIR_EFENCED);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("sim fenced");
+
+    tcase_add_test(tc, it_removes_no_objects);
+    tcase_add_test(tc, it_uploads_nothing);
+    tcase_add_test(tc, it_tells_who_asks_for_a_flush);
+    return test_run();
+}
