@@ -117,7 +117,7 @@ static void zombie(struct machine *m)
         cluster_start_put(m);
     cluster_pass(c, cluster_below(c, 12 * MS));
     cluster_sleep_now(m);
-    cluster_pass(c, cluster_below(c, 8) == 0 ? 2400 * SECOND
+    cluster_pass(c, cluster_below(c, 8) == 0 ? (c->grace + 900) * SECOND
                                              : cluster_below(c, 40 * SECOND));
     cluster_collect(c, NULL);
     if (other != NULL && !other->sick && cluster_below(c, 3) == 0 &&
@@ -183,7 +183,7 @@ static void check_named(struct cluster *c)
 
     if (!cluster_broken(c) &&
         named_check(&c->named, c->sim, run_latest_wall(c->machines[0].sim),
-                    DELETE_GRACE_MS, text, sizeof(text)) != 0)
+                    (int64_t)c->grace * 1000, text, sizeof(text)) != 0)
         cluster_breach(c, "%s", text);
 }
 
@@ -346,7 +346,7 @@ static void finish(struct cluster *c)
         cluster_pass(c, 60 * SECOND);
         insist(last, cluster_takeover_program, (int)i, "take over");
     }
-    cluster_pass(c, 1800 * SECOND);
+    cluster_pass(c, (c->grace + 300) * SECOND);
     for (int s = 0; s < STREAMS && !cluster_broken(c); s++) {
         insist(last, cluster_open_program, s, "open");
         if (!cluster_broken(c))
@@ -354,7 +354,7 @@ static void finish(struct cluster *c)
     }
     insist(last, cluster_flush_program, 0, "flush");
     insist(last, cluster_sum_program, 0, "sum");
-    cluster_pass(c, 1800 * SECOND);
+    cluster_pass(c, (c->grace + 300) * SECOND);
     if (!cluster_broken(c))
         insist(last, orphans_program, 0, "objects");
     for (int i = 0; i < TRIES && !clean && !cluster_broken(c); i++) {
@@ -413,6 +413,17 @@ static void choose_faults(struct cluster *c)
     choose_disk_faults(c, faults);
     faults->store_tells = run_tells(c->options->seed);
     run_without(faults, c->options->without);
+}
+
+/* Longer than the clocks of two nodes differ, and over twice what a request
+ * takes: a late one comes after ten minutes. */
+static void choose_grace(struct cluster *c)
+{
+    const struct weir_sim_faults *faults = weir_sim_faults(c->sim);
+
+    c->grace = faults->store_late + faults->store_slow > 0 ? 1500 : 240;
+    snprintf(c->delete_grace, sizeof(c->delete_grace), "%us",
+             (unsigned)c->grace);
 }
 
 static void choose_sizes(struct cluster *c)
@@ -494,6 +505,7 @@ int cluster_run(const struct run_options *options, struct run_result *result)
     steps = cluster_below(c, 4) == 0 ? STEPS : STEPS / 2;
     choose_sizes(c);
     choose_faults(c);
+    choose_grace(c);
     for (; !is_long_enough(c, steps) && !cluster_broken(c); result->steps++)
         step(c);
     if (!cluster_broken(c))

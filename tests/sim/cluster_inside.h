@@ -20,9 +20,6 @@ enum {
     SUM_MAX = 1000,
     MEMORY_MAX = 24 << 20
 };
-/* Over twice a late request. */
-#define DELETE_GRACE "25min"
-#define DELETE_GRACE_MS ((int64_t)25 * 60000)
 /* Steps from one look at all of the manifest to the next: it takes a while. */
 enum { NAMED_EVERY = 16 };
 #define MS ((uint64_t)1000000)
@@ -104,6 +101,8 @@ struct cluster {
     /* Of this seed. */
     const char *lease;
     const char *wal; /* NULL: the node's disk. */
+    uint64_t grace;  /* Seconds that a dead object stays. */
+    char delete_grace[32];
     char upload_bytes[32];
     char interval[32];
     char snapshot[32];

@@ -55,7 +55,7 @@ void cluster_start_program(void *ctx)
         {"snapshot_commits", c->snapshot},
         {"commit_timeout", run_commit_timeout(c->options->seed)},
         {"block", c->block},
-        {"delete_grace", DELETE_GRACE},
+        {"delete_grace", c->delete_grace},
     };
 
     m->status = weir_sim_config(&m->config, m->sim);
