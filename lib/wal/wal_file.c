@@ -418,16 +418,13 @@ static void settled(struct weir__disk_req *req, int status)
     start_header(w);
 }
 
-/* After a write that failed, the newer header block may be one that the disk
- * has not got yet.  It has to, before the other one is written over. */
+/* After a write that failed, be it the last one of a log that was closed, the
+ * newer header block may be one that the disk has not got yet.  It has to,
+ * before the other one is written over. */
 static void settle(struct weir__wal_file *w)
 {
     struct weir__disk_req *req = &w->head.disk_req[0];
 
-    if (w->head.super.closed || w->head.super.epoch == 0) {
-        start_header(w);
-        return;
-    }
     req->verb = WEIR__DISK_SYNC;
     weir__wal_submit(w, req, settled);
 }
