@@ -68,16 +68,27 @@ void weir__s3_error_read(struct weir__s3_error *error,
         weir__xml_parse(alloc, body, len, on_element, error, NULL);
 }
 
-/* Also the beginning of a secret counts: the text may be cut. */
-static void hide(char *text, const char *secret)
+/* How much of the beginning of a secret, or of all of it, stands there. */
+static size_t seen(const char *text, const char *secret)
 {
-    if (secret == NULL)
-        return;
-    for (; *text != '\0'; text++) {
-        size_t n = 0;
+    size_t n = 0;
 
-        while (secret[n] != '\0' && text[n] == secret[n])
-            n++;
+    if (secret == NULL)
+        return 0;
+    while (secret[n] != '\0' && text[n] == secret[n])
+        n++;
+    return n;
+}
+
+/* Also the beginning of a secret counts: the text may be cut.  Secrets may
+ * begin in the same way: the one of which more is there is meant. */
+static void hide(char *text, const struct weir__s3_credentials *credentials)
+{
+    for (; *text != '\0'; text++) {
+        size_t key = seen(text, credentials->secret_key);
+        size_t token = seen(text, credentials->token);
+        size_t n = key > token ? key : token;
+
         if (n >= SECRET_SEEN)
             memset(text, '*', n);
     }
@@ -86,13 +97,9 @@ static void hide(char *text, const char *secret)
 void weir__s3_error_hide(struct weir__s3_error *error,
                          const struct weir__s3_credentials *credentials)
 {
-    const char *const secrets[] = {credentials->secret_key, credentials->token};
-
-    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
-        hide(error->code, secrets[i]);
-        hide(error->message, secrets[i]);
-        hide(error->region, secrets[i]);
-    }
+    hide(error->code, credentials);
+    hide(error->message, credentials);
+    hide(error->region, credentials);
 }
 
 /* Codes of S3 that say more than the HTTP status. */

@@ -196,6 +196,19 @@ START_TEST(texts_from_outside_are_cut_and_cleaned)
 }
 END_TEST
 
+START_TEST(secrets_that_begin_alike_are_hidden_whole)
+{
+    char key[] = "abcdefKEY123", token[] = "abcdefTOKEN4567";
+    const struct weir__s3_credentials credentials = {.secret_key = key,
+                                                     .token = token};
+    struct weir__s3_error error = {.message = "got abcdefTOKEN4567, not "
+                                              "abcdefKEY123"};
+
+    weir__s3_error_hide(&error, &credentials);
+    ck_assert_str_eq(error.message, "got ***************, not ************");
+}
+END_TEST
+
 START_TEST(an_answer_that_cannot_be_read_goes_by_its_status)
 {
     static const char *const bodies[] = {
@@ -223,6 +236,7 @@ int main(void)
     tcase_add_test(tc, key_and_bucket_are_told_apart);
     tcase_add_test(tc, the_right_region_is_named);
     tcase_add_test(tc, texts_from_outside_are_cut_and_cleaned);
+    tcase_add_test(tc, secrets_that_begin_alike_are_hidden_whole);
     tcase_add_test(tc, an_answer_that_cannot_be_read_goes_by_its_status);
     return test_run();
 }
