@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "engine/call.h"
 #include "engine/group.h"
+#include "engine/lease.h"
 #include "engine/upload.h"
 
 #define OPEN_FLAGS                                                             \
@@ -66,7 +67,10 @@ static void owned(struct weir__commit *commit, int status)
     open_end(call, s);
 }
 
-/* Become the owner, unless this node is already. */
+static void refreshed(struct weir__refresh *refresh, int status);
+
+/* Become the owner, unless this node is already; whose lease has run out looks
+ * whether it still is. */
 static void own(struct weir__call *call)
 {
     struct weir_stream *s = weir__map_get(&call->node->streams, call->id);
@@ -78,7 +82,10 @@ static void own(struct weir__call *call)
         return;
     }
     if (s != NULL && s->local && s->failed == 0 && !s->giving) {
-        open_end(call, s);
+        if (call->refreshed || weir__lease_runs(call->node))
+            open_end(call, s);
+        else
+            weir__call_refresh(call, refreshed);
         return;
     }
     call->op = (struct weir__op){.kind = WEIR__OP_STREAM_OPEN};

@@ -46,9 +46,9 @@ static void append(struct machine *m, uint64_t number)
     ck_assert(a->over && a->status == 0);
 }
 
-/* A machine that slept while another took its log over: it had an object to
+/* A machine that sleeps while another takes its log over: it has an object to
  * remove if `dead`, and batches to upload if `pending`. */
-static struct machine *fenced(int dead, int pending)
+static struct machine *asleep(int dead, int pending)
 {
     struct machine *m = &world.machines[0];
 
@@ -69,6 +69,14 @@ static struct machine *fenced(int dead, int pending)
     world_run(30 * SECOND);
     ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
     machine_crash(&world.machines[1]);
+    return m;
+}
+
+/* It is awake, and has learned of it. */
+static struct machine *fenced(int dead, int pending)
+{
+    struct machine *m = asleep(dead, pending);
+
     weir_sim_resume(m->sim);
     world_run(60 * SECOND);
     return m;
@@ -109,6 +117,17 @@ START_TEST(it_tells_who_asks_for_a_flush)
 }
 END_TEST
 
+/* It does not know that yet. */
+START_TEST(it_does_not_open_what_it_had)
+{
+    struct machine *m = asleep(0, 0);
+
+    weir_sim_resume(m->sim);
+    ck_assert_int_eq(machine_open_stream(m, 0), WEIR_EFENCED);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim fenced");
@@ -116,5 +135,6 @@ int main(void)
     tcase_add_test(tc, it_removes_no_objects);
     tcase_add_test(tc, it_uploads_nothing);
     tcase_add_test(tc, it_tells_who_asks_for_a_flush);
+    tcase_add_test(tc, it_does_not_open_what_it_had);
     return test_run();
 }
