@@ -123,11 +123,13 @@ void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count);
 
 /** Hash and checksum of some pieces.  It reads them all: on a worker. */
 int weir__s3_digest(struct weir__s3_payload *payload,
-                    const struct weir_iov *iov, size_t iov_count, bool https);
+                    const struct weir_iov *iov, size_t iov_count,
+                    const struct weir__s3_place *place);
 
 /** Compute it.  For a PUT it reads the whole body: run it on a worker. */
 int weir__s3_payload(struct weir__s3_payload *payload,
-                     const struct weir_store_req *req, bool https);
+                     const struct weir_store_req *req,
+                     const struct weir__s3_place *place);
 
 /** Write the message for `req`: 0 or WEIR_ENOMEM.  `after`: LIST only. */
 int weir__s3_request(struct weir__s3_message *message,

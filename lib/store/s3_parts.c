@@ -377,7 +377,7 @@ static void hash_part(struct weir_work *work)
         WEIR__CONTAINER(work, struct weir__s3_part, work);
 
     part->status = weir__s3_digest(&part->payload, part->iov, part->iov_count,
-                                   part->parts->line->place.https);
+                                   &part->parts->line->place);
 }
 
 static void part_hashed(struct weir_work *work)

@@ -90,7 +90,7 @@ static void hash_body(struct weir_work *work)
     struct weir__s3_op *op = WEIR__CONTAINER(work, struct weir__s3_op, work);
 
     op->status =
-        weir__s3_payload(&op->payload, op->req, op->store->line.place.https);
+        weir__s3_payload(&op->payload, op->req, &op->store->line.place);
 }
 
 static void hashed(struct weir_work *work)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a request of the port to a signed HTTP message.
  *
- * How a server comes to check the body of a PUT: over plain http, and for
- * small bodies, the SHA-256 of the body is part of the signature.  Over https
- * nobody on the way can change it, so a large body is left out of the
- * signature, which saves a pass of SHA-256, and a CRC32C goes along for
- * servers that check it.
+ * How a server comes to check the body of a PUT: over plain http to another
+ * machine, and for small bodies, the SHA-256 of the body is part of the
+ * signature.  Over https, and within this machine, nobody on the way can
+ * change it, so a large body is left out of the signature, which saves a pass
+ * of SHA-256, and a CRC32C goes along for servers that check it.
  *
  * And how a reader comes to check it: the CRC32C is kept with the object, as
  * metadata of ours, which every server gives back. */
@@ -35,7 +35,8 @@ void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count)
 }
 
 int weir__s3_digest(struct weir__s3_payload *payload,
-                    const struct weir_iov *iov, size_t iov_count, bool https)
+                    const struct weir_iov *iov, size_t iov_count,
+                    const struct weir__s3_place *place)
 {
     unsigned char digest[WEIR__SHA256_SIZE];
     uint64_t size = 0;
@@ -43,7 +44,7 @@ int weir__s3_digest(struct weir__s3_payload *payload,
     for (size_t i = 0; i < iov_count; i++)
         size += iov[i].len;
     payload->crc32c[0] = '\0';
-    if (!https || size <= WEIR__S3_HASHED) {
+    if (place->insecure || size <= WEIR__S3_HASHED) {
         if (weir__sha256(digest, iov, iov_count) != 0)
             return WEIR_ENOMEM;
         weir__hex(payload->hash, digest, sizeof(digest));
@@ -55,9 +56,10 @@ int weir__s3_digest(struct weir__s3_payload *payload,
 }
 
 int weir__s3_payload(struct weir__s3_payload *payload,
-                     const struct weir_store_req *req, bool https)
+                     const struct weir_store_req *req,
+                     const struct weir__s3_place *place)
 {
-    int rc = weir__s3_digest(payload, req->iov, req->iov_count, https);
+    int rc = weir__s3_digest(payload, req->iov, req->iov_count, place);
 
     if (payload->crc32c[0] == '\0')
         weir__s3_sum(payload->sum, req->iov, req->iov_count);

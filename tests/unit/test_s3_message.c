@@ -216,23 +216,51 @@ START_TEST(a_body_is_hashed_unless_it_is_large_and_private)
     struct weir_iov iov = {data, 0};
     struct weir_store_req req = {
         .verb = WEIR_STORE_PUT, .iov = &iov, .iov_count = 1};
+    const struct weir__s3_place guarded = {.insecure = false};
+    const struct weir__s3_place open = {.insecure = true};
     struct weir__s3_payload p;
 
-    ck_assert_int_eq(weir__s3_payload(&p, &req, true), 0);
+    ck_assert_int_eq(weir__s3_payload(&p, &req, &guarded), 0);
     ck_assert_str_eq(
         p.hash,
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     ck_assert_str_eq(p.crc32c, "");
     iov.len = WEIR__S3_HASHED;
-    ck_assert_int_eq(weir__s3_payload(&p, &req, true), 0);
+    ck_assert_int_eq(weir__s3_payload(&p, &req, &guarded), 0);
     ck_assert_uint_eq(strlen(p.hash), 64);
     iov.len = WEIR__S3_HASHED + 1;
-    ck_assert_int_eq(weir__s3_payload(&p, &req, false), 0);
+    ck_assert_int_eq(weir__s3_payload(&p, &req, &open), 0);
     ck_assert_uint_eq(strlen(p.hash), 64);
     ck_assert_str_eq(p.crc32c, "");
-    ck_assert_int_eq(weir__s3_payload(&p, &req, true), 0);
+    ck_assert_int_eq(weir__s3_payload(&p, &req, &guarded), 0);
     ck_assert_str_eq(p.hash, "UNSIGNED-PAYLOAD");
     ck_assert_str_eq(p.crc32c, "N96xLA=="); /* Of 65537 zero bytes. */
+}
+END_TEST
+
+/* Nobody is on the way over TLS, and within this machine. */
+START_TEST(only_what_leaves_the_machine_in_the_clear_is_hashed_whole)
+{
+    static const struct {
+        const char *uri;
+        bool hashed;
+    } cases[] = {
+        {"s3://bucket", false},
+        {"s3://bucket?endpoint=https://10.0.0.1", false},
+        {"s3://bucket?endpoint=http://127.0.0.1:7480", false},
+        {"s3://bucket?endpoint=http://[::1]:9000", false},
+        {"s3://bucket?endpoint=http://10.0.0.1&insecure=true", true},
+        {"s3://bucket?endpoint=http://localhost.a.org&insecure=true", true},
+    };
+    static unsigned char data[WEIR__S3_HASHED + 1];
+    struct weir_iov iov = {data, sizeof(data)};
+    struct weir__s3_payload p;
+    struct weir__s3_place place;
+
+    ck_assert_msg(read_place(&place, cases[_i].uri) == 0, "%s", err.text);
+    ck_assert_int_eq(weir__s3_digest(&p, &iov, 1, &place), 0);
+    ck_assert_int_eq(strcmp(p.hash, "UNSIGNED-PAYLOAD") != 0, cases[_i].hashed);
+    weir__s3_place_free(&place);
 }
 END_TEST
 
@@ -415,6 +443,8 @@ int main(void)
     tcase_add_test(tc, a_put_tells_its_condition_and_its_checksum);
     tcase_add_test(tc, a_list_goes_to_the_bucket_with_the_whole_prefix);
     tcase_add_test(tc, a_body_is_hashed_unless_it_is_large_and_private);
+    tcase_add_loop_test(
+        tc, only_what_leaves_the_machine_in_the_clear_is_hashed_whole, 0, 6);
     tcase_add_test(tc, a_list_has_the_keys_of_this_store);
     tcase_add_test(tc, a_list_that_makes_no_sense_is_an_error);
     tcase_add_test(tc, a_range_that_is_not_the_one_asked_for_is_damage);
