@@ -11,8 +11,6 @@
 
 #define PREFIX "kafka/broker/"
 #define TICK_MS 1000
-/* All partitions are looked at this often, whatever was heard. */
-#define LOOK_TICKS 10u
 #define PAGE 64u
 
 void cluster_init(struct cluster *cluster, struct broker *broker)
@@ -247,8 +245,7 @@ static void settle(struct cluster *cluster)
         settle_topic(cluster, container_of(node, struct topic, link));
     if (cluster->looking)
         return;
-    cluster->settled = cluster->view;
-    cluster->quiet = 0;
+    looks_begin(&cluster->looks, cluster->view);
     cluster->after[0] = 0;
     look(cluster);
 }
@@ -374,7 +371,7 @@ static void put(struct cluster *cluster, size_t len)
 /* A server that is alone, and was so before, asks nobody. */
 static bool is_alone(const struct cluster *cluster)
 {
-    return cluster->count == 1 && cluster->settled == cluster->view;
+    return cluster->count == 1 && cluster->looks.settled == cluster->view;
 }
 
 /* A server that nobody asks learns here that its place was taken. */
@@ -396,9 +393,9 @@ static void tick(uv_timer_t *timer)
         broker_note_node(cluster->broker, WEIR_EFENCED, "this server");
         return;
     }
-    if (cluster->settled != cluster->view || ++cluster->quiet >= LOOK_TICKS)
+    if (looks_due(&cluster->looks, cluster->view))
         settle(cluster);
-    if (!is_alone(cluster) || cluster->quiet == 1)
+    if (!is_alone(cluster) || cluster->looks.quiet == 1)
         list_members(cluster);
 }
 

@@ -16,6 +16,7 @@
 #include <weir/kv.h>
 
 #include "list.h"
+#include "looks.h"
 
 struct broker;
 struct topic;
@@ -48,10 +49,9 @@ struct cluster {
     char after[256];
     char key[32], value[272];
     uv_timer_t timer;
-    uint64_t settled; /* View for which the partitions are where they belong. */
+    struct looks looks; /* For partitions that belong elsewhere. */
     bool putting, listing, taking, looking;
     uint32_t tried; /* Node that was to be taken over last. */
-    unsigned quiet; /* Ticks since all partitions were looked at. */
 };
 
 /** This server alone, until others are heard of. */
