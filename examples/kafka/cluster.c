@@ -368,10 +368,14 @@ static void put(struct cluster *cluster, size_t len)
     cluster->broker->pending++;
 }
 
-/* A server that is alone, and was so before, asks nobody. */
-static bool is_alone(const struct cluster *cluster)
+/* A server that is alone, and was so before, asks nobody; but soon after it
+ * came, and once behind each look. */
+static bool asks(const struct cluster *cluster)
 {
-    return cluster->count == 1 && cluster->looks.settled == cluster->view;
+    const struct looks *looks = &cluster->looks;
+
+    return cluster->count > 1 || looks->settled != cluster->view ||
+           looks->age <= LOOKS_SOON || looks->quiet == 1;
 }
 
 /* A server that nobody asks learns here that its place was taken. */
@@ -395,7 +399,7 @@ static void tick(uv_timer_t *timer)
     }
     if (looks_due(&cluster->looks, cluster->view))
         settle(cluster);
-    if (!is_alone(cluster) || cluster->looks.quiet == 1)
+    if (asks(cluster))
         list_members(cluster);
 }
 
