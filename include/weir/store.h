@@ -55,6 +55,7 @@ struct weir_store_req {
 
     const struct weir_iov *iov; /* PUT: the body, in pieces. */
     size_t iov_count;
+    const uint32_t *crc32c; /* PUT: CRC32C of the body (RFC 3720), or NULL. */
 
     uint64_t offset; /* GET: first byte. */
     uint64_t length; /* GET: at most so many; UINT64_MAX for all. */

@@ -88,6 +88,8 @@ struct weir_wal_write {
     const struct weir_iov *iov; /* Each aligned in address and length. */
     size_t iov_count;
     size_t len; /* Sum of the pieces. */
+    /* CRC32C of all of them together (RFC 3720), or NULL: not known. */
+    const uint32_t *crc32c;
     void (*done)(struct weir_wal_write *req, int status);
     void *ctx;              /* For the caller. */
     struct weir_error *err; /* May be NULL. */

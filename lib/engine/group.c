@@ -20,6 +20,10 @@
 /* Pieces of memory that one write may gather. */
 #define GROUP_PIECES 16
 
+/* Payloads from this size on are not read again for the checksum of a write
+ * that joins those of its records. */
+#define JOINED_MIN (16u << 10)
+
 /* A group is large when it has this part of the bytes that it may have; and has
  * stopped to grow after this part of the time that it may linger. */
 #define LARGE_PART 8
@@ -36,6 +40,8 @@ struct weir__group {
     struct weir_iov iov[GROUP_PIECES];
     size_t pieces;
     struct weir_wal_write write;
+    uint32_t sum; /* CRC32C of the pieces, */
+    int summed;   /* if it is had for little. */
     struct weir_error error;
     uint64_t since; /* When it began to gather, if others may be in flight, */
     int loaded;     /* and whether some were, or were about to. */
@@ -93,6 +99,7 @@ static struct weir__group *group_new(struct weir *node, uint64_t position)
     weir__list_init(&g->link);
     g->node = node;
     g->position = position;
+    g->summed = node->wal->depth > 1; /* Those that send it over a network. */
     if (node->wal->depth > 1)
         g->since = node->host.env->ops->now(node->host.env);
     g->loaded =
@@ -109,11 +116,14 @@ static void pad(struct weir *node)
     uint64_t to = weir__round_up(q->position, node->wal->align);
     size_t n = (size_t)(to - q->position);
     struct weir__segment *segment;
+    unsigned char *at;
 
     if (g == NULL || g->pieces == 0 || n == 0)
         return;
     segment = g->segments[g->pieces - 1];
-    memset(segment->buf->data + (q->position - segment->position), 0, n);
+    at = segment->buf->data + (q->position - segment->position);
+    memset(at, 0, n);
+    g->sum = weir__crc32c(g->sum, at, n);
     g->iov[g->pieces - 1].len += n;
     segment->used += n;
     q->position = to;
@@ -211,6 +221,26 @@ static void piece_extend(struct weir *node, size_t size)
     q->tail = q->position;
 }
 
+/* The record joins the checksum of its group.  What is small would have to be
+ * read once more: who needs the checksum then computes it by himself. */
+static void sum_add(struct weir *node, const unsigned char *record, size_t size,
+                    size_t len, uint32_t crc)
+{
+    struct weir__commit_queue *q = &node->commits;
+    struct weir__group *g = q->open;
+    size_t end = WEIR__WAL_RECORD_HEADER + len;
+
+    g->summed = g->summed && len >= JOINED_MIN;
+    if (!g->summed)
+        return;
+    if (q->power_of != len)
+        q->power = weir__crc32c_power(len);
+    q->power_of = len;
+    g->sum = weir__crc32c(g->sum, record, WEIR__WAL_RECORD_HEADER);
+    g->sum = weir__crc32c_join(g->sum, crc, q->power);
+    g->sum = weir__crc32c(g->sum, record + end, size - end);
+}
+
 /* Write the record; the payload's one copy is here. */
 static uint32_t encode(struct weir_stream *s, const struct weir_append *req,
                        unsigned char *to, size_t size)
@@ -239,6 +269,7 @@ static uint32_t encode(struct weir_stream *s, const struct weir_append *req,
         weir__crc32c_copy(0, to + WEIR__WAL_RECORD_HEADER, req->data, req->len);
     weir__wal_header_encode(to, &header);
     memset(to + end, 0, size - end);
+    sum_add(s->node, to, size, req->len, header.crc32c);
     return header.crc32c;
 }
 
@@ -506,6 +537,7 @@ static void write_start(struct weir *node, struct weir__group *g)
     g->write.iov_count = g->pieces;
     for (size_t i = 0; i < g->pieces; i++)
         g->write.len += g->iov[i].len;
+    g->write.crc32c = g->summed ? &g->sum : NULL;
     g->write.done = write_done;
     g->write.ctx = g;
     g->write.err = &g->error;

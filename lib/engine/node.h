@@ -48,6 +48,8 @@ struct weir__commit_queue {
     uint64_t position;         /* Where the next record goes. */
     uint64_t tail;             /* End of the record before; 0: none yet. */
     uint64_t durable;          /* All positions below are durable. */
+    size_t power_of;           /* A payload's length, and what joins */
+    uint32_t power;            /* its checksum to others. */
     struct weir__list starved; /* Streams with appends that want room. */
     struct weir_timer retry;   /* Looks for room again. */
 };

@@ -121,7 +121,11 @@ int weir__s3_ask_sign(struct weir__s3_message *message,
 /** CRC32C of some pieces, in base64. */
 void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count);
 
-/** Hash and checksum of some pieces.  It reads them all: on a worker. */
+/** Hash of what is small: it is signed. */
+int weir__s3_hash(struct weir__s3_payload *payload, const struct weir_iov *iov,
+                  size_t iov_count);
+/** Hash of some pieces, or checksum, whichever it takes.  It reads them all: on
+ * a worker. */
 int weir__s3_digest(struct weir__s3_payload *payload,
                     const struct weir_iov *iov, size_t iov_count,
                     const struct weir__s3_place *place);

@@ -159,7 +159,7 @@ int weir__s3_batch_start(struct weir__s3_batch *b)
 
     b->iov = (struct weir_iov){b->body.data, b->body.len};
     if (rc == 0)
-        rc = weir__s3_digest(&b->payload, &b->iov, 1, false);
+        rc = weir__s3_hash(&b->payload, &b->iov, 1);
     if (rc == 0)
         rc = weir__md5_base64(b->md5, &b->iov, 1);
     if (rc != 0) {

@@ -281,8 +281,7 @@ static int write_body(struct weir__s3_parts *p)
     if (w->bad)
         return WEIR_ENOMEM;
     p->iov = (struct weir_iov){w->data, w->len};
-    /* As over plain http: it is small, so its hash is signed. */
-    return weir__s3_digest(&p->payload, &p->iov, 1, false);
+    return weir__s3_hash(&p->payload, &p->iov, 1);
 }
 
 static void start_complete(struct weir__s3_parts *p)

@@ -21,37 +21,61 @@
 
 enum { RANGE_ROOM = 64, LIMIT_ROOM = 16 };
 
-void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count)
+static void sum_text(char to[16], uint32_t crc)
 {
     unsigned char big_endian[4];
+
+    for (int i = 0; i < 4; i++)
+        big_endian[i] = (unsigned char)(crc >> (24 - 8 * i));
+    weir__base64(to, big_endian, sizeof(big_endian));
+}
+
+void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count)
+{
     uint32_t crc = 0;
 
     for (size_t i = 0; i < iov_count; i++)
         if (iov[i].len > 0)
             crc = weir__crc32c(crc, iov[i].data, iov[i].len);
-    for (int i = 0; i < 4; i++)
-        big_endian[i] = (unsigned char)(crc >> (24 - 8 * i));
-    weir__base64(to, big_endian, sizeof(big_endian));
+    sum_text(to, crc);
+}
+
+/* 1 if the server is to check the body by a hash that is signed. */
+static bool is_hashed(const struct weir_iov *iov, size_t iov_count,
+                      const struct weir__s3_place *place)
+{
+    uint64_t size = 0;
+
+    for (size_t i = 0; i < iov_count; i++)
+        size += iov[i].len;
+    return place->insecure || size <= WEIR__S3_HASHED;
+}
+
+int weir__s3_hash(struct weir__s3_payload *payload, const struct weir_iov *iov,
+                  size_t iov_count)
+{
+    unsigned char digest[WEIR__SHA256_SIZE];
+
+    payload->crc32c[0] = '\0';
+    if (weir__sha256(digest, iov, iov_count) != 0)
+        return WEIR_ENOMEM;
+    weir__hex(payload->hash, digest, sizeof(digest));
+    return 0;
+}
+
+static void leave_unsigned(struct weir__s3_payload *payload)
+{
+    snprintf(payload->hash, sizeof(payload->hash), "UNSIGNED-PAYLOAD");
 }
 
 int weir__s3_digest(struct weir__s3_payload *payload,
                     const struct weir_iov *iov, size_t iov_count,
                     const struct weir__s3_place *place)
 {
-    unsigned char digest[WEIR__SHA256_SIZE];
-    uint64_t size = 0;
-
-    for (size_t i = 0; i < iov_count; i++)
-        size += iov[i].len;
-    payload->crc32c[0] = '\0';
-    if (place->insecure || size <= WEIR__S3_HASHED) {
-        if (weir__sha256(digest, iov, iov_count) != 0)
-            return WEIR_ENOMEM;
-        weir__hex(payload->hash, digest, sizeof(digest));
-        return 0;
-    }
+    if (is_hashed(iov, iov_count, place))
+        return weir__s3_hash(payload, iov, iov_count);
+    leave_unsigned(payload);
     weir__s3_sum(payload->crc32c, iov, iov_count);
-    snprintf(payload->hash, sizeof(payload->hash), "UNSIGNED-PAYLOAD");
     return 0;
 }
 
@@ -59,13 +83,15 @@ int weir__s3_payload(struct weir__s3_payload *payload,
                      const struct weir_store_req *req,
                      const struct weir__s3_place *place)
 {
-    int rc = weir__s3_digest(payload, req->iov, req->iov_count, place);
-
-    if (payload->crc32c[0] == '\0')
+    if (req->crc32c != NULL)
+        sum_text(payload->sum, *req->crc32c);
+    else
         weir__s3_sum(payload->sum, req->iov, req->iov_count);
-    else /* The same, and large. */
-        memcpy(payload->sum, payload->crc32c, sizeof(payload->sum));
-    return rc;
+    if (is_hashed(req->iov, req->iov_count, place))
+        return weir__s3_hash(payload, req->iov, req->iov_count);
+    leave_unsigned(payload);
+    memcpy(payload->crc32c, payload->sum, sizeof(payload->crc32c));
+    return 0;
 }
 
 void weir__s3_ask_header(struct weir__s3_ask *ask, const char *name,

@@ -39,6 +39,8 @@ struct slot_io {
     size_t iov_count;
     unsigned char header[WEIR__SLOT_HEADER];
     uint32_t crc;
+    uint32_t sum; /* CRC32C of all, if */
+    int summed;   /* it is known. */
     uint64_t slot;
     char key[WEIR__SLOT_KEY];
     struct weir_timer timer;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starting an epoch of the object WAL, and writing to it. */
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/sometimes.h"
@@ -170,6 +171,16 @@ static void spend(struct wal_object *w)
     w->base.not_before = w->paid > SAVED_NS ? w->paid - SAVED_NS : 0;
 }
 
+/* That of the records, behind the header's. */
+static void sum(struct slot_io *io, const struct weir_wal_write *req)
+{
+    io->summed = req->crc32c != NULL;
+    if (io->summed)
+        io->sum =
+            weir__crc32c_join(weir__crc32c(0, io->header, WEIR__SLOT_HEADER),
+                              *req->crc32c, weir__crc32c_power(req->len));
+}
+
 void weir__object_write(struct weir_wal *wal, struct weir_wal_write *req)
 {
     struct wal_object *w = weir__wal_object(wal);
@@ -195,6 +206,7 @@ void weir__object_write(struct weir_wal *wal, struct weir_wal_write *req)
     f->io.iov_count = req->iov_count + 1;
     f->io.crc = weir__slot_encode(f->io.header, &slot);
     w->last_crc = f->io.crc;
+    sum(&f->io, req);
     w->position += req->len;
     spend(w);
     weir__slot_put(&f->io, w->owner.epoch);

@@ -118,6 +118,7 @@ static void put_start(struct slot_io *io)
                                       .key = io->key,
                                       .iov = io->iov,
                                       .iov_count = io->iov_count,
+                                      .crc32c = io->summed ? &io->sum : NULL,
                                       .done = put_done,
                                       .ctx = io,
                                       .err = &io->error};

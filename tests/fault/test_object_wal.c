@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "support/node.h"
 #include "support/plug.h"
 #include "support/test.h"
@@ -324,6 +325,59 @@ START_TEST(who_reads_records_of_a_stream_it_has_not_heard_of_is_refused)
 }
 END_TEST
 
+static unsigned sums; /* Slots whose checksum was known when they were put. */
+
+static int check_sum(struct plug *p, struct weir_store *store,
+                     struct weir_store_req *req)
+{
+    uint32_t crc = 0;
+
+    (void)p;
+    (void)store;
+    if (req->verb != WEIR_STORE_PUT || req->crc32c == NULL)
+        return 0;
+    for (size_t i = 0; i < req->iov_count; i++)
+        crc = weir__crc32c(crc, req->iov[i].data, req->iov[i].len);
+    ck_assert_uint_eq(crc, *req->crc32c);
+    sums++;
+    return 0;
+}
+
+static void count_done(struct weir_req *req, int status)
+{
+    ck_assert_int_eq(status, 0);
+    ++*(int *)req->ctx;
+}
+
+/* Of large records; where there is a small one the store reads all of it. */
+START_TEST(the_checksum_of_a_slot_is_joined_from_those_of_its_records)
+{
+    static char data[40000];
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+
+    plug.hook = check_sum;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (char)(i * i / 7);
+    for (size_t len = 1; len < sizeof(data); len = len * 9 / 8 + 1) {
+        struct weir_append reqs[3];
+        int over = 0;
+
+        for (int i = 0; i < 3; i++) {
+            reqs[i] =
+                (struct weir_append){.req = {.done = count_done, .ctx = &over},
+                                     .data = data,
+                                     .len = len,
+                                     .count = 1,
+                                     .max_timestamp = WEIR_NO_TIMESTAMP};
+            ck_assert_int_eq(weir_append(s, &reqs[i]), 0);
+        }
+        while (over < 3)
+            weir_poll(nodes[1], 1000000);
+    }
+    ck_assert_uint_gt(sums, 5);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("object log");
@@ -339,5 +393,7 @@ int main(void)
     tcase_add_test(tc, who_began_at_a_mark_that_has_moved_is_refused);
     tcase_add_loop_test(
         tc, who_reads_records_of_a_stream_it_has_not_heard_of_is_refused, 0, 2);
+    tcase_add_test(tc,
+                   the_checksum_of_a_slot_is_joined_from_those_of_its_records);
     return test_run();
 }

@@ -95,6 +95,36 @@ START_TEST(a_checksum_goes_on_over_pieces)
 }
 END_TEST
 
+START_TEST(checksums_of_two_pieces_are_joined)
+{
+    unsigned char *data = random_bytes();
+    uint32_t whole = weir__crc32c(0, data, ROOM);
+
+    for (size_t cut = 0; cut <= ROOM; cut += cut < 300 ? 1 : 97) {
+        uint32_t a = weir__crc32c(0, data, cut);
+        uint32_t b = weir__crc32c(0, data + cut, ROOM - cut);
+
+        ck_assert_uint_eq(
+            weir__crc32c_join(a, b, weir__crc32c_power(ROOM - cut)), whole);
+    }
+    free(data);
+}
+END_TEST
+
+/* In whatever order three are joined, though nobody could read them. */
+START_TEST(long_pieces_are_joined_as_short_ones_are)
+{
+    for (uint64_t n = 1; n < UINT64_C(1) << 60; n = n * 3 + 1) {
+        uint64_t m = n / 7 + 5;
+        uint32_t bc = weir__crc32c_join(22, 333, weir__crc32c_power(m));
+        uint32_t ab = weir__crc32c_join(1, 22, weir__crc32c_power(n));
+
+        ck_assert_uint_eq(weir__crc32c_join(ab, 333, weir__crc32c_power(m)),
+                          weir__crc32c_join(1, bc, weir__crc32c_power(n + m)));
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("crc32c");
@@ -103,5 +133,7 @@ int main(void)
     tcase_add_test(tc, nothing_changes_nothing);
     tcase_add_test(tc, all_ways_agree_at_every_length);
     tcase_add_test(tc, a_checksum_goes_on_over_pieces);
+    tcase_add_test(tc, checksums_of_two_pieces_are_joined);
+    tcase_add_test(tc, long_pieces_are_joined_as_short_ones_are);
     return test_run();
 }
