@@ -3,6 +3,7 @@
 
 #include "format/manifest_record.h"
 #include "format/object_name.h"
+#include "format/wal_slot.h"
 #include "manifest/state_inside.h"
 
 #include <inttypes.h>
@@ -186,6 +187,41 @@ int named_check(struct named *named, struct weir_sim *sim, int64_t now,
         note_dead(named, state);
     if (rc == 0)
         rc = check_gone(named, sim, now - grace, text, room);
+    weir__state_free(state);
+    return rc;
+}
+
+/* ---- Logs ---------------------------------------------------------------- */
+
+/* 1 if who takes that slot's log over would read it, as the manifest has it. */
+static int is_needed(const struct weir__state *state, const char *key)
+{
+    struct weir__member member;
+    uint32_t id;
+    uint64_t epoch, slot;
+
+    if (!weir__slot_key_read(key, &id, &epoch, &slot) || id == 0 ||
+        !weir__state_member(state, id - 1, &member) || member.id != id ||
+        member.wal_id == 0)
+        return 0;
+    return epoch > member.mark_epoch ||
+           (epoch == member.mark_epoch && slot >= member.mark_slot);
+}
+
+int named_slots(struct weir_sim *sim, char *text, size_t room)
+{
+    struct weir_sim_object *const *objects;
+    struct weir__state *state = NULL;
+    size_t count;
+    int rc = load(sim, &state, text, room);
+
+    objects = weir_sim_objects(sim, &count);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (strncmp(objects[i]->key, "wal/", 4) == 0 &&
+            objects[i]->len > WEIR__SLOT_HEADER &&
+            !is_needed(state, objects[i]->key))
+            rc = breach(text, room, "%s was left behind: %zu bytes",
+                        objects[i]->key, objects[i]->len);
     weir__state_free(state);
     return rc;
 }

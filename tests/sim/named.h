@@ -27,4 +27,12 @@ struct named {
 int named_check(struct named *named, struct weir_sim *sim, int64_t now,
                 int64_t grace, char *text, size_t room);
 
+/**
+ * Look, when nothing is under way: slots with records are there only of logs
+ * from which somebody may have to recover.
+ *
+ * @return 0, or -1 with what was breached in `text`.
+ */
+int named_slots(struct weir_sim *sim, char *text, size_t room);
+
 #endif
