@@ -163,9 +163,6 @@ static int status_of_http(int http, bool put)
     if (http >= 500)
         return WEIR_EUNAVAILABLE;
     switch (http) {
-    case 301:
-    case 308:
-        return WEIR_EINVAL;
     case 302:
     case 307:
         return WEIR_EUNAVAILABLE;

@@ -178,7 +178,7 @@ static const struct wrong wrongs[] = {
      ALWAYS(403, "AccessDenied")},
     {.name = "wrong region",
      .says = "is in region eu-west-9",
-     .status = WEIR_EINVAL,
+     .status = WEIR_EIO,
      .fault = {.kind = S3_ANSWER,
                .status = 301,
                .code = "PermanentRedirect",

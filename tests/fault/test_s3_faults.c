@@ -367,7 +367,7 @@ START_TEST(a_redirect_is_told_and_not_followed)
     s3_server_store(server, "p/b", "0123456789", 10);
     s3_server_fault(server, &script);
     before = s3_server_requests(server, NULL);
-    ck_assert_int_eq(get("a"), WEIR_EINVAL);
+    ck_assert_int_eq(get("a"), WEIR_EIO);
     check_err("wrong region or endpoint");
     ck_assert_int_eq(s3_server_requests(server, NULL), before + 1);
     close_rig();

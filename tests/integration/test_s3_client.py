@@ -107,8 +107,7 @@ CAUSES = {
 def the_probe_tells(cause):
     script, text = CAUSES[cause]
     run = weir(*SHORT, "probe", S3(script).uri())
-    # Where the URI is to be changed it is wrong usage.
-    assert run.returncode == (2 if script is has_moved else 1), run
+    assert run.returncode == 1, run
     assert text in run.stderr, run
 
 

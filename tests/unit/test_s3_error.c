@@ -64,7 +64,8 @@ static const struct meaning meanings[] = {
     {501, "NotImplemented", WEIR_EUNSUPPORTED, WEIR_EUNSUPPORTED},
     {501, NULL, WEIR_EUNSUPPORTED, WEIR_EUNSUPPORTED},
     {405, NULL, WEIR_EUNSUPPORTED, WEIR_EUNSUPPORTED},
-    {301, "PermanentRedirect", WEIR_EINVAL, WEIR_EINVAL},
+    {301, "PermanentRedirect", WEIR_EIO, WEIR_EIO},
+    {308, NULL, WEIR_EIO, WEIR_EIO},
     {307, "TemporaryRedirect", WEIR_EUNAVAILABLE, WEIR_EUNAVAILABLE},
     /* Success, but not of S3 (it was a web page). */
     {200, NULL, WEIR_EUNKNOWN, WEIR_EUNAVAILABLE},
