@@ -426,6 +426,14 @@ static bool learn(struct weir__s3_call *call,
     return learn_clock(call, answer) || learn_region(call) || renew_keys(call);
 }
 
+/* Only web pages have come so far: that is not a server that fails, it is none
+ * of S3.  One that fails gives them with a 5xx. */
+static bool is_no_s3(const struct weir__s3_call *call,
+                     const struct weir__http_answer *answer)
+{
+    return call->error.html && !call->line->met && answer->status < 400;
+}
+
 /* Pay for one more attempt, if it can begin before the deadline. */
 static bool may_retry(struct weir__s3_call *call, int status, bool sent,
                       uint64_t *delay)
@@ -454,7 +462,8 @@ static void decide(struct weir__s3_call *call, struct weir__s3_attempt *a,
         finish(call, 0, NULL);
     } else if (learn(call, &a->http.answer)) {
         try_again(call, 0);
-    } else if (may_retry(call, status, a->http.sent || a->http.answer.status,
+    } else if (!is_no_s3(call, &a->http.answer) &&
+               may_retry(call, status, a->http.sent || a->http.answer.status,
                          &delay)) {
         weir__log(call->line->host.log, WEIR_LOG_DEBUG, "%s; again in %llu ms",
                   a->err.text, (unsigned long long)(delay / 1000000));
@@ -512,6 +521,8 @@ static void answered(struct weir__http_req *http, int status)
     call->error = (struct weir__s3_error){0};
     status = status == 0 ? call->read(call, a, body) : read_silence(a, status);
     note_answer(call, status);
+    if (http->answer.status != 0 && !call->error.html)
+        line->met = true;
     if (is_flying(call) && weir__retry_worth(status)) {
         next_call(line); /* The other one may still go well. */
         return;

@@ -29,6 +29,7 @@ struct weir__s3_line {
     uint64_t attempt_timeout; /* Nanoseconds, for a small request. */
     uint64_t hedge;           /* A GET is slow after so many; 0: never. */
     bool closing;
+    bool met; /* Something that is no web page has answered. */
 
     struct weir__list waiting; /* Calls that wait for their turn; */
     struct weir__list idle;    /* for time to pass, or for credentials. */

@@ -87,6 +87,7 @@ START_TEST(what_passes_is_tried_again)
     char line[64];
 
     open_rig();
+    ck_assert_int_eq(get("a"), WEIR_ENOENT);
     s3_server_fault(server, &passing[_i]);
     ck_assert_msg(put("a") == 0, "%s", rig.err.text);
     s3_server_fault(server, &passing[_i]);
@@ -192,6 +193,45 @@ START_TEST(what_does_not_pass_is_not_tried_again)
         ck_assert_int_eq(s3_server_requests(server, NULL), before + 1);
     }
     ck_assert_int_eq(s3_server_size(server, "p/a"), -1);
+    close_rig();
+}
+END_TEST
+
+/* A wrong endpoint, or a proxy that wants a sign-in.  Once S3 has been there
+ * it may come back: what_passes_is_tried_again. */
+START_TEST(a_server_that_has_only_web_pages_is_asked_once)
+{
+    struct s3_fault page = {
+        .kind = S3_ANSWER,
+        .status = _i == 0 ? 200 : 302,
+        .body = "<!DOCTYPE html><html>Please sign in.</html>",
+        .header = "Content-Type: text/html",
+        .count = 100,
+    };
+
+    open_rig();
+    s3_server_fault(server, &page);
+    ck_assert_int_eq(put("a"), _i == 0 ? WEIR_EUNKNOWN : WEIR_EUNAVAILABLE);
+    check_err("this is no S3 server");
+    ck_assert_int_eq(s3_server_requests(server, NULL), 1);
+    ck_assert_int_eq(get("a"), WEIR_EUNAVAILABLE);
+    check_err("this is no S3 server");
+    ck_assert_int_eq(s3_server_requests(server, NULL), 2);
+    close_rig();
+}
+END_TEST
+
+/* A proxy that fails says so with a page, too. */
+START_TEST(a_page_of_a_server_that_fails_is_tried_again)
+{
+    open_rig();
+    s3_server_fault(server,
+                    &(struct s3_fault){.kind = S3_ANSWER,
+                                       .status = 502,
+                                       .body = "<html>Bad gateway",
+                                       .header = "Content-Type: text/html",
+                                       .count = 3});
+    ck_assert_msg(put("a") == 0, "%s", rig.err.text);
     close_rig();
 }
 END_TEST
@@ -369,6 +409,9 @@ int main(void)
     tcase_add_test(tc, a_create_that_meets_another_one_is_lost);
     tcase_add_test(tc, what_cannot_be_found_out_is_unknown);
     tcase_add_test(tc, what_does_not_pass_is_not_tried_again);
+    tcase_add_loop_test(tc, a_server_that_has_only_web_pages_is_asked_once, 0,
+                        2);
+    tcase_add_test(tc, a_page_of_a_server_that_fails_is_tried_again);
     tcase_add_test(tc, attempts_are_paid_from_a_budget);
     tcase_add_test(tc, a_read_that_is_damaged_on_the_way_is_read_again);
     tcase_add_test(tc, a_whole_object_is_checked_against_what_was_put);
