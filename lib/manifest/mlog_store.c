@@ -46,6 +46,8 @@ struct mlog_op {
 
     uint64_t newest; /* Snapshots, 0: none. */
     uint64_t older;
+    uint64_t oldest[TRIM_MAX]; /* The first snapshots that were listed. */
+    size_t oldest_count;
     unsigned tries;
     uint64_t doomed[TRIM_MAX]; /* Versions to be removed. */
     size_t doomed_count;
@@ -123,6 +125,8 @@ static bool next_snapshots(struct mlog_op *op)
             continue;
         op->older = op->newest;
         op->newest = version;
+        if (op->oldest_count < TRIM_MAX)
+            op->oldest[op->oldest_count++] = version;
     }
     if (!op->io.more || op->io.entry_count == 0 || len >= sizeof(op->after))
         return false;
@@ -136,6 +140,7 @@ static void latest_begin(struct mlog_op *op)
 {
     op->newest = 0;
     op->older = 0;
+    op->oldest_count = 0;
     list_snapshots(op, NULL, latest_listed);
 }
 
@@ -238,8 +243,27 @@ static void remove_next(struct mlog_op *op, int status)
     start(op, WEIR_STORE_DELETE, remove_next);
 }
 
-/* Of the listed keys, those below `bound`. */
-static void doom(struct mlog_op *op, uint64_t bound)
+static void trim_done(struct mlog_op *op)
+{
+    finish(op, 0);
+}
+
+static void trim_snapshots(struct mlog_op *op)
+{
+    uint64_t bound = trim_floor(op);
+
+    op->doomed_count = 0;
+    op->removed = 0;
+    for (size_t i = 0; i < op->oldest_count; i++)
+        if (op->oldest[i] < bound)
+            op->doomed[op->doomed_count++] = op->oldest[i];
+    op->doomed_key = weir__manifest_snap_key;
+    op->doomed_done = trim_done;
+    remove_next(op, 0);
+}
+
+/* Of the listed commits, those up to `bound`. */
+static void doom_commits(struct mlog_op *op, uint64_t bound)
 {
     uint64_t version;
 
@@ -248,30 +272,8 @@ static void doom(struct mlog_op *op, uint64_t bound)
     for (size_t i = 0; i < op->io.entry_count; i++)
         if (op->doomed_count < TRIM_MAX &&
             weir__manifest_key_version(op->io.entries[i].key, &version) == 0 &&
-            version < bound)
+            version <= bound)
             op->doomed[op->doomed_count++] = version;
-}
-
-static void trim_done(struct mlog_op *op)
-{
-    finish(op, 0);
-}
-
-static void trim_snapshots(struct mlog_op *op, int status)
-{
-    if (status != 0) {
-        finish(op, status);
-        return;
-    }
-    doom(op, trim_floor(op));
-    op->doomed_key = weir__manifest_snap_key;
-    op->doomed_done = trim_done;
-    remove_next(op, 0);
-}
-
-static void trim_log_done(struct mlog_op *op)
-{
-    list_snapshots(op, NULL, trim_snapshots);
 }
 
 static void trim_log(struct mlog_op *op, int status)
@@ -280,9 +282,9 @@ static void trim_log(struct mlog_op *op, int status)
         finish(op, status);
         return;
     }
-    doom(op, trim_floor(op) + 1);
+    doom_commits(op, trim_floor(op));
     op->doomed_key = weir__manifest_log_key;
-    op->doomed_done = trim_log_done;
+    op->doomed_done = trim_snapshots;
     remove_next(op, 0);
 }
 

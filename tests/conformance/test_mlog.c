@@ -294,6 +294,61 @@ START_TEST(a_trim_keeps_two_snapshots_and_what_the_older_needs)
 }
 END_TEST
 
+/* Methods of the store, with LISTs that are counted. */
+static struct weir_store_ops counting;
+static const struct weir_store_ops *counted;
+static int lists;
+
+static void submit_counted(struct weir_store *store, struct weir_store_req *req)
+{
+    lists += req->verb == WEIR_STORE_LIST;
+    counted->submit(store, req);
+}
+
+START_TEST(a_trim_lists_snapshots_and_commits_once_each)
+{
+    start(_i);
+    append_many(1, 35);
+    ck_assert_int_eq(snapshot(10, 'a'), 0);
+    ck_assert_int_eq(snapshot(20, 'b'), 0);
+    ck_assert_int_eq(snapshot(30, 'c'), 0);
+    counted = rig.store->ops;
+    counting = *counted;
+    counting.submit = submit_counted;
+    rig.store->ops = &counting;
+    lists = 0;
+    ck_assert_int_eq(trim(30), 0);
+    rig.store->ops = counted;
+    ck_assert_int_eq(lists, 2);
+    ck_assert_uint_eq(trimmed(35), 20);
+    ck_assert_int_eq(store_head(&rig, "manifest/snap/000000000000000a", NULL),
+                     WEIR_ENOENT);
+    stop();
+}
+END_TEST
+
+/* More of both than one TRIM takes. */
+START_TEST(trims_catch_up_with_many_snapshots)
+{
+    start(_i);
+    for (uint64_t version = 1; version <= 100; version++)
+        ck_assert_int_eq(snapshot(version, 'a'), 0);
+    ck_assert_int_eq(append(100, "commit"), 0);
+    ck_assert_int_eq(trim(100), 0);
+    ck_assert_int_eq(store_head(&rig, "manifest/snap/0000000000000040", NULL),
+                     WEIR_ENOENT);
+    ck_assert_int_eq(store_head(&rig, "manifest/snap/0000000000000041", NULL),
+                     0);
+    ck_assert_int_eq(trim(100), 0);
+    ck_assert_int_eq(store_head(&rig, "manifest/snap/0000000000000062", NULL),
+                     WEIR_ENOENT);
+    ck_assert_int_eq(store_head(&rig, "manifest/snap/0000000000000063", NULL),
+                     0);
+    ck_assert_int_eq(latest('a'), 100);
+    stop();
+}
+END_TEST
+
 START_TEST(trims_catch_up)
 {
     start(_i);
@@ -453,6 +508,9 @@ int main(void)
         tc, the_newest_snapshot_is_the_one_of_the_highest_version, first, end);
     tcase_add_loop_test(tc, a_trim_keeps_two_snapshots_and_what_the_older_needs,
                         first, end);
+    tcase_add_loop_test(tc, a_trim_lists_snapshots_and_commits_once_each, first,
+                        end);
+    tcase_add_loop_test(tc, trims_catch_up_with_many_snapshots, first, end);
     tcase_add_loop_test(tc, trims_catch_up, first, end);
     tcase_add_loop_test(tc, a_damaged_snapshot_gives_way_to_the_one_before,
                         first, end);
