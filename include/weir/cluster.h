@@ -152,7 +152,9 @@ struct weir_takeover {
  *
  * Done again, by the same or another node, it goes on where it was broken
  * off; done for a node that has nothing left, it does no harm.  Of two at
- * once one fails.
+ * once one fails.  If the node has lived on while its log was read, it begins
+ * once more by itself, for `commit_timeout` at most, unless the node turns out
+ * to be alive or another one has opened it since.
  *
  * Threads: any.
  *
@@ -163,7 +165,8 @@ struct weir_takeover {
  *         out, or it has none, and WEIR_TAKEOVER_FORCE is not set; or its log
  *         is in use: the node lives, or another one takes it over);
  *         WEIR_EFENCED (another one has taken it over meanwhile);
- *         WEIR_EAGAIN (it lived on while its log was read: call again);
+ *         WEIR_EAGAIN (it lived on while its log was read, until
+ *         `commit_timeout` was over: call again);
  *         WEIR_ETIMEDOUT (see `weir_req`: its streams are still its own);
  *         WEIR_EUNKNOWN (they may be free, or may still be: take it over
  *         again, or open a stream; WEIR_EBUSY while this one still goes on);

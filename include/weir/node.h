@@ -52,6 +52,10 @@ WEIR_API const char *weir_version(void);
  *
  * Blocks until everything that was ever acknowledged can be read again.
  *
+ * If another process that had the node has lived on while its log was read,
+ * the opening begins once more by itself, for `commit_timeout` at most; but
+ * not if a third one has opened the node since.
+ *
  * @param out     The node; end it with `weir_free`.  NULL on failure.
  * @param config  Configuration; read only here, still the caller's after.
  * @param err     What went wrong, and on what; may be NULL.
@@ -59,7 +63,8 @@ WEIR_API const char *weir_version(void);
  *         WEIR_EINVAL (a property), WEIR_ECORRUPT (what was acknowledged is
  *         damaged; nothing was changed), WEIR_EFENCED (another process opened
  *         the node at the same time), WEIR_EAGAIN (another process that had it
- *         lived on while its log was read: open it again).
+ *         lived on while its log was read, until `commit_timeout` was over:
+ *         open it again).
  */
 WEIR_API int weir_open(struct weir **out, const struct weir_config *config,
                        struct weir_error *err);

@@ -58,7 +58,9 @@
     X(COMMIT_TIMEOUT, "commit_timeout", DURATION, "1min", 0, INT64_MAX, "",    \
       "How long a request waits for the manifest while that cannot be "        \
       "reached; the request then ends with WEIR_ETIMEDOUT, or WEIR_EUNKNOWN "  \
-      "if it may have been sent.  0: as long as it takes.")                    \
+      "if it may have been sent.  An opening or a takeover of a node that "    \
+      "lives on meanwhile begins once more within that time.  0: as long as "  \
+      "it takes.")                                                             \
     X(LEASE, "lease", DURATION, "0s", 0, INT64_C(3600000000000), "",           \
       "How long this node counts as alive without a commit; it makes one "     \
       "when there was none for a third of it.  When it has run out, other "    \

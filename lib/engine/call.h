@@ -24,9 +24,10 @@ struct weir__call {
     struct weir_timer late; /* Who asked waits no longer: late.c. */
     struct weir_error error;
     int refreshed;
-    int abandoned; /* `req` is a stand-in's. */
-    uint64_t id;   /* Stream. */
-    void *job;     /* What the request's kind needs besides. */
+    int abandoned;    /* `req` is a stand-in's. */
+    uint64_t id;      /* Stream. */
+    uint64_t granted; /* Epoch to which a takeover has raised the node. */
+    void *job;        /* What the request's kind needs besides. */
 };
 
 /** Take a request from outside: `target` and `run` for the core. */

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/sometimes.h"
 #include "engine/call.h"
 
 #define STR(x) #x
@@ -39,12 +40,47 @@ static void env_close(struct weir *node)
     node->host.env = NULL;
 }
 
+/* 1 if who began to open a node then may begin once more. */
+static int has_time(const struct weir *node, uint64_t began)
+{
+    uint64_t patience = (uint64_t)node->config->number[WEIR__P_COMMIT_TIMEOUT];
+    struct weir_env *env = node->host.env;
+
+    return patience == 0 || env->ops->now(env) - began < patience;
+}
+
+/* Open a node, once.  `began`: when the first try was begun, 0: this is it. */
+static int try_open(struct weir__open_req *req, uint64_t *began)
+{
+    struct blocking b = {{0}, NULL, 0};
+    int rc;
+
+    if (req->err != NULL)
+        req->err->code = 0;
+    req->ctx = &b;
+    rc = weir__node_open(req);
+    if (rc != 0)
+        return rc;
+    b.env = req->node->host.env;
+    if (*began == 0)
+        *began = b.env->ops->now(b.env);
+    rc = b.env->ops->wait(b.env, &b.event, WEIR_FOREVER);
+    if (rc != 0)
+        return weir__fail(req->err, rc,
+                          "open: the environment gave up waiting");
+    if (b.status != 0) {
+        req->again = req->again && has_time(req->node, *began);
+        env_close(req->node);
+        weir__node_release(req->node);
+    }
+    return b.status;
+}
+
 int weir_open(struct weir **out, const struct weir_config *config,
               struct weir_error *err)
 {
-    struct blocking b = {{0}, NULL, 0};
-    struct weir__open_req req = {
-        .config = config, .done = opened, .ctx = &b, .err = err};
+    struct weir__open_req req = {.config = config, .done = opened, .err = err};
+    uint64_t began = 0;
     int rc;
 
     if (out == NULL)
@@ -52,22 +88,13 @@ int weir_open(struct weir **out, const struct weir_config *config,
     *out = NULL;
     if (config == NULL)
         return weir__fail(err, WEIR_EINVAL, "open: no configuration");
-    if (err != NULL)
-        err->code = 0;
-    rc = weir__node_open(&req);
-    if (rc != 0)
-        return rc;
-    b.env = req.node->host.env;
-    rc = b.env->ops->wait(b.env, &b.event, WEIR_FOREVER);
-    if (rc != 0)
-        return weir__fail(err, rc, "open: the environment gave up waiting");
-    if (b.status != 0) {
-        env_close(req.node);
-        weir__node_release(req.node);
-        return b.status;
-    }
-    *out = req.node;
-    return 0;
+    do {
+        rc = try_open(&req, &began);
+        WEIR__SOMETIMES_IF(req.again, "an opening begins once more");
+    } while (req.again);
+    if (rc == 0)
+        *out = req.node;
+    return rc;
 }
 
 static void closed(struct weir__close *req, int status)

@@ -223,6 +223,11 @@ struct weir__open_req {
     void *ctx;
     struct weir_error *err; /* May be NULL. */
     struct weir *node;      /* Out. */
+    int again;        /* Out: WEIR_EAGAIN, as the former process lived on: the
+                         same again may succeed. */
+    uint64_t granted; /* Out: epoch that the node was raised to, 0: none.  In:
+                         what a try before was granted; the node is refused
+                         (WEIR_EFENCED) if it has a later one by now. */
 };
 
 /** Start to open a node; refused at once with a negative status.  In the

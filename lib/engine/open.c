@@ -42,6 +42,7 @@ static void open_free(struct weir__open *open, int status)
         weir__fail_status(&open->error, status);
         weir__error_copy(req->err, &open->error);
     }
+    req->again = status == WEIR_EAGAIN && open->again;
     weir__free(node->alloc, open->wal_uri);
     weir__free(node->alloc, open);
     req->done(req, status);
@@ -123,6 +124,7 @@ static int check_mark(struct weir__open *open)
         member.mark_epoch == node->epoch ||
         (member.mark_epoch == began->epoch && member.mark_slot == began->slot))
         return 0;
+    open->again = 1;
     return weir__fail(&open->error, WEIR_EAGAIN,
                       "node %u: its write-ahead log was trimmed by another "
                       "process while it was opened: open it again",
@@ -144,8 +146,10 @@ static void epoch_granted(struct weir__commit *commit, int status)
                             "node %u was opened by another process at the "
                             "same time",
                             node->id);
-    if (status == 0)
+    if (status == 0) {
+        open->req->granted = node->epoch;
         status = check_mark(open);
+    }
     if (status != 0) {
         open_fail(open, status);
         return;
@@ -323,6 +327,21 @@ static int reader_open(struct weir *node, const unsigned char *cluster,
     return weir__object_reader_open(&node->reader, &config, err);
 }
 
+/* Who tries again does not fence the one that has opened the node since. */
+static int check_granted(struct weir__open *open)
+{
+    const struct weir *node = open->node;
+    uint64_t granted = open->req->granted;
+
+    if (granted == 0 ||
+        weir__state_node_epoch(weir__manifest_state(node->manifest),
+                               node->id) == granted)
+        return 0;
+    return weir__fail(&open->error, WEIR_EFENCED,
+                      "node %u was opened by another process meanwhile",
+                      node->id);
+}
+
 static void manifest_opened(struct weir__manifest_open *req, int status)
 {
     struct weir__open *open = req->ctx;
@@ -339,6 +358,8 @@ static void manifest_opened(struct weir__manifest_open *req, int status)
     status = reader_open(node, weir__state_cluster(state), &open->error);
     if (status == 0 && node->read_only)
         status = cache_init(node, PAGE);
+    if (status == 0)
+        status = check_granted(open);
     if (status != 0) {
         open_fail(open, status);
     } else if (node->read_only) {
@@ -512,6 +533,7 @@ int weir__node_open(struct weir__open_req *req)
     struct weir__open *open = weir__calloc(alloc, 1, sizeof(*open));
     int rc = WEIR_ENOMEM;
 
+    req->again = 0;
     if (node == NULL || open == NULL)
         goto fail;
     node->alloc = alloc;

@@ -21,6 +21,7 @@ struct weir__open {
     uint64_t sent; /* When the commit was begun. */
     struct weir_timer patience;
     int gave_up; /* The commit took too long: it is not waited for. */
+    int again;   /* The former process lived on: another try may do. */
     struct weir__close close;
     struct weir_task begin;
     char *wal_uri;

@@ -164,11 +164,13 @@ static int record_found(struct weir_wal_recover *req,
     uint64_t end = record->base_offset + record->count;
     struct weir_stream *s;
 
-    if (is_news(state, m, record))
+    if (is_news(state, m, record)) {
+        open->again = 1;
         return weir__fail(req->err, WEIR_EAGAIN,
                           "node %u: it has opened a stream while its "
                           "write-ahead log was taken: open it again",
                           node->id);
+    }
     if (m == NULL || !is_wanted(node, m, record))
         return 0; /* Deleted, or moved to another node. */
     if (end <= m->committed_end || end <= m->start)

@@ -275,12 +275,42 @@ static void hand_start(struct takeover *t)
     weir__manifest_commit(t->dead->manifest, &t->commit);
 }
 
+static void looked(struct weir__refresh *refresh, int status);
+
+/* 1 if what has failed may be begun once more: there is time, and this node
+ * looks whether the other one is dead. */
+static int may_try_again(const struct takeover *t)
+{
+    struct weir_env *env = t->node->host.env;
+    const struct weir_timer *late = &t->call->late;
+
+    return t->open.again && weir__node_is_open(t->node) &&
+           (late->fire == NULL || env->ops->now(env) < late->deadline);
+}
+
+/* As if it were asked for once more, in what is left of the same time. */
+static void try_again(struct takeover *t)
+{
+    WEIR__SOMETIMES("a takeover begins once more");
+    struct weir__call *call = t->call;
+    struct weir_env *env = t->node->host.env;
+
+    call->granted = t->open.granted;
+    t->call = NULL;
+    takeover_free(t);
+    if (call->late.fire != NULL)
+        env->ops->timer_start(env, &call->late);
+    weir__call_refresh(call, looked);
+}
+
 static void opened(struct weir__open_req *open, int status)
 {
     struct takeover *t = open->ctx;
 
     t->dead = open->node;
-    if (status != 0) { /* It is closed already. */
+    if (status != 0 && may_try_again(t)) {
+        try_again(t);
+    } else if (status != 0) { /* It is closed already. */
         WEIR__SOMETIMES("a takeover fails");
         answer(t, status);
         takeover_free(t);
@@ -356,7 +386,8 @@ static int start(struct takeover *t)
                                       .beside = 1,
                                       .done = opened,
                                       .ctx = t,
-                                      .err = &t->error};
+                                      .err = &t->error,
+                                      .granted = t->call->granted};
     return weir__node_open(&t->open);
 }
 
@@ -370,6 +401,8 @@ static int check(struct weir__call *call)
     if (!find(call->node, req->node_id, &member))
         return weir__fail(&call->error, WEIR_ENOENT,
                           "takeover: there is no node %u", req->node_id);
+    if (call->granted != 0)
+        return 0; /* It is fenced: its epoch, and sign of life, is ours. */
     if (req->epoch != 0 && req->epoch != member.epoch)
         return weir__fail(&call->error, WEIR_ECONFLICT,
                           "takeover of node %u: it has epoch %llu",

@@ -109,11 +109,36 @@ START_TEST(an_opening_does_not_try_its_commit_for_ever)
 }
 END_TEST
 
+/* Who tries again, though another process has opened the node since, leaves it
+ * to that one. */
+START_TEST(another_try_does_not_fence_who_opened_the_node_since)
+{
+    struct weir__open_req req = {.done = opened, .err = &test_error};
+    struct weir *node;
+
+    setup();
+    ck_assert_int_eq(open_node(&node), 0);
+    close_node(node);
+    ck_assert_int_eq(open_node(&node), 0);
+    req.config = config;
+    req.granted = node->epoch - 1;
+    ended = 0;
+    ck_assert_int_eq(weir__node_open(&req), 0);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    ck_assert_int_eq(end_status, WEIR_EFENCED);
+    ck_assert_int_eq(req.again, 0);
+    weir__node_release(req.node);
+    close_node(node);
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("open");
 
     tcase_add_test(tc, a_log_that_cannot_be_leaves_nothing_in_the_store);
     tcase_add_test(tc, an_opening_does_not_try_its_commit_for_ever);
+    tcase_add_test(tc, another_try_does_not_fence_who_opened_the_node_since);
     return test_run();
 }
