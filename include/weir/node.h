@@ -62,9 +62,9 @@ WEIR_API const char *weir_version(void);
  * @return 0 or an error: those of `weir_store_ops` and `weir_wal_open_fn`,
  *         WEIR_EINVAL (a property), WEIR_ECORRUPT (what was acknowledged is
  *         damaged; nothing was changed), WEIR_EFENCED (another process opened
- *         the node at the same time), WEIR_EAGAIN (another process that had it
- *         lived on while its log was read, until `commit_timeout` was over:
- *         open it again).
+ *         the node at the same time, and has it), WEIR_EAGAIN (another process
+ *         that had it lived on while its log was read, until `commit_timeout`
+ *         was over: open it again).
  */
 WEIR_API int weir_open(struct weir **out, const struct weir_config *config,
                        struct weir_error *err);

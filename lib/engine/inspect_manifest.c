@@ -102,6 +102,8 @@ static int give_op(struct weir__inspect *in, const struct weir__op *op)
         weir__inspect_hex(in, "wal_id", op->u.node_open.wal_id);
         weir__inspect_uint(in, "lease_ms", op->u.node_open.lease_ms);
         weir__inspect_text(in, "wal", op->u.node_open.wal);
+        if (op->u.node_open.next != 0)
+            weir__inspect_uint(in, "next_epoch", op->u.node_open.next);
         return weir__inspect_item(in, "node_open", 0, NULL);
     case WEIR__OP_STREAM_CREATE:
         weir__inspect_text(in, "name", op->u.stream_create.name);

@@ -141,7 +141,7 @@ static void epoch_granted(struct weir__commit *commit, int status)
         return; /* The manifest closes, and has ended what waited. */
     if (status == 0)
         status = open->op.status;
-    if (status == 0 && open->op.u.node_open.epoch != node->epoch)
+    if (status == WEIR_EFENCED)
         status = weir__fail(&open->error, WEIR_EFENCED,
                             "node %u was opened by another process at the "
                             "same time",
@@ -190,7 +190,7 @@ static void register_node(const struct weir *node, struct weir__op *op)
 }
 
 /* Only now, with the WAL in our hands and readable, may a former process be
- * fenced. */
+ * fenced; and none that has opened the node since the manifest was read. */
 void weir__open_recovered(struct weir__open *open, int status)
 {
     if (status != 0) {
@@ -200,6 +200,7 @@ void weir__open_recovered(struct weir__open *open, int status)
     open->op = (struct weir__op){.kind = WEIR__OP_NODE_OPEN};
     open->op.u.node_open.node_id = open->node->id;
     open->op.u.node_open.wal_id = wal_id(open->node);
+    open->op.u.node_open.next = open->node->epoch;
     register_node(open->node, &open->op);
     open->commit = (struct weir__commit){.ops = &open->op,
                                          .count = 1,

@@ -6,6 +6,11 @@
 #include <weir/kv.h>
 #include <weir/stream.h>
 
+uint16_t weir__op_format(const struct weir__op *op)
+{
+    return op->kind == WEIR__OP_NODE_OPEN && op->u.node_open.next != 0 ? 2 : 1;
+}
+
 void weir__record_begin(struct weir__writer *w)
 {
     static const unsigned char zeros[WEIR__RECORD_HEADER];
@@ -17,7 +22,7 @@ void weir__record_seal(unsigned char *data, size_t len,
                        const struct weir__record *header)
 {
     weir__put32(data, WEIR__COMMIT_MAGIC);
-    weir__put16(data + 4, WEIR__RECORD_VERSION);
+    weir__put16(data + 4, header->format);
     memcpy(data + 24, header->cluster, 16);
     weir__put64(data + 40, header->version);
     memcpy(data + 48, header->nonce, 16);
@@ -140,6 +145,8 @@ static void write_node_open(struct weir__writer *w, const struct weir__op *op)
     weir__write32(w, op->u.node_open.lease_ms);
     weir__write16(w, (uint16_t)len);
     weir__write_bytes(w, wal, len + 1);
+    if (op->u.node_open.next != 0)
+        weir__write64(w, op->u.node_open.next);
 }
 
 static void write_stream_hand(struct weir__writer *w, const struct weir__op *op)

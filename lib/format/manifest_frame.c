@@ -25,7 +25,10 @@ int weir__manifest_check(const void *data, size_t len, uint32_t magic,
                          const char *what, uint64_t version,
                          struct weir_error *err)
 {
+    unsigned newest = magic == WEIR__COMMIT_MAGIC ? WEIR__COMMIT_VERSION
+                                                  : WEIR__SNAPSHOT_VERSION;
     const unsigned char *at = data;
+    unsigned format;
 
     if (len < FRAME)
         return weir__fail(err, WEIR_ECORRUPT,
@@ -43,10 +46,11 @@ int weir__manifest_check(const void *data, size_t len, uint32_t magic,
         return weir__fail(err, WEIR_ECORRUPT,
                           "manifest %s %" PRIu64 ": checksum does not match",
                           what, version);
-    if (weir__get16(at + 4) != WEIR__RECORD_VERSION)
-        return weir__fail(
-            err, WEIR_EVERSION,
-            "manifest %s %" PRIu64 ": format %u, this library knows %u", what,
-            version, (unsigned)weir__get16(at + 4), WEIR__RECORD_VERSION);
+    format = weir__get16(at + 4);
+    if (format == 0 || format > newest)
+        return weir__fail(err, WEIR_EVERSION,
+                          "manifest %s %" PRIu64
+                          ": format %u, this library knows %u",
+                          what, version, format, newest);
     return 0;
 }

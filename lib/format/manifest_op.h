@@ -75,6 +75,8 @@ struct weir__op {
             uint32_t lease_ms; /* How long it lives without a commit; 0: for
                                   ever. */
             const char *wal;   /* Where its log is, "" or NULL: not told. */
+            uint64_t next;     /* Epoch it must get: WEIR_EFENCED if that is
+                                  not the next one; 0: whichever is next. */
             uint64_t epoch;    /* Out. */
         } node_open; /* Ids the node had reserved become dead, and keys that
                         were bound to it are removed. */

@@ -14,6 +14,7 @@
 
 static void read_header(struct weir__record *header, const unsigned char *data)
 {
+    header->format = weir__get16(data + 4);
     memcpy(header->cluster, data + 24, 16);
     header->version = weir__get64(data + 40);
     memcpy(header->nonce, data + 48, 16);
@@ -82,6 +83,11 @@ static bool read_node_open(struct weir__reader *r, struct weir__op *op)
     len = weir__read16(r);
     wal = weir__read_bytes(r, (size_t)len + 1);
     op->u.node_open.wal = (const char *)wal;
+    if (wal != NULL && weir__reader_left(r) > 0) {
+        op->u.node_open.next = weir__read64(r);
+        if (r->bad || op->u.node_open.next == 0)
+            return false;
+    }
     return wal != NULL && len <= WEIR__WAL_URI_MAX && wal[len] == 0 &&
            memchr(wal, 0, len) == NULL;
 }
@@ -166,13 +172,13 @@ static bool read_op(struct weir__reader *r, struct weir__op *op,
 
 /* Look at every operation before the first is applied: a commit counts as a
  * whole or not at all. */
-static bool check_ops(struct weir__reader r, uint32_t count)
+static bool check_ops(struct weir__reader r, uint32_t count, uint16_t format)
 {
     struct weir__reader body;
     struct weir__op op;
 
     for (; count > 0; count--)
-        if (!read_op(&r, &op, &body))
+        if (!read_op(&r, &op, &body) || weir__op_format(&op) > format)
             return false;
     return weir__reader_left(&r) == 0;
 }
@@ -205,7 +211,7 @@ int weir__record_open(struct weir__record_reader *r,
         return weir__fail(err, WEIR_ECORRUPT,
                           "manifest commit %" PRIu64 ": holds commit %" PRIu64,
                           version, r->header.version);
-    if (!check_ops(r->at, r->left))
+    if (!check_ops(r->at, r->left, r->header.format))
         return weir__fail(err, WEIR_ECORRUPT,
                           "manifest commit %" PRIu64 ": malformed operation",
                           version);

@@ -7,7 +7,8 @@
  * version of the format:
  *
  *      0  u32  magic: "WMCR" a commit, "WMSN" a snapshot
- *      4  u16  version of the format (1)
+ *      4  u16  version of the format (1; 2: a commit of which an operation has
+ *              something that is marked so, which version 1 refuses)
  *      6  u16  reserved, 0
  *      8  u32  CRC32C of all other bytes: 0 to 7 and 12 to the end
  *     12  u32  reserved, 0
@@ -37,6 +38,8 @@
  *                      12  u32   lease in milliseconds, 0: none
  *                      16  u16   length n of its WAL's URI, 0 to 511
  *                      18        URI (no zero in it), and a zero: n + 1
+ *                  19 + n  u64   epoch that the node must get, or nothing is
+ *                                done; may be left out: the next (version 2)
  *     3 STREAM_CREATE   0  u16   length n of the name, 1 to 255
  *                       2        name (no zero in it), and a zero: n + 1
  *     4 STREAM_DELETE   0  u64   stream id
@@ -149,7 +152,8 @@
 
 /** Longest commit record, in bytes. */
 #define WEIR__RECORD_MAX ((size_t)16 << 20)
-#define WEIR__RECORD_VERSION 1u
+#define WEIR__COMMIT_VERSION 2u   /* The newest that is read. */
+#define WEIR__SNAPSHOT_VERSION 1u /* The one there is. */
 #define WEIR__RECORD_HEADER 88u
 #define WEIR__SNAPSHOT_HEADER 112u
 
@@ -165,7 +169,11 @@ struct weir__record {
     int64_t wall;
     uint32_t node_id;
     uint32_t op_count;
+    uint16_t format; /* Its operations' newest. */
 };
+
+/** The oldest version of the format that can say this. */
+uint16_t weir__op_format(const struct weir__op *op);
 
 /** Begin a record at the writer's end, which must be at 0: leaves room for
  * the header. */

@@ -114,7 +114,7 @@ int weir__snapshot_end(struct weir__writer *w,
     if (w->bad)
         return WEIR_ENOMEM;
     weir__put32(data, WEIR__SNAPSHOT_MAGIC);
-    weir__put16(data + 4, WEIR__RECORD_VERSION);
+    weir__put16(data + 4, WEIR__SNAPSHOT_VERSION);
     memcpy(data + 24, header->cluster, 16);
     weir__put64(data + 40, header->version);
     weir__put64(data + 48, header->next_stream);

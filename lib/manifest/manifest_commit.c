@@ -95,6 +95,7 @@ static int add_commit(struct weir__group *group,
                       const struct weir__commit *commit, struct weir_error *err)
 {
     size_t mark = group->bytes.len;
+    uint16_t format = group->record.format;
 
     for (size_t i = 0; i < commit->count; i++) {
         int rc = weir__record_add(&group->bytes, &commit->ops[i], err);
@@ -103,7 +104,10 @@ static int add_commit(struct weir__group *group,
             group->bytes.len = mark;
             return rc;
         }
+        if (weir__op_format(&commit->ops[i]) > format)
+            format = weir__op_format(&commit->ops[i]);
     }
+    group->record.format = format;
     group->record.op_count += (uint32_t)commit->count;
     return 0;
 }
@@ -125,6 +129,7 @@ static void group_begin(struct weir__manifest *m)
     env->ops->random(env, group->record.nonce, sizeof(group->record.nonce));
     group->record.node_id = m->node_id;
     group->record.node_epoch = m->epoch;
+    group->record.format = 1;
     weir__record_begin(&group->bytes);
 }
 

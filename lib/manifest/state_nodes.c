@@ -27,9 +27,16 @@ struct weir__mnode *weir__state_node(struct weir__state *state,
 int weir__state_node_open(struct weir__state *state, int64_t wall,
                           struct weir__op *op)
 {
-    struct weir__mnode *node = weir__state_node(state, op->u.node_open.node_id);
+    uint32_t id = op->u.node_open.node_id;
+    uint64_t next = op->u.node_open.next;
+    struct weir__mnode *node;
     char *wal;
 
+    if (next != 0 && next != weir__state_node_epoch(state, id) + 1) {
+        op->status = WEIR_EFENCED; /* Another one has opened it meanwhile. */
+        return 0;
+    }
+    node = weir__state_node(state, id);
     if (node == NULL || weir__state_dead_room(state, node->reserved_ids) != 0)
         return WEIR_ENOMEM;
     wal = weir__strdup(state->alloc,

@@ -116,7 +116,8 @@ static struct weir__state *prepare(struct heap *heap)
 static void frame(uint8_t *data, size_t size, uint32_t magic)
 {
     weir__put32(data, magic);
-    weir__put32(data + 4, WEIR__RECORD_VERSION);
+    weir__put32(data + 4, magic == WEIR__COMMIT_MAGIC ? WEIR__COMMIT_VERSION
+                                                      : WEIR__SNAPSHOT_VERSION);
     weir__put32(data + 12, 0);
     weir__manifest_seal(data, size);
 }

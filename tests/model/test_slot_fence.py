@@ -14,7 +14,9 @@ One epoch of a log in a store that creates a slot only if it is free.  Actors:
   puts a fence, after one further ahead than the writer can have under way.
   What answers "exists" is read.  At the lowest fence it commits the node's
   next epoch, which ends what the writer can commit, and is granted the log if
-  the mark is where it had begun.  It may crash anywhere; what it had sent may
+  the mark is where it had begun.  (In truth only one of those that have seen
+  the same epoch is granted it: here more happens than can.)
+  It may crash anywhere; what it had sent may
   land all the same.  One that was granted the log uploads what it has found,
   moves the mark, and removes slots, in any order.
 - a reader on another node, which shows slot after slot and passes no gap.

@@ -21,6 +21,7 @@ static const struct weir__record golden_header = {
     .wall = INT64_C(1700000000123),
     .node_id = 7,
     .op_count = 18,
+    .format = 1,
 };
 
 /* One operation of each kind at least: what the golden commit holds. */
@@ -114,11 +115,22 @@ static void encode(const struct weir__record *header,
     weir__record_seal(bytes.data, bytes.len, header);
 }
 
-static void encode_golden(void)
+/* The same; in version 2 the node tells which epoch it must get. */
+static size_t ops_of(uint16_t format, struct weir__op ops[18])
 {
+    size_t count = golden_ops(ops);
+
+    ops[1].u.node_open.next = format == 2 ? 1 : 0;
+    return count;
+}
+
+static void encode_golden(uint16_t format)
+{
+    struct weir__record header = golden_header;
     struct weir__op ops[18];
 
-    encode(&golden_header, ops, golden_ops(ops));
+    header.format = format;
+    encode(&header, ops, ops_of(format, ops));
 }
 
 static void apply(struct weir__state *state, const struct weir__record *header,
@@ -184,7 +196,8 @@ START_TEST(a_commit_is_read_as_it_was_written)
     struct weir__op ops[18];
     struct weir__op op;
 
-    encode(&golden_header, ops, golden_ops(ops));
+    encode_golden((uint16_t)_i);
+    ops_of((uint16_t)_i, ops);
     ck_assert_int_eq(weir__record_open(&r, &heap.alloc, bytes.data, bytes.len,
                                        1, golden_header.cluster, NULL),
                      0);
@@ -194,6 +207,7 @@ START_TEST(a_commit_is_read_as_it_was_written)
     ck_assert_uint_eq(r.header.node_epoch, 1);
     ck_assert_int_eq(r.header.wall, golden_header.wall);
     ck_assert_uint_eq(r.header.node_id, 7);
+    ck_assert_uint_eq(r.header.format, (unsigned)_i);
     for (int i = 0; i < 18; i++)
         ck_assert_msg(next_is(&r, &ops[i]), "operation %d", i);
     ck_assert_int_eq(weir__record_next(&r, &op), 0);
@@ -205,7 +219,7 @@ END_TEST
 START_TEST(an_empty_value_is_not_a_removal)
 {
     struct weir__record_reader r;
-    struct weir__record header = {.version = 1, .op_count = 1};
+    struct weir__record header = {.version = 1, .op_count = 1, .format = 1};
     struct weir__op op = {.kind = WEIR__OP_KV_PUT};
 
     op.u.kv_put.key = "k";
@@ -236,7 +250,7 @@ static int open_record(const void *data, size_t len, uint64_t version,
 /* Whatever byte is wrong or missing. */
 START_TEST(every_flipped_bit_and_every_cut_of_a_commit_is_seen)
 {
-    encode_golden();
+    encode_golden((uint16_t)_i);
     for (size_t i = 0; i < bytes.len; i++) {
         unsigned char *cut;
 
@@ -264,7 +278,7 @@ START_TEST(a_malformed_commit_with_a_right_checksum_does_no_harm)
     static const unsigned char values[] = {0, 1, 0x7f, 0x80, 0xff};
     unsigned char *copy;
 
-    encode_golden();
+    encode_golden((uint16_t)_i);
     copy = malloc(bytes.len);
     ck_assert_ptr_nonnull(copy);
     for (size_t i = 24; i < bytes.len; i++) {
@@ -297,7 +311,7 @@ START_TEST(a_commit_of_elsewhere_is_told_apart)
     struct weir_error err = {0};
     unsigned char other[16] = {1};
 
-    encode_golden();
+    encode_golden(1);
     ck_assert_int_eq(open_record(bytes.data, bytes.len, 1, other, &err),
                      WEIR_EFOREIGN);
     ck_assert_int_eq(open_record(bytes.data, bytes.len, 2, NULL, &err),
@@ -305,12 +319,27 @@ START_TEST(a_commit_of_elsewhere_is_told_apart)
     ck_assert_str_eq(err.text, "manifest commit 2: holds commit 1");
     ck_assert_int_eq(open_record(NULL, 0, 5, NULL, &err), WEIR_ECORRUPT);
     ck_assert_str_eq(err.text, "manifest commit 5: 0 bytes, cut short");
-    bytes.data[4] = 2;
+    bytes.data[4] = 3;
     weir__manifest_seal(bytes.data, bytes.len);
     ck_assert_int_eq(open_record(bytes.data, bytes.len, 1, NULL, &err),
                      WEIR_EVERSION);
     ck_assert_str_eq(err.text,
-                     "manifest commit 1: format 2, this library knows 1");
+                     "manifest commit 1: format 3, this library knows 2");
+}
+END_TEST
+
+/* A reader of version 1 would not know what it means. */
+START_TEST(a_commit_of_version_1_has_nothing_of_version_2)
+{
+    struct weir_error err = {0};
+
+    encode_golden(2);
+    ck_assert_int_eq(open_record(bytes.data, bytes.len, 1, NULL, NULL), 0);
+    bytes.data[4] = 1;
+    weir__manifest_seal(bytes.data, bytes.len);
+    ck_assert_int_eq(open_record(bytes.data, bytes.len, 1, NULL, &err),
+                     WEIR_ECORRUPT);
+    ck_assert_str_eq(err.text, "manifest commit 1: malformed operation");
 }
 END_TEST
 
@@ -452,7 +481,7 @@ START_TEST(a_snapshot_survives_each_failed_allocation)
 }
 END_TEST
 
-/* ---- Golden files: what version 1 of the format is, for ever ------------- */
+/* ---- Golden files: what each version of the format is, for ever ---------- */
 
 static void compare(const char *path)
 {
@@ -479,8 +508,15 @@ static void compare(const char *path)
 
 START_TEST(a_commit_is_byte_for_byte_the_golden_one)
 {
-    encode_golden();
+    encode_golden(1);
     compare("tests/golden/manifest-commit-v1.bin");
+}
+END_TEST
+
+START_TEST(a_commit_of_version_2_is_byte_for_byte_the_golden_one)
+{
+    encode_golden(2);
+    compare("tests/golden/manifest-commit-v2.bin");
 }
 END_TEST
 
@@ -496,17 +532,21 @@ int main(void)
     TCase *tc = test_case("manifest record");
 
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, a_commit_is_read_as_it_was_written);
+    tcase_add_loop_test(tc, a_commit_is_read_as_it_was_written, 1, 3);
     tcase_add_test(tc, an_empty_value_is_not_a_removal);
-    tcase_add_test(tc, every_flipped_bit_and_every_cut_of_a_commit_is_seen);
-    tcase_add_test(tc, a_malformed_commit_with_a_right_checksum_does_no_harm);
+    tcase_add_loop_test(tc, every_flipped_bit_and_every_cut_of_a_commit_is_seen,
+                        1, 3);
+    tcase_add_loop_test(
+        tc, a_malformed_commit_with_a_right_checksum_does_no_harm, 1, 3);
     tcase_add_test(tc, a_commit_of_elsewhere_is_told_apart);
+    tcase_add_test(tc, a_commit_of_version_1_has_nothing_of_version_2);
     tcase_add_test(tc, operations_that_cannot_be_are_refused);
     tcase_add_test(tc, every_flipped_bit_and_every_cut_of_a_snapshot_is_seen);
     tcase_add_test(tc, a_malformed_snapshot_with_a_right_checksum_does_no_harm);
     tcase_add_test(tc, a_snapshot_of_a_newer_format_is_told_apart);
     tcase_add_test(tc, a_snapshot_survives_each_failed_allocation);
     tcase_add_test(tc, a_commit_is_byte_for_byte_the_golden_one);
+    tcase_add_test(tc, a_commit_of_version_2_is_byte_for_byte_the_golden_one);
     tcase_add_test(tc, a_snapshot_is_byte_for_byte_the_golden_one);
     return test_run();
 }

@@ -301,7 +301,8 @@ END_TEST
 static void put_foreign(const char *key, uint64_t version, int newer)
 {
     struct weir__op op = op_create("x");
-    struct weir__record header = {.version = version, .op_count = 1};
+    struct weir__record header = {
+        .version = version, .op_count = 1, .format = 1};
     struct weir__writer w;
 
     memset(header.cluster, 0x77, 16);
@@ -310,7 +311,7 @@ static void put_foreign(const char *key, uint64_t version, int newer)
     ck_assert_int_eq(weir__record_add(&w, &op, NULL), 0);
     weir__record_seal(w.data, w.len, &header);
     if (newer) {
-        w.data[4] = 2;
+        w.data[4] = WEIR__COMMIT_VERSION + 1;
         weir__manifest_seal(w.data, w.len);
     }
     put(key, w.data, w.len);

@@ -183,6 +183,29 @@ START_TEST(opening_a_node_fences_its_former_epoch)
 }
 END_TEST
 
+/* Of two that have seen the same epoch one gets the next; nothing is changed
+ * by the other one. */
+START_TEST(a_node_that_another_has_opened_since_is_not_opened)
+{
+    struct weir__op first = op_node_open(1);
+    struct weir__op second = op_node_open(1);
+    struct weir__op never = op_node_open(5);
+
+    first.u.node_open.next = weir__state_node_epoch(state, 1) + 1;
+    first.u.node_open.wal_id = 77;
+    second.u.node_open.next = first.u.node_open.next;
+    second.u.node_open.wal_id = 88;
+    never.u.node_open.next = 2;
+    ck_assert_int_eq(one(&first), 0);
+    ck_assert_uint_eq(first.u.node_open.epoch, first.u.node_open.next);
+    ck_assert_int_eq(one(&second), WEIR_EFENCED);
+    ck_assert_uint_eq(weir__state_node_epoch(state, 1), first.u.node_open.next);
+    ck_assert_uint_eq(weir__state_node_wal(state, 1), 77);
+    ck_assert_int_eq(one(&never), WEIR_EFENCED);
+    ck_assert_uint_eq(weir__state_node_epoch(state, 5), 0);
+}
+END_TEST
+
 /* Which WAL must be there when the node is opened again. */
 START_TEST(a_node_has_its_wal_until_it_says_that_all_is_in_objects)
 {
@@ -618,6 +641,7 @@ int main(void)
     tcase_add_test(tc, a_cluster_is_named_once);
     tcase_add_test(tc, a_commit_of_another_cluster_or_version_is_refused);
     tcase_add_test(tc, opening_a_node_fences_its_former_epoch);
+    tcase_add_test(tc, a_node_that_another_has_opened_since_is_not_opened);
     tcase_add_test(tc, a_node_has_its_wal_until_it_says_that_all_is_in_objects);
     tcase_add_test(tc, an_epoch_that_was_never_granted_is_fenced);
     tcase_add_test(tc, a_name_is_taken_until_its_stream_is_deleted);

@@ -221,7 +221,12 @@ static void model_put(struct weir__op *op)
 static void model_node_open(struct weir__op *op)
 {
     unsigned node = op->u.node_open.node_id;
+    uint64_t next = op->u.node_open.next;
 
+    if (next != 0 && next != model.epochs[node] + 1) {
+        op->status = WEIR_EFENCED;
+        return;
+    }
     for (uint64_t id = 1; id <= model.object_count; id++)
         if (model.fates[id] == RESERVED && model.reserver[id] == node)
             model.fates[id] = DEAD;
@@ -469,6 +474,9 @@ static void any_op(int slot, unsigned node, struct weir__op *op)
     switch (roll(13)) {
     case 0:
         *op = op_node_open(1 + roll(NODES));
+        if (roll(2) == 0) /* The next epoch, or one that was or will be. */
+            op->u.node_open.next =
+                model.epochs[op->u.node_open.node_id] + roll(3);
         if (roll(4) != 0) /* Seldom: what is reserved must live a while. */
             *op = op_reserve(1 + roll(5));
         break;
@@ -558,7 +566,8 @@ static void commit(int n)
     struct weir__record header = {.version = (uint64_t)n + 1,
                                   .wall = 1000 + n,
                                   .node_id = 1 + roll(NODES),
-                                  .op_count = 1 + roll(OPS)};
+                                  .op_count = 1 + roll(OPS),
+                                  .format = 1};
 
     header.node_epoch = model.epochs[header.node_id];
     if (header.node_epoch > 0 && roll(20) == 0)
@@ -567,6 +576,8 @@ static void commit(int n)
     for (uint32_t i = 0; i < header.op_count; i++) {
         any_op((int)i, header.node_id, &mine[i]);
         ck_assert_int_eq(weir__record_add(&records[n], &mine[i], NULL), 0);
+        if (weir__op_format(&mine[i]) > header.format)
+            header.format = weir__op_format(&mine[i]);
         its[i] = mine[i];
         memcpy(copies[i], ranges[i], sizeof(copies[i]));
         memcpy(given[i], hands[i], sizeof(given[i]));
