@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/sometimes.h"
 #include "engine/call.h"
 
 #define STR(x) #x
@@ -88,10 +87,9 @@ int weir_open(struct weir **out, const struct weir_config *config,
     *out = NULL;
     if (config == NULL)
         return weir__fail(err, WEIR_EINVAL, "open: no configuration");
-    do {
+    do
         rc = try_open(&req, &began);
-        WEIR__SOMETIMES_IF(req.again, "an opening begins once more");
-    } while (req.again);
+    while (req.again);
     if (rc == 0)
         *out = req.node;
     return rc;
