@@ -271,7 +271,8 @@ struct weir_fetch {
  * is not known here; nor is it on its owner once the lease has run out.  With
  * a `max_wait` of 0 nothing is returned only if there was nothing when the
  * fetch was made; that is asked for, for up to ten seconds.  With a longer
- * one, it tells that nothing was found in that time.
+ * one, it tells that nothing was found in that time.  An offset above the end
+ * is told of (WEIR_ERANGE) only once the end is known.
  *
  * Ownership: `req` stays the caller's, unmodified until `done`.  After a
  * status of 0 call `weir_fetch_release` once.  Threads: any.

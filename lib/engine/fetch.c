@@ -75,7 +75,8 @@ static int obstacle(struct weir__fetch *f)
                           s->name);
     if (!weir__node_is_open(s->node))
         return WEIR_ECLOSED;
-    if (f->next >= s->start && f->next <= s->durable)
+    if (f->next >= s->start &&
+        (f->next <= s->durable || weir__fetch_unknown(f)))
         return 0;
     return weir__fail(&f->error, WEIR_ERANGE,
                       "stream %s: offset %llu is not in %llu to %llu", s->name,

@@ -55,6 +55,9 @@ int weir__fetch_elsewhere(const struct weir__fetch *f);
 /** At the end of a shared stream the logs that hold its tail are read once,
  * and the manifest, before anyone is told that there is no more. */
 int weir__fetch_wants_refresh(const struct weir__fetch *f);
+/** 1 if nobody can tell where the stream ends: the end that is known here may
+ * be too low. */
+int weir__fetch_unknown(const struct weir__fetch *f);
 /** A fetch that has found nothing is told why nobody knows whether there is
  * more; one that waits goes on waiting, but not for what is damaged.  0: there
  * is no doubt, or it does not matter. */

@@ -193,6 +193,15 @@ int weir__fetch_wants_refresh(const struct weir__fetch *f)
            (!f->refreshed || (!f->looked && weir__tail_can(s)));
 }
 
+int weir__fetch_unknown(const struct weir__fetch *f)
+{
+    struct weir_error error;
+
+    return is_shared(f->stream) &&
+           (!f->refreshed || f->unclear != 0 ||
+            (f->looked && weir__tail_status(f->stream, &error) != 0));
+}
+
 /* Why nobody knows whether there is more, or 0. */
 static int uncertainty(struct weir__fetch *f)
 {

@@ -288,6 +288,11 @@ static void read_when_cut_off(int handed)
     /* One that waits is told that nothing came in that time. */
     ck_assert_uint_eq(fetch(&world.machines[1], 0, 1, SECOND), 0);
     ck_assert_int_eq(world.machines[1].status, 0);
+    /* Nor that an offset is above the end, which is not known. */
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 2, 0), 0);
+    ck_assert_int_eq(world.machines[1].status, WEIR_ETIMEDOUT);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 2, SECOND), 0);
+    ck_assert_int_eq(world.machines[1].status, 0);
     weir_sim_free(world.sim);
     world.wal = NULL;
 }
