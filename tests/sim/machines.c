@@ -220,3 +220,34 @@ void machine_reader(void *ctx)
     if (m->readers[world.arg] == NULL && m->status == 0)
         m->readers[world.arg] = open.stream;
 }
+
+static void flush_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_flush req = {.req = {.done = NULL}};
+
+    m->status = weir_flush_sync(m->node, &req);
+}
+
+int machine_flush(struct machine *m)
+{
+    int rc = machine_call(m, flush_program);
+
+    return rc != 0 ? rc : m->status;
+}
+
+static struct weir_stats counted;
+
+static void stats_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    m->status = weir_stats_sync(m->node, &counted);
+}
+
+struct weir_stats machine_stats(struct machine *m)
+{
+    ck_assert_int_eq(machine_call(m, stats_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    return counted;
+}

@@ -64,6 +64,10 @@ void machine_stop(void *ctx);
 /** Program: open stream `world.arg` to read. */
 void machine_reader(void *ctx);
 int machine_open_stream(struct machine *m, int stream);
+/** Bring all that it has appended into objects; the status. */
+int machine_flush(struct machine *m);
+/** What it has counted. */
+struct weir_stats machine_stats(struct machine *m);
 int machine_take_over(struct machine *m, int node);
 int machine_hand_over(struct machine *m, int stream);
 /** Life of a node, as `m` sees it; also sets `world.epoch_seen`. */

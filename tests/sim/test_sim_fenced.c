@@ -6,36 +6,12 @@
 
 #include <stddef.h>
 
-static struct weir_stats counters;
-
-static void stats_program(void *ctx)
-{
-    struct machine *m = ctx;
-
-    m->status = weir_stats_sync(m->node, &counters);
-}
-
-static struct weir_stats count(struct machine *m)
-{
-    ck_assert_int_eq(machine_call(m, stats_program), 0);
-    ck_assert_int_eq(m->status, 0);
-    return counters;
-}
-
 static void trim_program(void *ctx)
 {
     struct machine *m = ctx;
     struct weir_trim req = {.start = 1};
 
     m->status = weir_trim_sync(m->streams[0], &req);
-}
-
-static void flush_program(void *ctx)
-{
-    struct machine *m = ctx;
-    struct weir_flush req = {.req = {.done = NULL}};
-
-    m->status = weir_flush_sync(m->node, &req);
 }
 
 static void append(struct machine *m, uint64_t number)
@@ -59,8 +35,7 @@ static struct machine *asleep(int dead, int pending)
     ck_assert_int_eq(machine_start(&world.machines[1]), 0);
     ck_assert_int_eq(machine_open_stream(m, 0), 0);
     append(m, 1);
-    ck_assert_int_eq(machine_call(m, flush_program), 0);
-    ck_assert_int_eq(m->status, 0);
+    ck_assert_int_eq(machine_flush(m), 0);
     if (dead)
         ck_assert_int_eq(machine_call(m, trim_program), 0);
     if (pending)
@@ -85,11 +60,11 @@ static struct machine *fenced(int dead, int pending)
 static void is_quiet(int dead, int pending)
 {
     struct machine *m = fenced(dead, pending);
-    struct weir_stats before = count(m);
+    struct weir_stats before = machine_stats(m);
     struct weir_stats after;
 
     world_run(7200 * SECOND);
-    after = count(m);
+    after = machine_stats(m);
     ck_assert_uint_eq(after.store_puts, before.store_puts);
     ck_assert_uint_eq(after.store_deletes, before.store_deletes);
     weir_sim_free(world.sim);
@@ -111,8 +86,7 @@ START_TEST(it_tells_who_asks_for_a_flush)
 {
     struct machine *m = fenced(0, 1);
 
-    ck_assert_int_eq(machine_call(m, flush_program), 0);
-    ck_assert_int_eq(m->status, WEIR_EFENCED);
+    ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
     weir_sim_free(world.sim);
 }
 END_TEST

@@ -21,14 +21,6 @@ static int look(void)
                        sizeof(text));
 }
 
-static void flush_program(void *ctx)
-{
-    struct machine *m = ctx;
-    struct weir_flush req = {.req = {.done = NULL}};
-
-    m->status = weir_flush_sync(m->node, &req);
-}
-
 static void delete_program(void *ctx)
 {
     struct machine *m = ctx;
@@ -48,8 +40,7 @@ static void open_with_object(void)
     ck_assert_int_eq(machine_open_stream(m, 0), 0);
     machine_append(m, 0, 1);
     world_run(SECOND);
-    ck_assert_int_eq(machine_call(m, flush_program), 0);
-    ck_assert_int_eq(m->status, 0);
+    ck_assert_int_eq(machine_flush(m), 0);
     ck_assert_msg(look() == 0, "%s", text);
 }
 

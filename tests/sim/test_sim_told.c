@@ -59,19 +59,10 @@ static void start(uint32_t tells, const char *follow)
     world_run(60 * SECOND);
 }
 
-static struct weir_stats stats;
-
-static void stats_program(void *ctx)
-{
-    struct machine *m = ctx;
-
-    m->status = weir_stats_sync(m->node, &stats);
-}
-
 static uint64_t requests(struct machine *m)
 {
-    ck_assert_int_eq(machine_call(m, stats_program), 0);
-    ck_assert_int_eq(m->status, 0);
+    struct weir_stats stats = machine_stats(m);
+
     return stats.store_gets + stats.store_puts + stats.store_lists;
 }
 

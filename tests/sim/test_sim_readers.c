@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Readers on other nodes than the one that appends: what they see of an object
+ * log, and what they are told when they cannot see it. */
+#include "sim/machines.h"
+#include "support/test.h"
+
+#include <weir.h>
+#include <weir/sim.h>
+
+static struct weir_fetch fetched;
+
+static void fetch_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    m->status = weir_fetch_sync(m->readers[world.arg], &fetched);
+}
+
+/* How many batches a reader finds from `offset` on; waits for up to `wait`. */
+static size_t fetch(struct machine *m, int stream, uint64_t offset,
+                    uint64_t wait)
+{
+    size_t count;
+
+    world.arg = stream;
+    ck_assert_int_eq(machine_call(m, machine_reader), 0);
+    ck_assert_int_eq(m->status, 0);
+    fetched = (struct weir_fetch){.offset = offset,
+                                  .max_bytes = 1 << 20,
+                                  .min_bytes = wait > 0,
+                                  .max_wait = (int64_t)wait};
+    ck_assert_int_eq(machine_call(m, fetch_program), 0);
+    count = fetched.count;
+    weir_fetch_release(&fetched);
+    return count;
+}
+
+static void fetch_done(struct weir_req *req, int status)
+{
+    *(int *)req->ctx = status == 0 ? 1 : status;
+}
+
+START_TEST(a_reader_on_another_node_sees_the_tail_of_an_object_log)
+{
+    struct weir_fetch waiting;
+    int over = 0;
+
+    world_open(test_seed());
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
+    for (uint64_t i = 0; i < 5; i++)
+        machine_append(&world.machines[0], 0, i);
+    world_run(SECOND);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 0, 0), 5);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 3, 0), 2);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 5, 0), 0);
+    ck_assert_int_eq(world.machines[1].status, 0);
+    waiting = (struct weir_fetch){.req = {.done = fetch_done, .ctx = &over},
+                                  .offset = 5,
+                                  .max_bytes = 100,
+                                  .min_bytes = 1,
+                                  .max_wait = (int64_t)(60 * SECOND)};
+    ck_assert_int_eq(weir_fetch(world.machines[1].readers[0], &waiting), 0);
+    world_run(20 * SECOND);
+    ck_assert_int_eq(over, 0);
+    machine_append(&world.machines[0], 0, 5);
+    world_run(SECOND);
+    ck_assert_int_eq(over, 1);
+    ck_assert_uint_eq(waiting.count, 1);
+    ck_assert_uint_eq(waiting.batches[0].base_offset, 5);
+    weir_fetch_release(&waiting);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+    world.upload_interval = "10s";
+}
+END_TEST
+
+static struct appended *append_and_wait(int node, uint64_t number)
+{
+    struct appended *a = machine_append(&world.machines[node], 0, number);
+
+    for (int i = 0; i < 1000 && !a->over; i++)
+        world_run(MS);
+    ck_assert_int_eq(a->over, 1);
+    ck_assert_int_eq(a->status, 0);
+    return a;
+}
+
+/* What the successor appends is read before and while the part that is owed
+ * between the two is brought into objects. */
+START_TEST(who_has_handed_over_sees_what_its_successor_appends)
+{
+    world_open(test_seed());
+    world.wal = "object:";
+    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    for (uint64_t i = 0; i < 200; i++) {
+        int node = (int)(i % 2);
+        struct appended *a;
+
+        ck_assert_int_eq(machine_open_stream(&world.machines[node], 0), 0);
+        append_and_wait(node, 2 * i);
+        ck_assert_int_eq(machine_hand_over(&world.machines[node], 0), 0);
+        ck_assert_int_eq(machine_open_stream(&world.machines[1 - node], 0), 0);
+        a = append_and_wait(1 - node, 2 * i + 1);
+        world_run(weir_sim_below(world.sim, 30 * MS));
+        ck_assert_uint_eq(
+            fetch(&world.machines[node], 0, a->req.base_offset, 0), 1);
+        ck_assert_int_eq(machine_hand_over(&world.machines[1 - node], 0), 0);
+    }
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
+/* What is behind is in another's log alone, which cannot be read: a reader must
+ * not be told that there is no more. */
+static void read_when_cut_off(int handed)
+{
+    world_open(test_seed());
+    world.wal = "object:";
+    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
+    append_and_wait(0, 1);
+    world_run(20 * SECOND); /* It is uploaded. */
+    append_and_wait(0, 2);
+    if (handed)
+        ck_assert_int_eq(machine_hand_over(&world.machines[0], 0), 0);
+    weir_sim_pause(world.machines[0].sim);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 0, 0), 1);
+    weir_sim_cut(world.machines[1].sim, WEIR_SIM_CUT_HANGS);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 1, 0), 0);
+    ck_assert_int_eq(world.machines[1].status, WEIR_ETIMEDOUT);
+    /* One that waits is told that nothing came in that time. */
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 1, SECOND), 0);
+    ck_assert_int_eq(world.machines[1].status, 0);
+    /* Nor that an offset is above the end, which is not known. */
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 2, 0), 0);
+    ck_assert_int_eq(world.machines[1].status, WEIR_ETIMEDOUT);
+    ck_assert_uint_eq(fetch(&world.machines[1], 0, 2, SECOND), 0);
+    ck_assert_int_eq(world.machines[1].status, 0);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+
+START_TEST(a_reader_that_is_cut_off_is_not_told_that_there_is_no_more)
+{
+    read_when_cut_off(0);
+    read_when_cut_off(1);
+}
+END_TEST
+
+/* Its lease has run out while it slept: what it knows of its own stream may be
+ * old, and so it looks first. */
+START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
+{
+    struct machine *zombie = &world.machines[0];
+
+    for (uint64_t i = 0; i < 20; i++) {
+        world_open(test_seed() + i);
+        world.wal = "object:";
+        ck_assert_int_eq(machine_start(zombie), 0);
+        ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+        ck_assert_int_eq(machine_open_stream(zombie, 0), 0);
+        append_and_wait(0, 1);
+        ck_assert_uint_eq(fetch(zombie, 0, 0, 0), 1);
+        weir_sim_pause(zombie->sim);
+        world_run(30 * SECOND);
+        ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
+        ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
+        append_and_wait(1, 2);
+        weir_sim_resume(zombie->sim);
+        ck_assert_uint_eq(fetch(zombie, 0, 1, 0), 1);
+        weir_sim_free(world.sim);
+    }
+    world.wal = NULL;
+}
+END_TEST
+
+/* What its owner left behind is read from its log, whoever has the stream now;
+ * the writes of the former owner that are still on their way are not. */
+START_TEST(a_reader_goes_on_across_a_takeover)
+{
+    for (uint64_t i = 0; i < 20; i++) {
+        struct appended *late;
+
+        world_open(test_seed() + i);
+        world.wal = "object:";
+        world.upload_interval = "1h";
+        for (int n = 0; n < NODES; n++)
+            ck_assert_int_eq(machine_start(&world.machines[n]), 0);
+        ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
+        machine_append(&world.machines[0], 0, 1);
+        world_run(SECOND);
+        ck_assert_uint_eq(fetch(&world.machines[2], 0, 0, 0), 1);
+        late = machine_append(&world.machines[0], 0, 2);
+        weir_sim_pause(world.machines[0].sim);
+        world_run(30 * SECOND);
+        ck_assert_uint_eq(fetch(&world.machines[2], 0, 0, 0), 1);
+        ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
+        weir_sim_resume(world.machines[0].sim);
+        ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
+        machine_append(&world.machines[1], 0, 3);
+        world_run(SECOND);
+        ck_assert_uint_eq(fetch(&world.machines[2], 0, 1, 0), 1);
+        world_run(30 * SECOND);
+        ck_assert_int_ne(late->status, 0);
+        ck_assert_uint_eq(fetch(&world.machines[2], 0, 2, 0), 0);
+        weir_sim_free(world.sim);
+    }
+    world.wal = NULL;
+    world.upload_interval = "10s";
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("sim readers");
+
+    tcase_set_timeout(tc, 600);
+    tcase_add_test(tc, a_reader_on_another_node_sees_the_tail_of_an_object_log);
+    tcase_add_test(tc, who_has_handed_over_sees_what_its_successor_appends);
+    tcase_add_test(tc,
+                   a_reader_that_is_cut_off_is_not_told_that_there_is_no_more);
+    tcase_add_test(
+        tc, a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more);
+    tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
+    return test_run();
+}
