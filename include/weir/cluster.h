@@ -164,7 +164,8 @@ struct weir_takeover {
  *         WEIR_ECONFLICT (another epoch); WEIR_EBUSY (its lease has not run
  *         out, or it has none, and WEIR_TAKEOVER_FORCE is not set; or its log
  *         is in use: the node lives, or another one takes it over);
- *         WEIR_EFENCED (another one has taken it over meanwhile);
+ *         WEIR_EFENCED (another one has taken it over, or it has come back,
+ *         meanwhile);
  *         WEIR_EAGAIN (it lived on while its log was read, until
  *         `commit_timeout` was over: call again);
  *         WEIR_ETIMEDOUT (see `weir_req`: its streams are still its own);

@@ -69,6 +69,8 @@ static int try_open(struct weir__open_req *req, uint64_t *began)
                           "open: the environment gave up waiting");
     if (b.status != 0) {
         req->again = req->again && has_time(req->node, *began);
+        if (req->granted != 0)
+            req->expected = req->granted;
         env_close(req->node);
         weir__node_release(req->node);
     }

@@ -225,9 +225,9 @@ struct weir__open_req {
     struct weir *node;      /* Out. */
     int again;        /* Out: WEIR_EAGAIN, as the former process lived on: the
                          same again may succeed. */
-    uint64_t granted; /* Out: epoch that the node was raised to, 0: none.  In:
-                         what a try before was granted; the node is refused
-                         (WEIR_EFENCED) if it has a later one by now. */
+    uint64_t expected; /* Epoch that the node must have, or it is refused
+                          (WEIR_EFENCED); 0: any. */
+    uint64_t granted;  /* Out: epoch that it was raised to, 0: none. */
 };
 
 /** Start to open a node; refused at once with a negative status.  In the

@@ -328,15 +328,16 @@ static int reader_open(struct weir *node, const unsigned char *cluster,
     return weir__object_reader_open(&node->reader, &config, err);
 }
 
-/* Who tries again does not fence the one that has opened the node since. */
-static int check_granted(struct weir__open *open)
+/* Who tries again, or has found the node dead, does not fence the one that has
+ * opened it since. */
+static int check_expected(struct weir__open *open)
 {
     const struct weir *node = open->node;
-    uint64_t granted = open->req->granted;
+    uint64_t expected = open->req->expected;
 
-    if (granted == 0 ||
+    if (expected == 0 ||
         weir__state_node_epoch(weir__manifest_state(node->manifest),
-                               node->id) == granted)
+                               node->id) == expected)
         return 0;
     return weir__fail(&open->error, WEIR_EFENCED,
                       "node %u was opened by another process meanwhile",
@@ -360,7 +361,7 @@ static void manifest_opened(struct weir__manifest_open *req, int status)
     if (status == 0 && node->read_only)
         status = cache_init(node, PAGE);
     if (status == 0)
-        status = check_granted(open);
+        status = check_expected(open);
     if (status != 0) {
         open_fail(open, status);
     } else if (node->read_only) {
@@ -535,6 +536,7 @@ int weir__node_open(struct weir__open_req *req)
     int rc = WEIR_ENOMEM;
 
     req->again = 0;
+    req->granted = 0;
     if (node == NULL || open == NULL)
         goto fail;
     node->alloc = alloc;

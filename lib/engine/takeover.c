@@ -295,7 +295,8 @@ static void try_again(struct takeover *t)
     struct weir__call *call = t->call;
     struct weir_env *env = t->node->host.env;
 
-    call->granted = t->open.granted;
+    if (t->open.granted != 0)
+        call->granted = t->open.granted;
     t->call = NULL;
     takeover_free(t);
     if (call->late.fire != NULL)
@@ -360,20 +361,23 @@ static bool find(const struct weir *node, uint32_t id, struct weir__member *out)
            out->id == id;
 }
 
+/* The node was looked at in this turn: what it is now is what was found. */
 static int start(struct takeover *t)
 {
     const struct weir_takeover *req = takeover_req(t);
+    uint64_t granted = t->call->granted;
     const char *wal = req->wal;
-    struct weir__member member;
+    struct weir__member member = {0};
     int rc;
+
+    if (!find(t->node, req->node_id, &member))
+        return WEIR_ENOENT;
 
     if ((req->flags & WEIR_TAKEOVER_ABANDON) != 0)
         wal = "mem:";
-    else if (weir__state_node_wal(weir__manifest_state(t->node->manifest),
-                                  req->node_id) == 0)
+    else if (member.wal_id == 0)
         wal = "mem:"; /* There is nothing in its log. */
-    if (wal == NULL && find(t->node, req->node_id, &member) &&
-        member.wal[0] != '\0')
+    if (wal == NULL && member.wal[0] != '\0')
         wal = member.wal;
     if (wal == NULL)
         return weir__fail(&t->error, WEIR_EINVAL,
@@ -387,7 +391,8 @@ static int start(struct takeover *t)
                                       .done = opened,
                                       .ctx = t,
                                       .err = &t->error,
-                                      .granted = t->call->granted};
+                                      .expected = granted != 0 ? granted
+                                                               : member.epoch};
     return weir__node_open(&t->open);
 }
 

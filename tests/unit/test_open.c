@@ -121,7 +121,7 @@ START_TEST(another_try_does_not_fence_who_opened_the_node_since)
     close_node(node);
     ck_assert_int_eq(open_node(&node), 0);
     req.config = config;
-    req.granted = node->epoch - 1;
+    req.expected = node->epoch - 1;
     ended = 0;
     ck_assert_int_eq(weir__node_open(&req), 0);
     ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
