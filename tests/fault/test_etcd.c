@@ -30,7 +30,7 @@ static void open_on(const char *hosts, const char *user)
     snprintf(uri, sizeof(uri), "etcd://%s/p", hosts);
     ck_assert_int_eq(weir_config_new(&config, NULL), 0);
     ck_assert_int_eq(
-        weir_config_set(config, "etcd_attempt_timeout", "300ms", NULL), 0);
+        weir_config_set(config, "etcd_attempt_timeout", "1s", NULL), 0);
     if (user != NULL) {
         ck_assert_int_eq(weir_config_set(config, "etcd_user", user, NULL), 0);
         ck_assert_int_eq(

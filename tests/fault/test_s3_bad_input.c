@@ -148,6 +148,7 @@ struct wrong {
     const char *key;
     const char *secret;
     struct s3_fault fault; /* Of all requests, from now on. */
+    bool impatient;        /* It ends when the time is over. */
 };
 
 #define ALWAYS(http, text)                                                     \
@@ -215,7 +216,8 @@ static const struct wrong wrongs[] = {
     {.name = "silence",
      .says = "no end in time",
      .status = WEIR_EUNKNOWN,
-     .fault = {.kind = S3_SILENT, .count = 1000000}},
+     .fault = {.kind = S3_SILENT, .count = 1000000},
+     .impatient = true},
     {.name = "no HTTP",
      .says = "HTTP/0.9",
      .status = WEIR_EUNKNOWN,
@@ -241,8 +243,8 @@ static struct weir_config *configure(const struct wrong *wrong)
         {"s3_retry_delay", "1ms"},
         {"s3_retry_delay_max", "5ms"},
         {"s3_attempts", "3"},
-        {"s3_timeout", "2s"},
-        {"s3_attempt_timeout", "200ms"},
+        {"s3_timeout", wrong->impatient ? "3s" : "5min"},
+        {"s3_attempt_timeout", wrong->impatient ? "1s" : "1min"},
         {"log_cache", "4MiB"},
         {"segment", "64KiB"},
         {"upload_interval", "1h"},

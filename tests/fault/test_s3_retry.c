@@ -116,7 +116,7 @@ START_TEST(a_create_that_meets_itself_is_done)
 {
     struct s3_fault again = silent[_i];
 
-    open_with("s3_attempt_timeout", "300ms");
+    open_with("s3_attempt_timeout", "1s");
     s3_server_fault(server, &silent[_i]);
     ck_assert_msg(put("a") == 0, "%s", rig.err.text);
     ck_assert_int_eq(s3_server_requests(server, "PUT"), 2);

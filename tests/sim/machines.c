@@ -251,3 +251,15 @@ struct weir_stats machine_stats(struct machine *m)
     ck_assert_int_eq(m->status, 0);
     return counted;
 }
+
+struct appended *machine_append_now(struct machine *m, int stream,
+                                    uint64_t number)
+{
+    struct appended *a = machine_append(m, stream, number);
+
+    for (int i = 0; i < 60000 && !a->over; i++)
+        world_run(MS);
+    ck_assert_int_eq(a->over, 1);
+    ck_assert_int_eq(a->status, 0);
+    return a;
+}

@@ -74,5 +74,9 @@ int machine_hand_over(struct machine *m, int stream);
 int machine_life_of(struct machine *m, int node);
 /** Start to append a number. */
 struct appended *machine_append(struct machine *m, int stream, uint64_t number);
+/** Append a number, and run until that is acknowledged: for a minute at most,
+ * as a store is slow now and then. */
+struct appended *machine_append_now(struct machine *m, int stream,
+                                    uint64_t number);
 
 #endif

@@ -14,14 +14,6 @@ static void trim_program(void *ctx)
     m->status = weir_trim_sync(m->streams[0], &req);
 }
 
-static void append(struct machine *m, uint64_t number)
-{
-    struct appended *a = machine_append(m, 0, number);
-
-    world_run(SECOND);
-    ck_assert(a->over && a->status == 0);
-}
-
 /* A machine that sleeps while another takes its log over: it has an object to
  * remove if `dead`, and batches to upload if `pending`. */
 static struct machine *asleep(int dead, int pending)
@@ -34,12 +26,12 @@ static struct machine *asleep(int dead, int pending)
     ck_assert_int_eq(machine_start(m), 0);
     ck_assert_int_eq(machine_start(&world.machines[1]), 0);
     ck_assert_int_eq(machine_open_stream(m, 0), 0);
-    append(m, 1);
+    machine_append_now(m, 0, 1);
     ck_assert_int_eq(machine_flush(m), 0);
     if (dead)
         ck_assert_int_eq(machine_call(m, trim_program), 0);
     if (pending)
-        append(m, 2);
+        machine_append_now(m, 0, 2);
     weir_sim_pause(m->sim);
     world_run(30 * SECOND);
     ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);

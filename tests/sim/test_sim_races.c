@@ -8,16 +8,30 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Milliseconds; what is raced against takes about half of them. */
-enum { MOMENTS = 25 };
+/* Milliseconds; what is raced against takes about half of them.  Other worlds
+ * are tried until two have met in one. */
+enum { MOMENTS = 25, WORLDS = 40 };
+
+static uint64_t number_of_world;
+
+/* The moment of turn `i` in nanoseconds; each world has all of them. */
+static uint64_t moment(uint64_t i)
+{
+    number_of_world = i / MOMENTS;
+    return i % MOMENTS * MS;
+}
+
+/* 1 if there is another turn: all moments of one world, or as many more as it
+ * takes to meet. */
+static int goes_on(uint64_t i, int met)
+{
+    return i < MOMENTS || (!met && i < MOMENTS * WORLDS);
+}
 
 static void append(struct machine *m, uint64_t number, uint64_t offset)
 {
-    struct appended *a = machine_append(m, 0, number);
-
-    world_run(SECOND);
-    ck_assert(a->over && a->status == 0);
-    ck_assert_uint_eq(a->req.base_offset, offset);
+    ck_assert_uint_eq(machine_append_now(m, 0, number)->req.base_offset,
+                      offset);
 }
 
 static struct weir_flush flushing;
@@ -48,7 +62,7 @@ static struct machine *uploading(void)
 {
     struct machine *m = &world.machines[0];
 
-    world_open(test_seed());
+    world_open(test_seed() + number_of_world);
     world.wal = "object:";
     world.upload_interval = "1h";
     ck_assert_int_eq(machine_start(m), 0);
@@ -104,6 +118,7 @@ static const struct taking *start_to_take_over(int by)
 START_TEST(who_takes_over_a_node_that_wakes_up_need_not_ask_twice)
 {
     for (uint64_t i = 0; i < MOMENTS; i++) {
+        uint64_t ns = moment(i);
         struct machine *m = uploading();
         const struct taking *taking;
 
@@ -111,7 +126,7 @@ START_TEST(who_takes_over_a_node_that_wakes_up_need_not_ask_twice)
         weir_sim_pause(m->sim);
         world_run(30 * SECOND);
         taking = start_to_take_over(1);
-        world_run(i * MS);
+        world_run(ns);
         weir_sim_resume(m->sim);
         world_run(20 * SECOND);
         ck_assert_int_eq(taking->over, 1);
@@ -138,12 +153,13 @@ START_TEST(of_two_takeovers_at_once_one_succeeds)
 {
     int met = 0;
 
-    for (uint64_t i = 0; i < MOMENTS; i++) {
+    for (uint64_t i = 0; goes_on(i, met); i++) {
+        uint64_t ns = moment(i);
         const struct taking *a, *b;
 
         dead();
         a = start_to_take_over(1);
-        world_run(i * MS);
+        world_run(ns);
         b = start_to_take_over(2);
         world_run(20 * SECOND);
         ck_assert(a->over && b->over);
@@ -162,16 +178,17 @@ START_TEST(of_a_restart_and_a_takeover_at_once_one_succeeds)
 {
     int met = 0;
 
-    for (uint64_t i = 0; i < MOMENTS; i++) {
+    for (uint64_t i = 0; goes_on(i, met); i++) {
+        uint64_t ns = moment(i);
         struct machine *m = &world.machines[0];
         const struct taking *taking;
         int rc;
 
         dead();
         taking = start_to_take_over(1);
-        world_run(i * MS);
+        world_run(ns);
         rc = machine_start(m);
-        world_run(SECOND);
+        world_run(20 * SECOND);
         ck_assert_int_eq(taking->over, 1);
         ck_assert(rc == 0 || taking->status == 0);
         ck_assert(rc == 0 || rc == WEIR_EFENCED);
@@ -192,6 +209,7 @@ END_TEST
 START_TEST(a_late_takeover_does_not_forget_the_log_of_who_came_back)
 {
     for (uint64_t i = 0; i < MOMENTS; i++) {
+        uint64_t ns = moment(i);
         struct machine *m = &world.machines[0];
 
         uploading();
@@ -199,7 +217,7 @@ START_TEST(a_late_takeover_does_not_forget_the_log_of_who_came_back)
         ck_assert_int_eq(machine_call(m, machine_stop), 0);
         weir_sim_crash(m->sim);
         start_to_take_over(1);
-        world_run(i * MS);
+        world_run(ns);
         weir_sim_pause(world.machines[1].sim);
         ck_assert_int_eq(machine_start(m), 0);
         ck_assert_int_eq(machine_open_stream(m, 0), 0);
@@ -253,7 +271,8 @@ START_TEST(who_opens_a_node_that_lives_on_need_not_ask_twice)
 {
     commit_timeout = "1min";
     for (uint64_t i = 0; i < MOMENTS; i++) {
-        ck_assert_int_eq(open_elsewhere(i * MS), 0);
+        uint64_t ns = moment(i);
+        ck_assert_int_eq(open_elsewhere(ns), 0);
         ck_assert_int_eq(machine_open_stream(&world.machines[2], 0), 0);
         append(&world.machines[2], 3, 2);
         weir_sim_free(world.sim);
@@ -267,8 +286,9 @@ START_TEST(an_opening_is_not_tried_again_after_commit_timeout)
     int refused = 0;
 
     commit_timeout = "1ms";
-    for (uint64_t i = 0; i < MOMENTS; i++) {
-        int rc = open_elsewhere(i * MS);
+    for (uint64_t i = 0; goes_on(i, refused); i++) {
+        uint64_t ns = moment(i);
+        int rc = open_elsewhere(ns);
 
         ck_assert(rc == 0 || rc == WEIR_EAGAIN);
         ck_assert_int_eq(why.code, rc);

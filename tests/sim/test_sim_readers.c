@@ -78,17 +78,6 @@ START_TEST(a_reader_on_another_node_sees_the_tail_of_an_object_log)
 }
 END_TEST
 
-static struct appended *append_and_wait(int node, uint64_t number)
-{
-    struct appended *a = machine_append(&world.machines[node], 0, number);
-
-    for (int i = 0; i < 1000 && !a->over; i++)
-        world_run(MS);
-    ck_assert_int_eq(a->over, 1);
-    ck_assert_int_eq(a->status, 0);
-    return a;
-}
-
 /* What the successor appends is read before and while the part that is owed
  * between the two is brought into objects. */
 START_TEST(who_has_handed_over_sees_what_its_successor_appends)
@@ -102,10 +91,10 @@ START_TEST(who_has_handed_over_sees_what_its_successor_appends)
         struct appended *a;
 
         ck_assert_int_eq(machine_open_stream(&world.machines[node], 0), 0);
-        append_and_wait(node, 2 * i);
+        machine_append_now(&world.machines[node], 0, 2 * i);
         ck_assert_int_eq(machine_hand_over(&world.machines[node], 0), 0);
         ck_assert_int_eq(machine_open_stream(&world.machines[1 - node], 0), 0);
-        a = append_and_wait(1 - node, 2 * i + 1);
+        a = machine_append_now(&world.machines[1 - node], 0, 2 * i + 1);
         world_run(weir_sim_below(world.sim, 30 * MS));
         ck_assert_uint_eq(
             fetch(&world.machines[node], 0, a->req.base_offset, 0), 1);
@@ -125,9 +114,9 @@ static void read_when_cut_off(int handed)
     ck_assert_int_eq(machine_start(&world.machines[0]), 0);
     ck_assert_int_eq(machine_start(&world.machines[1]), 0);
     ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
-    append_and_wait(0, 1);
+    machine_append_now(&world.machines[0], 0, 1);
     world_run(20 * SECOND); /* It is uploaded. */
-    append_and_wait(0, 2);
+    machine_append_now(&world.machines[0], 0, 2);
     if (handed)
         ck_assert_int_eq(machine_hand_over(&world.machines[0], 0), 0);
     weir_sim_pause(world.machines[0].sim);
@@ -166,13 +155,13 @@ START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
         ck_assert_int_eq(machine_start(zombie), 0);
         ck_assert_int_eq(machine_start(&world.machines[1]), 0);
         ck_assert_int_eq(machine_open_stream(zombie, 0), 0);
-        append_and_wait(0, 1);
+        machine_append_now(&world.machines[0], 0, 1);
         ck_assert_uint_eq(fetch(zombie, 0, 0, 0), 1);
         weir_sim_pause(zombie->sim);
         world_run(30 * SECOND);
         ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
         ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
-        append_and_wait(1, 2);
+        machine_append_now(&world.machines[1], 0, 2);
         weir_sim_resume(zombie->sim);
         ck_assert_uint_eq(fetch(zombie, 0, 1, 0), 1);
         weir_sim_free(world.sim);
