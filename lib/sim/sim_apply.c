@@ -30,6 +30,8 @@ static int lost_race(struct weir_sim *sim)
 
 static int apply_put(struct sim_request *r)
 {
+    if (r->wrong_sum)
+        return WEIR_ECORRUPT;
     if ((r->flags & WEIR_STORE_IF_ABSENT) != 0 &&
         weir__sim_object_find(r->sim, r->key) != NULL)
         return lost_race(r->sim);

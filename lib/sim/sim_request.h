@@ -29,7 +29,8 @@ struct sim_request {
     size_t entry_count;
     int more;
 
-    int applies; /* How often it has yet to take effect. */
+    int applies;    /* How often it has yet to take effect. */
+    bool wrong_sum; /* The body is not what its CRC32C is of. */
     bool answered;
     bool sent;   /* Past where a cut could hold it. */
     bool held;   /* The answer waits for the cut to heal. */

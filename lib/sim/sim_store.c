@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "sim/sim_request.h"
 
@@ -327,6 +328,8 @@ static int copy_body(struct sim_request *r, const struct weir_store_req *req)
             memcpy(r->body + r->len, req->iov[i].data, req->iov[i].len);
         r->len += req->iov[i].len;
     }
+    r->wrong_sum =
+        req->crc32c != NULL && *req->crc32c != weir__crc32c(0, r->body, r->len);
     return 0;
 }
 

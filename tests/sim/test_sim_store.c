@@ -52,6 +52,26 @@ START_TEST(the_store_is_one_map_for_all_nodes)
 }
 END_TEST
 
+START_TEST(a_put_whose_checksum_is_another_bodys_is_not_done)
+{
+    const uint32_t right = 0x263fc950;
+    const uint32_t wrong = 0;
+
+    open_world(test_seed());
+    open_store();
+    body = (struct weir_iov){"body", 4};
+    req =
+        (struct weir_store_req){.iov = &body, .iov_count = 1, .crc32c = &wrong};
+    ck_assert_int_eq(ask(WEIR_STORE_PUT, "k"), WEIR_ECORRUPT);
+    ck_assert_ptr_null(look("k"));
+    req =
+        (struct weir_store_req){.iov = &body, .iov_count = 1, .crc32c = &right};
+    ck_assert_int_eq(ask(WEIR_STORE_PUT, "k"), 0);
+    ck_assert_str_eq(look("k"), "body");
+    close_world();
+}
+END_TEST
+
 START_TEST(a_refused_put_is_not_done)
 {
     open_world(test_seed());
@@ -290,6 +310,7 @@ int main(void)
     TCase *tc = test_case("sim store");
 
     tcase_add_test(tc, the_store_is_one_map_for_all_nodes);
+    tcase_add_test(tc, a_put_whose_checksum_is_another_bodys_is_not_done);
     tcase_add_test(tc, a_refused_put_is_not_done);
     tcase_add_test(tc,
                    a_put_with_an_unknown_outcome_may_be_done_or_be_done_later);
