@@ -37,22 +37,23 @@ static int on_element(void *ctx, const char *path, const char *text)
     return 0;
 }
 
-static bool looks_like_html(const struct weir__http_answer *answer,
-                            const char *body, size_t len)
+static bool starts(const char *body, size_t len, const char *with)
 {
-    static const char *const starts[] = {"<!doctype html", "<html"};
-
-    if (strncasecmp(answer->content_type, "text/html", 9) == 0)
-        return true;
     while (len > 0 && (*body == ' ' || *body == '\r' || *body == '\n')) {
         body++;
         len--;
     }
-    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
-        if (len >= strlen(starts[i]) &&
-            strncasecmp(body, starts[i], strlen(starts[i])) == 0)
-            return true;
-    return false;
+    return len >= strlen(with) && strncasecmp(body, with, strlen(with)) == 0;
+}
+
+/* Some servers call their XML so, and their empty answers. */
+static bool looks_like_html(const struct weir__http_answer *answer,
+                            const char *body, size_t len)
+{
+    if (starts(body, len, "<?xml") || starts(body, len, "<Error"))
+        return false;
+    return strncasecmp(answer->content_type, "text/html", 9) == 0 ||
+           starts(body, len, "<!doctype html") || starts(body, len, "<html");
 }
 
 void weir__s3_error_read(struct weir__s3_error *error,

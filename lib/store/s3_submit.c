@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* Verb and object, as messages begin. */
 static void describe(struct weir__s3_op *op)
@@ -178,16 +179,26 @@ static int read_failure(struct weir__s3_op *op, struct weir__s3_attempt *a,
     return weir__s3_error_status(error, answer, req, op->what, &a->err);
 }
 
+/* Our objects are no web pages, and S3 answers with none: some servers call
+ * their empty answers so, to a PUT with an ETag. */
+static bool is_page(const struct weir__s3_op *op,
+                    const struct weir__http_answer *answer,
+                    const struct weir_buf *body)
+{
+    if (strncasecmp(answer->content_type, "text/html", 9) != 0)
+        return false;
+    return (body != NULL && body->len > 0) ||
+           (op->req->verb == WEIR_STORE_PUT && answer->etag[0] == '\0');
+}
+
 static int read_answer(struct weir__s3_call *call, struct weir__s3_attempt *a,
                        struct weir_buf *body)
 {
     struct weir__s3_op *op = operation_of(call);
     const struct weir__http_answer *answer = &a->http.answer;
     bool good = answer->status >= 200 && answer->status <= 299;
-    bool html = strncmp(answer->content_type, "text/html", 9) == 0;
 
-    /* Our objects are no web pages, and S3 answers with none. */
-    if (good && !(html && (body != NULL || op->req->verb == WEIR_STORE_PUT)))
+    if (good && !is_page(op, answer, body))
         return read_success(op, a, body);
     return read_failure(op, a, body);
 }

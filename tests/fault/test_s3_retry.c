@@ -221,6 +221,25 @@ START_TEST(a_server_that_has_only_web_pages_is_asked_once)
 }
 END_TEST
 
+/* As moto does, whose framework calls so all that nobody has named. */
+START_TEST(an_empty_answer_to_a_put_may_be_called_a_web_page)
+{
+    struct s3_fault empty = {
+        .kind = S3_ANSWER_AFTER,
+        .status = 200,
+        .header = "ETag: \"etag\"\r\nContent-Type: text/html; charset=utf-8",
+        .count = 100,
+    };
+
+    open_rig();
+    s3_server_fault(server, &empty);
+    ck_assert_msg(put("a") == 0, "%s", rig.err.text);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 1);
+    ck_assert_int_eq(s3_server_size(server, "p/a"), 4);
+    close_rig();
+}
+END_TEST
+
 /* A proxy that fails says so with a page, too. */
 START_TEST(a_page_of_a_server_that_fails_is_tried_again)
 {
@@ -411,6 +430,7 @@ int main(void)
     tcase_add_test(tc, what_does_not_pass_is_not_tried_again);
     tcase_add_loop_test(tc, a_server_that_has_only_web_pages_is_asked_once, 0,
                         2);
+    tcase_add_test(tc, an_empty_answer_to_a_put_may_be_called_a_web_page);
     tcase_add_test(tc, a_page_of_a_server_that_fails_is_tried_again);
     tcase_add_test(tc, attempts_are_paid_from_a_budget);
     tcase_add_test(tc, a_read_that_is_damaged_on_the_way_is_read_again);

@@ -146,6 +146,21 @@ START_TEST(a_web_page_is_told_as_such)
 }
 END_TEST
 
+START_TEST(an_error_that_is_called_a_web_page_is_read)
+{
+    struct weir__http_answer answer = {.status = 403,
+                                       .content_type = "text/html"};
+
+    ck_assert_int_eq(
+        read_and_decide(&answer,
+                        "<?xml version=\"1.0\"?>"
+                        "<Error><Code>SignatureDoesNotMatch</Code></Error>",
+                        WEIR_STORE_GET, 0),
+        WEIR_EAUTH);
+    ck_assert_ptr_null(strstr(err.text, "a web page"));
+}
+END_TEST
+
 START_TEST(key_and_bucket_are_told_apart)
 {
     struct weir__http_answer answer = {.status = 404};
@@ -234,6 +249,7 @@ int main(void)
                         sizeof(meanings) / sizeof(meanings[0]));
     tcase_add_test(tc, a_put_without_a_condition_does_not_conflict);
     tcase_add_test(tc, a_web_page_is_told_as_such);
+    tcase_add_test(tc, an_error_that_is_called_a_web_page_is_read);
     tcase_add_test(tc, key_and_bucket_are_told_apart);
     tcase_add_test(tc, the_right_region_is_named);
     tcase_add_test(tc, texts_from_outside_are_cut_and_cleaned);
