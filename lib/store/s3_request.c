@@ -173,7 +173,9 @@ static bool write_range(struct translation *d)
     } else if (req->length > INT64_MAX || req->offset > INT64_MAX) {
         if (req->offset == 0)
             return false;
-        snprintf(d->range, sizeof(d->range), "bytes=%" PRIu64 "-", req->offset);
+        /* No object is so long, and no server reads more digits for sure. */
+        snprintf(d->range, sizeof(d->range), "bytes=%" PRIu64 "-",
+                 req->offset < INT64_MAX ? req->offset : INT64_MAX);
     } else {
         snprintf(d->range, sizeof(d->range), "bytes=%" PRIu64 "-%" PRIu64,
                  req->offset, req->offset + req->length - 1);

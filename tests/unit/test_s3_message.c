@@ -163,6 +163,8 @@ START_TEST(a_range_is_asked_for_only_when_it_is_one)
     ck_assert_str_eq(range_of(0, 1, 0), "GET range: bytes=0-0");
     ck_assert_str_eq(range_of(10, 20, 0), "GET range: bytes=10-29");
     ck_assert_str_eq(range_of(7, UINT64_MAX - 1, 0), "GET range: bytes=7-");
+    ck_assert_str_eq(range_of(UINT64_MAX, 1, 0),
+                     "GET range: bytes=9223372036854775807-");
     ck_assert_str_eq(range_of(9, 8, suffix), "GET range: bytes=-8");
     ck_assert_str_eq(range_of(0, UINT64_MAX, suffix), "GET ");
     ck_assert_str_eq(range_of(5, 0, 0), "HEAD ");
