@@ -110,9 +110,10 @@ struct weir_store_watch {
  * WEIR_EUNAVAILABLE, WEIR_ETIMEDOUT, WEIR_ETHROTTLED, WEIR_ENOSPC
  * (certainly not done), WEIR_EACCES, WEIR_EAUTH, WEIR_EIO, WEIR_ECORRUPT
  * (the transfer was damaged), WEIR_ECANCELED (the store was closed),
- * WEIR_EAGAIN (this process has no descriptor left), WEIR_EINVAL (the request,
- * or the store's place), WEIR_ETOOBIG, WEIR_EUNSUPPORTED (what is asked for is
- * more than the store can do).
+ * WEIR_EAGAIN (this process has no descriptor left), WEIR_EINVAL (the request
+ * is wrong, or the URI that the store was opened with leads nowhere),
+ * WEIR_ETOOBIG, WEIR_EUNSUPPORTED (what is asked for is more than the store can
+ * do).
  */
 struct weir_store_ops {
     size_t size;      /* sizeof(struct weir_store_ops) at the backend. */

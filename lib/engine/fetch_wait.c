@@ -40,6 +40,12 @@ int weir__fetch_elsewhere(const struct weir__fetch *f)
                           weir__fetch_foreign(s));
 }
 
+/* 1 if the manifest was read for the fetch, and the logs that it tells of. */
+static int was_told(const struct weir__fetch *f)
+{
+    return f->refreshed && (f->looked || !weir__tail_can(f->stream));
+}
+
 /* How long to wait: 0 for ever. */
 static uint64_t patience(const struct weir__fetch *f)
 {
@@ -177,7 +183,7 @@ void weir__fetch_park(struct weir__fetch *f)
     if (!is_shared(s) && !is_owed(f))
         return;
     tail = weir__tail_can(s);
-    if (f->refreshed && (f->looked || !tail))
+    if (was_told(f))
         ask_later(f, tail);
     else
         ask(f, tail);
@@ -189,8 +195,7 @@ int weir__fetch_wants_refresh(const struct weir__fetch *f)
 
     return !f->hurry && f->next >= s->durable && s->failed != WEIR_ENOENT &&
            is_shared(s) && f->result->count == 0 &&
-           weir__node_is_open(s->node) &&
-           (!f->refreshed || (!f->looked && weir__tail_can(s)));
+           weir__node_is_open(s->node) && !was_told(f);
 }
 
 int weir__fetch_unknown(const struct weir__fetch *f)
@@ -198,7 +203,7 @@ int weir__fetch_unknown(const struct weir__fetch *f)
     struct weir_error error;
 
     return is_shared(f->stream) &&
-           (!f->refreshed || f->unclear != 0 ||
+           (!was_told(f) || f->unclear != 0 ||
             (f->looked && weir__tail_status(f->stream, &error) != 0));
 }
 
@@ -211,7 +216,7 @@ static int uncertainty(struct weir__fetch *f)
         return weir__fail(&f->error, f->unclear,
                           "stream %s: the manifest cannot be read: %s", name,
                           weir_error_text(f->unclear));
-    if (!f->refreshed)
+    if (!was_told(f))
         return weir__fail(&f->error, WEIR_ETIMEDOUT,
                           "stream %s: whether there is more behind offset %llu "
                           "cannot be told: the manifest or the log of another "

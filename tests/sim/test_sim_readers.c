@@ -143,6 +143,42 @@ START_TEST(a_reader_that_is_cut_off_is_not_told_that_there_is_no_more)
 }
 END_TEST
 
+/* That another node owns the stream again, in whose log is more, is what the
+ * manifest tells the reader in time, and the log, of many epochs, does not. */
+START_TEST(a_log_that_is_not_read_in_time_does_not_end_a_stream)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *reader = &world.machines[1];
+    int met = 0;
+
+    for (uint64_t i = 0; i < 10; i++) {
+        world_open(test_seed() + i);
+        world.wal = "object:";
+        ck_assert_int_eq(machine_start(owner), 0);
+        ck_assert_int_eq(machine_start(reader), 0);
+        ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+        machine_append_now(owner, 0, 1);
+        ck_assert_int_eq(machine_flush(owner), 0);
+        ck_assert_int_eq(machine_hand_over(owner, 0), 0);
+        for (int epoch = 0; epoch < 4; epoch++) {
+            machine_crash(owner);
+            ck_assert_int_eq(machine_start(owner), 0);
+        }
+        ck_assert_uint_eq(fetch(reader, 0, 0, 0), 1);
+        ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+        machine_append_now(owner, 0, 2);
+        weir_sim_faults(world.sim)->store_slow = 1000000;
+        if (fetch(reader, 0, 1, 0) == 0) {
+            ck_assert_int_eq(reader->status, WEIR_ETIMEDOUT);
+            met = 1;
+        }
+        weir_sim_free(world.sim);
+    }
+    ck_assert_int_eq(met, 1);
+    world.wal = NULL;
+}
+END_TEST
+
 /* Its lease has run out while it slept: what it knows of its own stream may be
  * old, and so it looks first. */
 START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
@@ -215,6 +251,7 @@ int main(void)
     tcase_add_test(tc, who_has_handed_over_sees_what_its_successor_appends);
     tcase_add_test(tc,
                    a_reader_that_is_cut_off_is_not_told_that_there_is_no_more);
+    tcase_add_test(tc, a_log_that_is_not_read_in_time_does_not_end_a_stream);
     tcase_add_test(
         tc, a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
