@@ -5,11 +5,24 @@
 #include <string.h>
 #include <weir/error.h>
 
-size_t weir__sim_object_at(const struct weir_sim *sim, const char *key)
+/* 1 if `key` belongs at `at`: what is before it is less, and it is not. */
+static int is_place(const struct weir_sim *sim, size_t at, const char *key)
+{
+    return at <= sim->object_count &&
+           (at == 0 || strcmp(sim->objects[at - 1]->key, key) < 0) &&
+           (at == sim->object_count || strcmp(sim->objects[at]->key, key) >= 0);
+}
+
+/* Requests follow one another in the manifest's log: the last place and the one
+ * behind it are tried first. */
+size_t weir__sim_object_at(struct weir_sim *sim, const char *key)
 {
     size_t low = 0;
     size_t high = sim->object_count;
 
+    for (size_t at = sim->object_last; at <= sim->object_last + 1; at++)
+        if (is_place(sim, at, key))
+            return sim->object_last = at;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -18,7 +31,7 @@ size_t weir__sim_object_at(const struct weir_sim *sim, const char *key)
         else
             high = middle;
     }
-    return low;
+    return sim->object_last = low;
 }
 
 struct weir_sim_object *weir__sim_object_find(struct weir_sim *sim,
@@ -33,22 +46,24 @@ struct weir_sim_object *weir__sim_object_find(struct weir_sim *sim,
 
 static void object_free(struct weir_sim *sim, struct weir_sim_object *object)
 {
-    weir__free(sim->alloc, object->key);
     weir__free(sim->alloc, object->data);
     weir__free(sim->alloc, object);
 }
 
+/* The key lies behind it: keys are what is looked at most. */
 static struct weir_sim_object *object_new(struct weir_sim *sim, const char *key,
                                           const unsigned char *data, size_t len)
 {
+    size_t room = strlen(key) + 1;
     struct weir_sim_object *object =
-        weir__calloc(sim->alloc, 1, sizeof(*object));
+        weir__malloc(sim->alloc, sizeof(*object) + room);
 
     if (object == NULL)
         return NULL;
-    object->key = weir__strdup(sim->alloc, key);
+    object->key = (char *)(object + 1);
+    memcpy(object->key, key, room);
     object->data = weir__malloc(sim->alloc, len);
-    if (object->key == NULL || object->data == NULL) {
+    if (object->data == NULL) {
         object_free(sim, object);
         return NULL;
     }

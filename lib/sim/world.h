@@ -114,6 +114,7 @@ struct weir_sim {
     struct weir_sim_object **objects; /* Sorted. */
     size_t object_count;
     size_t object_capacity;
+    size_t object_last; /* Where one was looked for last. */
 };
 
 /* sim_random.c */
@@ -190,7 +191,7 @@ void weir__sim_messages_free(struct weir_sim *sim);
 struct weir_sim_object *weir__sim_object_find(struct weir_sim *sim,
                                               const char *key);
 /** Number of the first object whose key is not below `key`. */
-size_t weir__sim_object_at(const struct weir_sim *sim, const char *key);
+size_t weir__sim_object_at(struct weir_sim *sim, const char *key);
 /** Copies `data`; replaces what is there. */
 int weir__sim_object_put(struct weir_sim *sim, const char *key,
                          const unsigned char *data, size_t len);
