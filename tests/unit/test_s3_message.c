@@ -368,8 +368,11 @@ START_TEST(a_range_that_is_not_the_one_asked_for_is_damage)
     ck_assert_int_eq(check_get(8, 5, 0, 206, "bytes 8-9/10", 2), 0);
     ck_assert_int_eq(check_get(0, 4, suffix, 206, "bytes 6-9/10", 4), 0);
     ck_assert_int_eq(check_get(0, 40, suffix, 206, "bytes 0-9/10", 10), 0);
+    ck_assert_int_eq(check_get(0, 4, suffix, 206, "bytes 0--1/0", 0), 0);
 
     ck_assert_int_eq(check_get(2, 3, 0, 206, "bytes 3-5/10", 3), WEIR_ECORRUPT);
+    ck_assert_int_eq(check_get(0, 4, suffix, 206, "bytes 0--1/0", 1),
+                     WEIR_ECORRUPT);
     ck_assert_int_eq(check_get(2, 3, 0, 206, "bytes 2-4/10", 2), WEIR_ECORRUPT);
     ck_assert_int_eq(check_get(2, 3, 0, 206, "bytes 2-3/10", 2), WEIR_ECORRUPT);
     ck_assert_int_eq(check_get(2, 3, 0, 206, "bytes 2-4/4", 3), WEIR_ECORRUPT);
