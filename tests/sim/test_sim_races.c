@@ -10,7 +10,7 @@
 
 /* Milliseconds; what is raced against takes about half of them.  Other worlds
  * are tried until two have met in one. */
-enum { MOMENTS = 25, WORLDS = 40 };
+enum { MOMENTS = 25, WORLDS = 40, FEW_WORLDS = 4 };
 
 static uint64_t number_of_world;
 
@@ -173,31 +173,67 @@ START_TEST(of_two_takeovers_at_once_one_succeeds)
 }
 END_TEST
 
+/* Both have ended: who has lost may come back, and is not fenced. */
+static int one_has_succeeded(struct machine *m, int rc,
+                             const struct taking *taking)
+{
+    int met = rc == WEIR_EFENCED || taking->status == WEIR_EFENCED;
+
+    ck_assert_int_eq(taking->over, 1);
+    ck_assert(rc == 0 || taking->status == 0);
+    ck_assert(rc == 0 || rc == WEIR_EFENCED);
+    if (rc != 0)
+        ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 3, 2);
+    weir_sim_free(world.sim);
+    return met;
+}
+
 /* The restart is told, looks again, and finds that it was taken over. */
-START_TEST(of_a_restart_and_a_takeover_at_once_one_succeeds)
+START_TEST(of_a_restart_during_a_takeover_one_succeeds)
 {
     int met = 0;
 
     for (uint64_t i = 0; goes_on(i, met); i++) {
         uint64_t ns = moment(i);
-        struct machine *m = &world.machines[0];
         const struct taking *taking;
         int rc;
 
         dead();
         taking = start_to_take_over(1);
         world_run(ns);
-        rc = machine_start(m);
+        rc = machine_start(&world.machines[0]);
         world_run(20 * SECOND);
-        ck_assert_int_eq(taking->over, 1);
-        ck_assert(rc == 0 || taking->status == 0);
-        ck_assert(rc == 0 || rc == WEIR_EFENCED);
-        met += rc == WEIR_EFENCED || taking->status == WEIR_EFENCED;
-        if (rc != 0)
-            ck_assert_int_eq(machine_start(m), 0);
-        ck_assert_int_eq(machine_open_stream(m, 0), 0);
-        append(m, 3, 2);
-        weir_sim_free(world.sim);
+        met += one_has_succeeded(&world.machines[0], rc, taking);
+    }
+    ck_assert_int_gt(met, 0);
+}
+END_TEST
+
+static void take_over_now(struct weir_timer *timer)
+{
+    (void)timer;
+    take_program(&world.machines[1]);
+}
+
+/* The node was found dead, and is back when its takeover begins to read. */
+START_TEST(of_a_takeover_during_a_restart_one_succeeds)
+{
+    int met = 0;
+
+    for (uint64_t i = 0; goes_on(i, met) || i < FEW_WORLDS * MOMENTS; i++) {
+        struct weir_timer timer = {.fire = take_over_now};
+        uint64_t ns = moment(i);
+        int rc;
+
+        dead();
+        timer.deadline = weir_sim_now(world.sim) + ns;
+        weir_sim_at(world.sim, &timer);
+        rc = machine_start(&world.machines[0]);
+        world_run(20 * SECOND);
+        ck_assert_int_eq(world.machines[1].status, 0);
+        met += one_has_succeeded(&world.machines[0], rc, &takings[1]);
     }
     ck_assert_int_gt(met, 0);
 }
@@ -308,7 +344,8 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, who_takes_over_a_node_that_wakes_up_need_not_ask_twice);
     tcase_add_test(tc, of_two_takeovers_at_once_one_succeeds);
-    tcase_add_test(tc, of_a_restart_and_a_takeover_at_once_one_succeeds);
+    tcase_add_test(tc, of_a_restart_during_a_takeover_one_succeeds);
+    tcase_add_test(tc, of_a_takeover_during_a_restart_one_succeeds);
     tcase_add_test(tc,
                    a_late_takeover_does_not_forget_the_log_of_who_came_back);
     tcase_add_test(tc, who_opens_a_node_that_lives_on_need_not_ask_twice);
