@@ -223,8 +223,8 @@ struct weir__open_req {
     void *ctx;
     struct weir_error *err; /* May be NULL. */
     struct weir *node;      /* Out. */
-    int again;        /* Out: WEIR_EAGAIN, as the former process lived on: the
-                         same again may succeed. */
+    int again;         /* Out: WEIR_EAGAIN, as the former process lived on: the
+                          same again may succeed. */
     uint64_t expected; /* Epoch that the node must have, or it is refused
                           (WEIR_EFENCED); 0: any. */
     uint64_t granted;  /* Out: epoch that it was raised to, 0: none. */
