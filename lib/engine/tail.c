@@ -28,6 +28,7 @@ struct tail_log {
     int rewind;     /* To begin anew at the mark. */
     int status;     /* Of the last look: 0, or why it ended too early. */
     uint64_t epoch; /* Of its node. */
+    struct weir_wal_mark mark; /* From where it is read, or went on. */
     struct weir__slot_get get;
     struct weir__tail_slot *slot; /* That is being read. */
     struct weir_error error;
@@ -290,12 +291,23 @@ static void rewind_log(struct tail_log *log, const struct weir_wal_mark *mark)
     log->begun = 1;
 }
 
+/* 1 if a fence was followed, and the manifest's mark is another by now: who
+ * began a takeover at the former one, and gave up, may have put that fence
+ * where slots had been removed, which the mark is behind. */
+static int may_be_astray(const struct tail_log *log,
+                         const struct weir__member *member)
+{
+    return log->get.at.epoch > log->mark.epoch &&
+           (log->mark.epoch != member->mark_epoch ||
+            log->mark.slot != member->mark_slot);
+}
+
 /* 1 if the log is to be read at another place than it was. */
 static int has_moved(const struct tail_log *log,
                      const struct weir__member *member)
 {
     return log == NULL || !log->begun || log->rewind ||
-           log->epoch != member->epoch ||
+           log->epoch != member->epoch || may_be_astray(log, member) ||
            member->mark_epoch > log->get.at.epoch ||
            (member->mark_epoch == log->get.at.epoch &&
             member->mark_slot > log->get.at.slot);
@@ -310,8 +322,10 @@ static void catch_up(struct tail_log *log, const struct weir__member *member)
 
     if (!log->begun || log->rewind || log->epoch != member->epoch) {
         log->epoch = member->epoch;
+        log->mark = mark;
         rewind_log(log, &mark);
     } else if (has_moved(log, member)) {
+        log->mark = mark;
         *at = mark;
         log->get.before = 0;
         log->get.next = 0;
