@@ -89,6 +89,14 @@ static void commit_start(struct handover *h)
     weir__call_commit(h->call, committed);
 }
 
+/* What may be in the log must come before what the next owner appends. */
+static int unsure(struct handover *h)
+{
+    return weir__fail(&h->call->error, WEIR_EPOISONED,
+                      "hand over: the write-ahead log has failed, and may hold "
+                      "more than was acknowledged: open the node again first");
+}
+
 /* 1 if an append to one of the streams is under way. */
 static int is_busy(const struct handover *h)
 {
@@ -111,6 +119,8 @@ void weir__handover_look(struct weir *node)
             end(h, weir__fail(&h->call->error, WEIR_EFENCED,
                               "hand over: another process has opened this "
                               "node"));
+        else if (node->commits.unsure)
+            end(h, unsure(h)); /* That came out while it waited. */
         else if (!is_busy(h))
             commit_start(h);
     }
@@ -127,12 +137,8 @@ static int by_id(const void *a, const void *b)
 /* Why the streams cannot be handed over, or 0. */
 static int check(struct handover *h)
 {
-    /* What may be there must come before what the next owner appends. */
     if (h->call->node->commits.unsure)
-        return weir__fail(&h->call->error, WEIR_EPOISONED,
-                          "hand over: the write-ahead log has failed, and may "
-                          "hold more than was acknowledged: open the node "
-                          "again first");
+        return unsure(h);
     for (size_t i = 0; i < h->count; i++) {
         const struct weir_stream *s = h->streams[i];
 

@@ -337,6 +337,28 @@ START_TEST(an_opening_is_not_tried_again_after_commit_timeout)
 }
 END_TEST
 
+/* What that has written may be there, where the next owner would begin
+ * (weir-sim, cluster, seed 140065116 of version 6). */
+START_TEST(a_hand_over_does_not_pass_over_a_write_of_unknown_outcome)
+{
+    struct machine *m = &world.machines[0];
+    struct appended *unknown;
+
+    world_open(test_seed());
+    world.wal = "object:";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 1, 0);
+    weir_sim_faults(world.sim)->store_lost = 1000000;
+    unknown = machine_append(m, 0, 2);
+    ck_assert_int_eq(machine_hand_over(m, 0), WEIR_EPOISONED);
+    ck_assert_int_eq(unknown->over, 1);
+    ck_assert_int_eq(unknown->status, WEIR_EUNKNOWN);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim races");
@@ -350,5 +372,7 @@ int main(void)
                    a_late_takeover_does_not_forget_the_log_of_who_came_back);
     tcase_add_test(tc, who_opens_a_node_that_lives_on_need_not_ask_twice);
     tcase_add_test(tc, an_opening_is_not_tried_again_after_commit_timeout);
+    tcase_add_test(tc,
+                   a_hand_over_does_not_pass_over_a_write_of_unknown_outcome);
     return test_run();
 }
