@@ -59,7 +59,7 @@ static int check_part(struct weir_store_req *req,
     /* The end of an empty object, as MinIO tells of it. */
     if (len == 0 && strcmp(answer->content_range, "bytes 0--1/0") == 0) {
         req->size = 0;
-        return 0;
+        return weir__store_range(req, 0, &offset, &length);
     }
     if (!parse_range(answer->content_range, &first, &last, &size) ||
         last < first || last >= size ||

@@ -9,7 +9,7 @@
 
 /* So many seeds, or fewer if the machine is slow; one is always run.  A world
  * has one thread: ThreadSanitizer finds no more in many of them, and makes each
- * take twenty times as long. */
+ * take many times as long. */
 #ifdef __SANITIZE_THREAD__
 enum { SEEDS = 50, SECONDS = 20, FIXED = 20, TWICE = 4, CLUSTERS = 10 };
 #else

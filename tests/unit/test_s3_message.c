@@ -369,6 +369,7 @@ START_TEST(a_range_that_is_not_the_one_asked_for_is_damage)
     ck_assert_int_eq(check_get(0, 4, suffix, 206, "bytes 6-9/10", 4), 0);
     ck_assert_int_eq(check_get(0, 40, suffix, 206, "bytes 0-9/10", 10), 0);
     ck_assert_int_eq(check_get(0, 4, suffix, 206, "bytes 0--1/0", 0), 0);
+    ck_assert_int_eq(check_get(1, 4, 0, 206, "bytes 0--1/0", 0), WEIR_ERANGE);
 
     ck_assert_int_eq(check_get(2, 3, 0, 206, "bytes 3-5/10", 3), WEIR_ECORRUPT);
     ck_assert_int_eq(check_get(0, 4, suffix, 206, "bytes 0--1/0", 1),
