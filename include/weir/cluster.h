@@ -101,11 +101,14 @@ struct weir_handover {
  * @return 0: `done` runs exactly once, with 0; WEIR_EFENCED (one of them is
  *         not this node's any more; the others were handed over);
  *         WEIR_ECORRUPT (one has a damaged part in the write-ahead log: trim
- *         past it first; none was handed over); WEIR_ETIMEDOUT (see
- *         `weir_req`: they are this node's still); WEIR_EUNKNOWN (it may have
- *         been done, or may still be, and until then they take no appends:
- *         open a stream anew, or see its owner); WEIR_ECLOSED, WEIR_ENOMEM or
- *         an error of the store.  Negative, and `done` never
+ *         past it first; none was handed over); WEIR_EPOISONED (an object log
+ *         has failed, before or while this waited, and may hold more than was
+ *         acknowledged: open the node again first; none was handed over);
+ *         WEIR_ETIMEDOUT (see `weir_req`: they are this node's still);
+ *         WEIR_EUNKNOWN (it may have been done, or may still be, and until
+ *         then they take no appends: open a stream anew, or see its owner);
+ *         WEIR_ECLOSED, WEIR_ENOMEM or an error of the store.  Negative, and
+ *         `done` never
  *         runs: WEIR_EINVAL (no `done`, no streams, one of another node or
  *         opened to read), WEIR_EREADONLY, WEIR_ECLOSED.
  */
