@@ -108,9 +108,8 @@ struct weir_handover {
  *         WEIR_EUNKNOWN (it may have been done, or may still be, and until
  *         then they take no appends: open a stream anew, or see its owner);
  *         WEIR_ECLOSED, WEIR_ENOMEM or an error of the store.  Negative, and
- *         `done` never
- *         runs: WEIR_EINVAL (no `done`, no streams, one of another node or
- *         opened to read), WEIR_EREADONLY, WEIR_ECLOSED.
+ *         `done` never runs: WEIR_EINVAL (no `done`, no streams, one of
+ *         another node or opened to read), WEIR_EREADONLY, WEIR_ECLOSED.
  */
 WEIR_API int weir_handover(struct weir *node, struct weir_handover *req);
 
