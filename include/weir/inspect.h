@@ -18,8 +18,8 @@
  *                block          and then, if it is whole, its batches
  *                batch
  *     manifest   snapshot       and then what is in it:
- *                node, object, stream, extent (of the stream before), dead,
- *                key
+ *                node, object, stream, extent and debt (of the stream
+ *                before), dead, key
  *                commit         and then its operations:
  *                cluster, node_open, stream_create, stream_delete,
  *                stream_open, stream_trim, object_reserve, object_add,

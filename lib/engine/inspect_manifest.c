@@ -240,6 +240,26 @@ static int give_extents(struct weir__inspect *in, struct weir__reader *r,
     return rc;
 }
 
+static int give_debts(struct weir__inspect *in, struct weir__reader *r,
+                      const struct weir__snapshot *header,
+                      const struct weir__snap_stream *stream)
+{
+    struct weir__snap_debt debt;
+    int rc = 0;
+
+    for (uint16_t i = 0; rc == 0 && i < stream->debts; i++) {
+        if (!weir__snapshot_read_debt(r, header->format, &debt))
+            return WEIR_ECORRUPT;
+        weir__inspect_uint(in, "stream_id", stream->id);
+        weir__inspect_uint(in, "end_offset", debt.end);
+        weir__inspect_uint(in, "node_id", debt.node_id);
+        weir__inspect_uint(in, "first_epoch", debt.since);
+        weir__inspect_uint(in, "epoch", debt.stream_epoch);
+        rc = weir__inspect_item(in, "debt", 0, NULL);
+    }
+    return rc;
+}
+
 static int give_streams(struct weir__inspect *in, struct weir__reader *r,
                         const struct weir__snapshot *header)
 {
@@ -248,18 +268,21 @@ static int give_streams(struct weir__inspect *in, struct weir__reader *r,
     int rc = 0;
 
     for (i = 0; rc == 0 && i < header->streams; i++) {
-        if (!weir__snapshot_read_stream(r, &stream))
+        if (!weir__snapshot_read_stream(r, header->format, &stream))
             return WEIR_ECORRUPT;
         weir__inspect_uint(in, "stream_id", stream.id);
         weir__inspect_text(in, "name", stream.name);
         weir__inspect_uint(in, "epoch", stream.epoch);
         weir__inspect_uint(in, "owner", stream.owner);
+        weir__inspect_uint(in, "first_epoch", stream.since);
         weir__inspect_uint(in, "start", stream.start);
         weir__inspect_uint(in, "committed_end", stream.committed_end);
         weir__inspect_uint(in, "extents", stream.extents);
         rc = weir__inspect_item(in, "stream", 0, NULL);
         if (rc == 0)
             rc = give_extents(in, r, &stream);
+        if (rc == 0)
+            rc = give_debts(in, r, header, &stream);
     }
     return rc;
 }

@@ -109,37 +109,18 @@ static int join(struct weir_stream *s, const struct weir_wal_record *record,
     return 0;
 }
 
-/* First offset of a debt. */
-static uint64_t debt_base(const struct weir__mstream *m, uint16_t i)
-{
-    return i == 0 ? m->committed_end : m->debts[i - 1].end;
-}
-
 /* Go past offsets that are in other nodes' WALs. */
 static void skip_owed(struct weir_stream *s, const struct weir__mstream *m)
 {
     for (uint16_t i = 0; i < m->debt_count; i++) {
         const struct weir__debt *debt = &m->debts[i];
 
-        if (debt->node_id == s->node->id || s->next < debt_base(m, i) ||
-            s->next >= debt->end)
+        if (debt->node_id == s->node->id ||
+            s->next < weir__mstream_part(m, i) || s->next >= debt->end)
             continue;
         s->next = debt->end;
         s->durable = debt->end;
     }
-}
-
-/* 1 if the record is of a stream that is this node's, or that it owes. */
-static int is_wanted(const struct weir *node, const struct weir__mstream *m,
-                     const struct weir_wal_record *record)
-{
-    for (uint16_t i = 0; i < m->debt_count; i++)
-        if (m->debts[i].node_id == node->id &&
-            record->stream_epoch <= m->debts[i].stream_epoch &&
-            record->base_offset >= debt_base(m, i) &&
-            record->base_offset < m->debts[i].end)
-            return 1;
-    return m->owner == node->id;
 }
 
 /* 1 if the record was written to a stream that its node had opened after the
@@ -171,9 +152,10 @@ static int record_found(struct weir_wal_recover *req,
                           "write-ahead log was taken: open it again",
                           node->id);
     }
-    if (m == NULL || !is_wanted(node, m, record))
-        return 0; /* Deleted, or moved to another node. */
-    if (end <= m->committed_end || end <= m->start)
+    if (m == NULL || !weir__mstream_holds(m, node->id, record->stream_epoch,
+                                          record->base_offset, end))
+        return 0; /* Deleted, in an object, or moved to another node. */
+    if (end <= m->start)
         return 0;
     s = weir__stream_get(node, m->id);
     if (s == NULL)

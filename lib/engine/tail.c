@@ -91,19 +91,9 @@ int weir__tail_can(const struct weir_stream *s)
 static int belongs(const struct weir__mstream *m, uint32_t node_id,
                    const struct weir_wal_record *record)
 {
-    uint64_t base = m->committed_end;
-
-    for (uint16_t i = 0; i < m->debt_count; i++) {
-        const struct weir__debt *debt = &m->debts[i];
-
-        if (debt->node_id == node_id &&
-            record->stream_epoch <= debt->stream_epoch &&
-            record->base_offset >= base && record->base_offset < debt->end)
-            return 1;
-        base = debt->end;
-    }
-    return m->owner == node_id && record->stream_epoch <= m->epoch &&
-           record->base_offset + record->count > base;
+    return weir__mstream_holds(m, node_id, record->stream_epoch,
+                               record->base_offset,
+                               record->base_offset + record->count);
 }
 
 /* ---- What a slot tells --------------------------------------------------- */

@@ -7,8 +7,9 @@
  * version of the format:
  *
  *      0  u32  magic: "WMCR" a commit, "WMSN" a snapshot
- *      4  u16  version of the format (1; 2: a commit of which an operation has
- *              something that is marked so, which version 1 refuses)
+ *      4  u16  version of the format (1; 2: a snapshot, and a commit of which
+ *              an operation has something that is marked so, which version 1
+ *              refuses)
  *      6  u16  reserved, 0
  *      8  u32  CRC32C of all other bytes: 0 to 7 and 12 to the end
  *     12  u32  reserved, 0
@@ -80,7 +81,11 @@
  *                        8  u64  stream epoch
  *                       16  u64  end offset
  *
- * A snapshot: the state behind the commit of its version.
+ * A snapshot, in version 2: the state behind the commit of its version.  One
+ * of version 1 is without what is marked so, which is 0 then: names begin at
+ * 48, and debts have 24 bytes.  What a node's WAL holds under an earlier epoch
+ * than the first of its owner is no part of the stream: that was given away,
+ * and came back.
  *
  *     24  16 B  id of the cluster
  *     40  u64   manifest version
@@ -122,18 +127,20 @@
  *                36  u16  length n of the name
  *                38  u16  count of debts
  *                40  u64  count of extents
- *                48       name, and a zero: n + 1
+ *                48  u64  first epoch of the owner (version 2)
+ *                56       name, and a zero: n + 1
  *                         extents of 40 bytes, by offset:
  *                 0  u64  base offset
  *                 8  u64  end offset
  *                16  u64  object id
  *                24  u64  stored bytes
  *                32  i64  max timestamp
- *                         debts of 24 bytes, by offset:
+ *                         debts of 32 bytes, by offset:
  *                 0  u64  end offset
  *                 8  u64  stream epoch
  *                16  u32  node id, 0: lost with its WAL
  *                20  u32  reserved, 0
+ *                24  u64  first epoch of that owner (version 2)
  *               dead objects, oldest first:
  *                 0  u64  id
  *                 8  i64  since: milliseconds since 1970
@@ -153,7 +160,7 @@
 /** Longest commit record, in bytes. */
 #define WEIR__RECORD_MAX ((size_t)16 << 20)
 #define WEIR__COMMIT_VERSION 2u   /* The newest that is read. */
-#define WEIR__SNAPSHOT_VERSION 1u /* The one there is. */
+#define WEIR__SNAPSHOT_VERSION 2u /* The one that is written. */
 #define WEIR__RECORD_HEADER 88u
 #define WEIR__SNAPSHOT_HEADER 112u
 
@@ -241,6 +248,7 @@ struct weir__snapshot {
     uint64_t keys;
     uint32_t named; /* 1: `cluster` is one. */
     uint32_t nodes;
+    uint16_t format; /* As read; the newest is written. */
 };
 
 struct weir__snap_node {
@@ -262,6 +270,7 @@ struct weir__snap_stream {
     uint64_t start;
     uint64_t committed_end;
     uint64_t extents; /* That follow. */
+    uint64_t since;
     const char *name;
     uint32_t owner;
     uint16_t debts; /* That follow the extents. */
@@ -270,6 +279,7 @@ struct weir__snap_stream {
 struct weir__snap_debt {
     uint64_t end;
     uint64_t stream_epoch;
+    uint64_t since;
     uint32_t node_id;
 };
 
@@ -334,11 +344,11 @@ int weir__snapshot_open(struct weir__reader *r, struct weir__snapshot *header,
  * (cut short, or a count that the bytes left cannot hold). */
 bool weir__snapshot_read_node(struct weir__reader *r,
                               struct weir__snap_node *node);
-bool weir__snapshot_read_stream(struct weir__reader *r,
+bool weir__snapshot_read_stream(struct weir__reader *r, unsigned format,
                                 struct weir__snap_stream *stream);
 bool weir__snapshot_read_extent(struct weir__reader *r,
                                 struct weir__snap_extent *extent);
-bool weir__snapshot_read_debt(struct weir__reader *r,
+bool weir__snapshot_read_debt(struct weir__reader *r, unsigned format,
                               struct weir__snap_debt *debt);
 bool weir__snapshot_read_object(struct weir__reader *r,
                                 struct weir__snap_object *object);

@@ -10,9 +10,9 @@
 /* Least bytes that each thing takes. */
 #define NODE 57u
 #define PAIR 16u
-#define STREAM 50u
+#define STREAM 50u /* In version 1. */
 #define EXTENT 40u
-#define DEBT 24u
+#define DEBT 24u /* In version 1. */
 #define OBJECT 32u
 #define KEY 20u
 
@@ -60,6 +60,7 @@ void weir__snapshot_stream(struct weir__writer *w,
     weir__write16(w, (uint16_t)len);
     weir__write16(w, stream->debts);
     weir__write64(w, stream->extents);
+    weir__write64(w, stream->since);
     weir__write_bytes(w, stream->name, len + 1);
 }
 
@@ -80,6 +81,7 @@ void weir__snapshot_debt(struct weir__writer *w,
     weir__write64(w, debt->stream_epoch);
     weir__write32(w, debt->node_id);
     weir__write32(w, 0);
+    weir__write64(w, debt->since);
 }
 
 void weir__snapshot_object(struct weir__writer *w,
@@ -134,7 +136,9 @@ static void read_header(struct weir__reader *r, struct weir__snapshot *header)
 {
     const unsigned char *cluster;
 
-    weir__read_bytes(r, 24);
+    weir__read32(r);
+    header->format = weir__read16(r);
+    weir__read_bytes(r, 18);
     cluster = weir__read_bytes(r, 16);
     if (cluster != NULL)
         memcpy(header->cluster, cluster, 16);
@@ -215,7 +219,13 @@ static const char *read_name(struct weir__reader *r, size_t len)
     return (const char *)name;
 }
 
-bool weir__snapshot_read_stream(struct weir__reader *r,
+/* What version 1 does not tell. */
+static uint64_t read_since(struct weir__reader *r, unsigned format)
+{
+    return format >= 2 ? weir__read64(r) : 0;
+}
+
+bool weir__snapshot_read_stream(struct weir__reader *r, unsigned format,
                                 struct weir__snap_stream *stream)
 {
     uint16_t len;
@@ -228,6 +238,7 @@ bool weir__snapshot_read_stream(struct weir__reader *r,
     len = weir__read16(r);
     stream->debts = weir__read16(r);
     stream->extents = weir__read64(r);
+    stream->since = read_since(r, format);
     stream->name = read_name(r, len);
     if (stream->extents > weir__reader_left(r) / EXTENT ||
         stream->debts > weir__reader_left(r) / DEBT)
@@ -246,13 +257,14 @@ bool weir__snapshot_read_extent(struct weir__reader *r,
     return !r->bad;
 }
 
-bool weir__snapshot_read_debt(struct weir__reader *r,
+bool weir__snapshot_read_debt(struct weir__reader *r, unsigned format,
                               struct weir__snap_debt *debt)
 {
     debt->end = weir__read64(r);
     debt->stream_epoch = weir__read64(r);
     debt->node_id = weir__read32(r);
     weir__read32(r);
+    debt->since = read_since(r, format);
     return !r->bad;
 }
 

@@ -25,13 +25,16 @@ struct weir__extent {
  * `end`. */
 struct weir__debt {
     uint64_t end;
-    uint64_t stream_epoch; /* Under which they were appended. */
+    uint64_t stream_epoch; /* The last under which they were appended, */
+    uint64_t since;        /* and the first that it may have been. */
     uint32_t node_id;      /* Whose WAL it is; 0: lost with it. */
 };
 
 struct weir__mstream {
     uint64_t id;
     uint64_t epoch; /* 0: never opened to append. */
+    uint64_t since; /* The owner's first epoch.  What its WAL holds of an
+                       earlier one was given away. */
     uint64_t start;
     uint64_t committed_end; /* Offsets below are in objects or trimmed. */
     uint64_t bytes;
@@ -120,6 +123,14 @@ uint64_t weir__state_next_stream(const struct weir__state *state);
 /** Offset that the next owner goes on with: behind what is in objects, owed or
  * trimmed. */
 uint64_t weir__mstream_next(const struct weir__mstream *stream);
+
+/** Where part `i` begins: of `debt_count` debts, and of what is the owner's. */
+uint64_t weir__mstream_part(const struct weir__mstream *stream, uint16_t i);
+
+/** 1 if what `node_id` has appended to [base, end) under `stream_epoch` is a
+ * part of the stream and in no object, as far as this state knows. */
+bool weir__mstream_holds(const struct weir__mstream *stream, uint32_t node_id,
+                         uint64_t stream_epoch, uint64_t base, uint64_t end);
 
 /** The extent that holds `offset`, or the first behind it; NULL: none. */
 const struct weir__extent *

@@ -15,6 +15,31 @@ uint64_t weir__mstream_next(const struct weir__mstream *stream)
     return next > stream->start ? next : stream->start;
 }
 
+uint64_t weir__mstream_part(const struct weir__mstream *stream, uint16_t i)
+{
+    return i == 0 ? stream->committed_end : stream->debts[i - 1].end;
+}
+
+bool weir__mstream_holds(const struct weir__mstream *stream, uint32_t node_id,
+                         uint64_t stream_epoch, uint64_t base, uint64_t end)
+{
+    uint16_t count = stream->debt_count;
+
+    /* What was not acknowledged when the stream was given away is no part of
+     * it, also if the log has it, and the stream came back. */
+    for (uint16_t i = 0; i < count; i++) {
+        const struct weir__debt *debt = &stream->debts[i];
+
+        if (debt->node_id == node_id && stream_epoch >= debt->since &&
+            stream_epoch <= debt->stream_epoch &&
+            base >= weir__mstream_part(stream, i) && base < debt->end)
+            return true;
+    }
+    return stream->owner == node_id && stream_epoch >= stream->since &&
+           stream_epoch <= stream->epoch &&
+           end > weir__mstream_part(stream, count);
+}
+
 /* Nodes that owe are known: a debt is made by its node's commit. */
 static struct weir__mnode *debtor(struct weir__state *state,
                                   const struct weir__debt *debt)
@@ -127,7 +152,9 @@ static int hand_over(struct weir__state *state, uint32_t node_id, uint32_t to,
 {
     struct weir__mstream *stream =
         weir__order_get(&state->streams, &hand->stream_id);
-    struct weir__debt debt = {hand->end, hand->stream_epoch, node_id};
+    struct weir__debt debt = {.end = hand->end,
+                              .stream_epoch = hand->stream_epoch,
+                              .node_id = node_id};
 
     if (stream == NULL)
         return WEIR_ENOENT;
@@ -136,9 +163,11 @@ static int hand_over(struct weir__state *state, uint32_t node_id, uint32_t to,
     if (hand->end > weir__mstream_next(stream)) {
         if (stream->debt_count == WEIR__DEBTS_MAX)
             return WEIR_ETOOBIG;
+        debt.since = stream->since;
         weir__debt_push(state, stream, &debt);
     }
     stream->epoch++;
+    stream->since = stream->epoch;
     stream->owner = to;
     return 0;
 }

@@ -54,6 +54,7 @@ static void encode_stream(const struct weir__mstream *stream,
                                        .start = stream->start,
                                        .committed_end = stream->committed_end,
                                        .extents = stream->extent_count,
+                                       .since = stream->since,
                                        .name = stream->name,
                                        .owner = stream->owner,
                                        .debts = stream->debt_count});
@@ -73,6 +74,7 @@ static void encode_stream(const struct weir__mstream *stream,
         weir__snapshot_debt(
             w, &(struct weir__snap_debt){.end = debt->end,
                                          .stream_epoch = debt->stream_epoch,
+                                         .since = debt->since,
                                          .node_id = debt->node_id});
     }
 }
@@ -244,27 +246,29 @@ static int decode_extent(struct weir__state *state,
 
 /* One debt, which must lie behind what is committed and the one before it. */
 static int decode_debt(struct weir__state *state, struct weir__mstream *stream,
-                       struct weir__reader *r)
+                       unsigned format, struct weir__reader *r)
 {
     struct weir__snap_debt snap;
 
-    if (!weir__snapshot_read_debt(r, &snap) ||
+    if (!weir__snapshot_read_debt(r, format, &snap) ||
         snap.end <= weir__mstream_next(stream) ||
-        snap.stream_epoch >= stream->epoch ||
+        snap.stream_epoch >= stream->epoch || snap.since > snap.stream_epoch ||
         stream->debt_count == WEIR__DEBTS_MAX ||
         (snap.node_id != 0 &&
          weir__order_get(&state->nodes, &(uint64_t){snap.node_id}) == NULL))
         return WEIR_ECORRUPT;
     if (weir__debt_room(state, stream) != 0)
         return WEIR_ENOMEM;
-    weir__debt_push(
-        state, stream,
-        &(struct weir__debt){snap.end, snap.stream_epoch, snap.node_id});
+    weir__debt_push(state, stream,
+                    &(struct weir__debt){.end = snap.end,
+                                         .stream_epoch = snap.stream_epoch,
+                                         .since = snap.since,
+                                         .node_id = snap.node_id});
     return 0;
 }
 
 static int decode_stream(struct weir__state *state,
-                         const struct weir__snap_stream *snap,
+                         const struct weir__snap_stream *snap, unsigned format,
                          struct weir__reader *r)
 {
     struct weir__mstream *stream =
@@ -275,6 +279,7 @@ static int decode_stream(struct weir__state *state,
         return rc;
     stream->id = snap->id;
     stream->epoch = snap->epoch;
+    stream->since = snap->since;
     stream->start = snap->start;
     stream->committed_end = snap->committed_end;
     stream->owner = snap->owner;
@@ -289,21 +294,23 @@ static int decode_stream(struct weir__state *state,
     for (uint64_t i = 0; i < snap->extents && rc == 0; i++)
         rc = decode_extent(state, stream, r);
     for (uint16_t i = 0; i < snap->debts && rc == 0; i++)
-        rc = decode_debt(state, stream, r);
+        rc = decode_debt(state, stream, format, r);
     return rc;
 }
 
-static int decode_streams(struct weir__state *state, uint64_t count,
+static int decode_streams(struct weir__state *state,
+                          const struct weir__snapshot *header,
                           struct weir__reader *r)
 {
-    for (; count > 0; count--) {
+    for (uint64_t i = 0; i < header->streams; i++) {
         struct weir__snap_stream snap;
         int rc;
 
-        if (!weir__snapshot_read_stream(r, &snap) || snap.id == 0 ||
-            snap.id >= state->next_stream)
+        if (!weir__snapshot_read_stream(r, header->format, &snap) ||
+            snap.id == 0 || snap.id >= state->next_stream ||
+            snap.since > snap.epoch)
             return WEIR_ECORRUPT;
-        rc = decode_stream(state, &snap, r);
+        rc = decode_stream(state, &snap, header->format, r);
         if (rc != 0)
             return rc;
     }
@@ -366,7 +373,7 @@ static int decode_parts(struct weir__state *state,
     if (rc == 0)
         rc = decode_objects(state, header->objects, r);
     if (rc == 0)
-        rc = decode_streams(state, header->streams, r);
+        rc = decode_streams(state, header, r);
     if (rc == 0)
         rc = decode_dead(state, header->dead, r);
     if (rc == 0)

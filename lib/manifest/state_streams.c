@@ -150,6 +150,8 @@ int weir__state_stream_open(struct weir__state *state, uint32_t node_id,
         return 0;
     }
     stream->epoch++;
+    if (stream->owner != node_id)
+        stream->since = stream->epoch;
     stream->owner = node_id;
     op->u.stream_open.epoch = stream->epoch;
     return 0;

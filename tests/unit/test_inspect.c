@@ -427,6 +427,26 @@ START_TEST(manifest_shows_the_snapshot)
 }
 END_TEST
 
+/* A stream that was handed over before it was uploaded, and what follows. */
+START_TEST(manifest_shows_what_is_owed)
+{
+    struct weir_stream_open open = {.name = "s", .flags = WEIR_STREAM_CREATE};
+    struct weir_handover hand = {.streams = &open.stream, .count = 1};
+    struct weir *node;
+
+    set("snapshot_commits", "1");
+    set("upload_interval", "1h");
+    node = open_node();
+    write_some(node, 0);
+    ck_assert_int_eq(weir_stream_open_sync(node, &open), 0);
+    ck_assert_int_eq(weir_handover_sync(node, &hand), 0);
+    ck_assert_int_eq(inspect_manifest(), 0);
+    ck_assert_int_eq(count("\ndebt 0 stream_id=1 end_offset=20 node_id=1 "), 1);
+    ck_assert_int_eq(count("\nkey 0 key=k version=1 length=3 value=abc"), 1);
+    weir_free(node);
+}
+END_TEST
+
 /* A damaged commit is told; the others are shown. */
 START_TEST(damaged_commit_is_told)
 {
@@ -529,6 +549,7 @@ int main(void)
     tcase_add_loop_test(tc, object_that_is_none, 0, 2);
     tcase_add_test(tc, manifest_shows_every_operation);
     tcase_add_test(tc, manifest_shows_the_snapshot);
+    tcase_add_test(tc, manifest_shows_what_is_owed);
     tcase_add_test(tc, damaged_commit_is_told);
     tcase_add_test(tc, no_manifest_is_told);
     tcase_add_test(tc, callback_ends_the_walk);

@@ -456,11 +456,11 @@ START_TEST(a_snapshot_of_a_newer_format_is_told_apart)
     struct weir_error err = {0};
 
     encode_snapshot();
-    bytes.data[4] = 2;
+    bytes.data[4] = WEIR__SNAPSHOT_VERSION + 1;
     weir__manifest_seal(bytes.data, bytes.len);
     ck_assert_int_eq(open_snapshot(bytes.data, bytes.len, 2, &err),
                      WEIR_EVERSION);
-    ck_assert_ptr_nonnull(strstr(err.text, "snapshot 2: format 2"));
+    ck_assert_ptr_nonnull(strstr(err.text, "snapshot 2: format 3"));
 }
 END_TEST
 
@@ -523,7 +523,44 @@ END_TEST
 START_TEST(a_snapshot_is_byte_for_byte_the_golden_one)
 {
     encode_snapshot();
-    compare("tests/golden/manifest-snapshot-v1.bin");
+    compare("tests/golden/manifest-snapshot-v2.bin");
+}
+END_TEST
+
+/* It is of the same state, but for what only the new one tells. */
+START_TEST(a_snapshot_of_version_1_is_read_as_ever)
+{
+    static unsigned char data[4096];
+    FILE *file = fopen("tests/golden/manifest-snapshot-v1.bin", "rb");
+    struct weir__state *now = golden_state();
+    const struct weir__mstream *m, *n;
+    struct weir__state *then;
+    uint64_t id = 0;
+    size_t len;
+
+    ck_assert_ptr_nonnull(file);
+    len = fread(data, 1, sizeof(data), file);
+    fclose(file);
+    ck_assert_int_eq(weir__state_decode(&then, &heap.alloc, data, len, 2, NULL),
+                     0);
+    while ((m = weir__state_stream_behind(now, id)) != NULL) {
+        n = weir__state_stream(then, m->id);
+        ck_assert_ptr_nonnull(n);
+        ck_assert_str_eq(n->name, m->name);
+        ck_assert_uint_eq(n->owner, m->owner);
+        ck_assert_uint_eq(n->epoch, m->epoch);
+        ck_assert_uint_eq(n->extent_count, m->extent_count);
+        ck_assert_uint_eq(n->debt_count, m->debt_count);
+        ck_assert_uint_eq(n->since, 0);
+        for (uint16_t i = 0; i < m->debt_count; i++) {
+            ck_assert_uint_eq(n->debts[i].end, m->debts[i].end);
+            ck_assert_uint_eq(n->debts[i].since, 0);
+        }
+        id = m->id;
+    }
+    ck_assert_uint_gt(id, 0);
+    weir__state_free(then);
+    weir__state_free(now);
 }
 END_TEST
 
@@ -548,5 +585,6 @@ int main(void)
     tcase_add_test(tc, a_commit_is_byte_for_byte_the_golden_one);
     tcase_add_test(tc, a_commit_of_version_2_is_byte_for_byte_the_golden_one);
     tcase_add_test(tc, a_snapshot_is_byte_for_byte_the_golden_one);
+    tcase_add_test(tc, a_snapshot_of_version_1_is_read_as_ever);
     return test_run();
 }

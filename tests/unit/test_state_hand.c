@@ -219,6 +219,46 @@ START_TEST(debts_have_a_limit)
 }
 END_TEST
 
+static int holds(uint32_t node, uint64_t epoch, uint64_t base, uint64_t end)
+{
+    return weir__mstream_holds(stream(), node, epoch, base, end);
+}
+
+/* Node 1 has up to 20, and a write that failed but is in its log; node 2 has
+ * up to 30, the same; then it is node 1's again. */
+START_TEST(what_was_given_away_is_no_part_of_what_comes_back)
+{
+    ck_assert_int_eq(hand(1, 1, 20, 2), 0);
+    ck_assert_int_eq(open_stream(2, 1), 0);
+    ck_assert_int_eq(hand(2, 3, 30, 1), 0);
+    ck_assert_int_eq(open_stream(1, 1), 0);
+    ck_assert(holds(1, 1, 15, 20));
+    ck_assert(!holds(1, 1, 20, 25));
+    ck_assert(!holds(1, 1, 30, 35));
+    ck_assert(holds(2, 3, 20, 30));
+    ck_assert(!holds(2, 3, 30, 35));
+    ck_assert(!holds(1, 5, 20, 25));
+    ck_assert(holds(1, 5, 30, 35));
+    ck_assert(!holds(1, 6, 30, 35)); /* Not as far as is known. */
+    /* The same without debts. */
+    ck_assert_int_eq(add(1, 1, 10, 20), 0);
+    ck_assert_int_eq(add(2, 3, 20, 30), 0);
+    ck_assert(!holds(1, 1, 28, 31));
+    ck_assert(!holds(1, 1, 30, 35));
+    ck_assert(holds(1, 4, 30, 35));
+    ck_assert(holds(1, 5, 35, 40));
+    ck_assert_int_eq(open_stream(1, 1), 0); /* As after a restart. */
+    ck_assert(holds(1, 5, 30, 35));
+    ck_assert(holds(1, 6, 35, 40));
+    /* And when node 1 owes again. */
+    ck_assert_int_eq(hand(1, 6, 40, 3), 0);
+    ck_assert(!holds(1, 1, 30, 35));
+    ck_assert(holds(1, 5, 30, 35));
+    ck_assert(!holds(1, 6, 40, 45));
+    ck_assert(!holds(3, 6, 40, 45));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("state hand-over");
@@ -233,5 +273,6 @@ int main(void)
     tcase_add_test(tc, a_deleted_stream_owes_nothing);
     tcase_add_test(tc, debts_are_paid_in_the_order_of_their_offsets);
     tcase_add_test(tc, debts_have_a_limit);
+    tcase_add_test(tc, what_was_given_away_is_no_part_of_what_comes_back);
     return test_run();
 }

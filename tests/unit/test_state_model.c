@@ -40,6 +40,7 @@ enum fate { UNKNOWN, RESERVED, LIVE, DEAD, GONE };
 struct model_debt {
     uint64_t end;
     uint64_t epoch;
+    uint64_t since;
     unsigned node;
 };
 
@@ -50,6 +51,7 @@ struct model_stream {
     int name;
     unsigned owner;
     uint64_t epoch;
+    uint64_t since; /* First epoch of the owner. */
     uint64_t start;
     uint64_t end; /* Committed. */
 };
@@ -273,8 +275,9 @@ static void model_stream_op(unsigned node, struct weir__op *op)
         s->there = 0;
         drop(id, UINT64_MAX);
     } else if (op->kind == WEIR__OP_STREAM_OPEN) {
-        s->owner = node;
         op->u.stream_open.epoch = ++s->epoch;
+        s->since = s->owner == node ? s->since : s->epoch;
+        s->owner = node;
     } else if (s->epoch != op->u.stream_trim.epoch) {
         op->status = WEIR_EFENCED;
     } else if (op->u.stream_trim.start > s->start) {
@@ -301,10 +304,10 @@ static void model_hand(unsigned node, struct weir__op *op)
             continue;
         if (hand->end > next_of(s)) {
             s->debts[s->debt_count++] =
-                (struct model_debt){hand->end, s->epoch, node};
+                (struct model_debt){hand->end, s->epoch, s->since, node};
             model.hands++;
         }
-        s->epoch++;
+        s->since = ++s->epoch;
         s->owner = op->u.stream_hand.node_id;
     }
 }
@@ -611,6 +614,7 @@ static void compare_stream(uint64_t id, const struct model_stream *s)
     ck_assert_str_eq(m->name, names[s->name]);
     ck_assert_ptr_eq(weir__state_stream_named(state, m->name), m);
     ck_assert_uint_eq(m->epoch, s->epoch);
+    ck_assert_uint_eq(m->since, s->since);
     ck_assert_uint_eq(m->owner, s->owner);
     ck_assert_uint_eq(m->start, s->start);
     ck_assert_uint_eq(m->committed_end, s->end);
@@ -618,6 +622,7 @@ static void compare_stream(uint64_t id, const struct model_stream *s)
     for (size_t i = 0; i < s->debt_count; i++) {
         ck_assert_uint_eq(m->debts[i].end, s->debts[i].end);
         ck_assert_uint_eq(m->debts[i].stream_epoch, s->debts[i].epoch);
+        ck_assert_uint_eq(m->debts[i].since, s->debts[i].since);
         ck_assert_uint_eq(m->debts[i].node_id, s->debts[i].node);
     }
     for (size_t i = 0; i < model.extent_count; i++) {
