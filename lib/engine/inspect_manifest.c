@@ -180,6 +180,7 @@ static int give_commit(struct walk *w, const struct weir_buf *body,
     if (status != 0)
         return weir__inspect_item(in, "commit", status, err.text);
     weir__inspect_uint(in, "operations", r.header.op_count);
+    weir__inspect_uint(in, "carried_bytes", r.header.carried);
     weir__inspect_uint(in, "node_id", r.header.node_id);
     weir__inspect_uint(in, "node_epoch", r.header.node_epoch);
     weir__inspect_time(in, "time", r.header.wall);

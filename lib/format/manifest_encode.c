@@ -22,7 +22,9 @@ void weir__record_seal(unsigned char *data, size_t len,
                        const struct weir__record *header)
 {
     weir__put32(data, WEIR__COMMIT_MAGIC);
-    weir__put16(data + 4, header->format);
+    weir__put16(data + 4,
+                header->carried > 0 ? WEIR__COMMIT_CARRIES : header->format);
+    weir__put32(data + 12, header->carried);
     memcpy(data + 24, header->cluster, 16);
     weir__put64(data + 40, header->version);
     memcpy(data + 48, header->nonce, 16);

@@ -22,6 +22,8 @@ static void read_header(struct weir__record *header, const unsigned char *data)
     header->wall = (int64_t)weir__get64(data + 72);
     header->node_id = weir__get32(data + 80);
     header->op_count = weir__get32(data + 84);
+    header->carried =
+        header->format >= WEIR__COMMIT_CARRIES ? weir__get32(data + 12) : 0;
 }
 
 /* `len` bytes without a zero, and a zero behind them; NULL: they are not. */
@@ -200,7 +202,12 @@ int weir__record_open(struct weir__record_reader *r,
                           "manifest commit %" PRIu64 ": %zu bytes", version,
                           len);
     read_header(&r->header, data);
-    weir__reader_init(&r->at, data, len);
+    if (r->header.carried > len - WEIR__RECORD_HEADER)
+        return weir__fail(err, WEIR_ECORRUPT,
+                          "manifest commit %" PRIu64 ": carries %" PRIu32
+                          " of %zu bytes",
+                          version, r->header.carried, len);
+    weir__reader_init(&r->at, data, len - r->header.carried);
     weir__read_bytes(&r->at, WEIR__RECORD_HEADER);
     r->left = r->header.op_count;
     if (cluster != NULL && memcmp(cluster, r->header.cluster, 16) != 0)
@@ -316,4 +323,32 @@ void weir__record_close(struct weir__record_reader *r)
     r->ranges = NULL;
     r->ids = NULL;
     r->hands = NULL;
+}
+
+uint64_t weir__record_carried(const unsigned char *data, size_t len, size_t *at,
+                              struct weir_iov *out)
+{
+    size_t carried = weir__get16(data + 4) >= WEIR__COMMIT_CARRIES
+                         ? weir__get32(data + 12)
+                         : 0;
+    uint64_t own;
+
+    if (len < WEIR__RECORD_HEADER || carried > len - WEIR__RECORD_HEADER)
+        return 0;
+    if (*at == 0)
+        *at = len - carried;
+    if (len - *at < WEIR__RECORD_HEADER)
+        return 0;
+    own = weir__get64(data + *at + 16);
+    if (own < WEIR__RECORD_HEADER || own > len - *at)
+        return 0;
+    *out = (struct weir_iov){data + *at, (size_t)own};
+    *at += (size_t)own;
+    return weir__get64((const unsigned char *)out->data + 40);
+}
+
+void weir__record_strip(unsigned char *data, size_t len)
+{
+    weir__put32(data + 12, 0);
+    weir__manifest_seal(data, len);
 }

@@ -9,10 +9,10 @@
  *      0  u32  magic: "WMCR" a commit, "WMSN" a snapshot
  *      4  u16  version of the format (1; 2: a snapshot, and a commit of which
  *              an operation has something that is marked so, which version 1
- *              refuses)
+ *              refuses; 3: a commit that carries others)
  *      6  u16  reserved, 0
  *      8  u32  CRC32C of all other bytes: 0 to 7 and 12 to the end
- *     12  u32  reserved, 0
+ *     12  u32  bytes at the end that hold commits before this one, else 0
  *     16  u64  length of the whole
  *
  * A commit: what one node has put at one version, at most 16 MiB.
@@ -24,7 +24,10 @@
  *     72  i64   wall clock of the writer, milliseconds since 1970
  *     80  u32   node id of the writer
  *     84  u32   count of operations
- *     88        operations, one behind the other, to the end
+ *     88        operations, one behind the other
+ *               commits before this one, each as it was but for what it
+ *               carried itself: oldest first, without a gap, and the last is
+ *               that of the version before
  *
  * An operation: its kind, then its body.
  *
@@ -159,8 +162,9 @@
 
 /** Longest commit record, in bytes. */
 #define WEIR__RECORD_MAX ((size_t)16 << 20)
-#define WEIR__COMMIT_VERSION 2u   /* The newest that is read. */
+#define WEIR__COMMIT_VERSION 3u   /* The newest that is read. */
 #define WEIR__SNAPSHOT_VERSION 2u /* The one that is written. */
+#define WEIR__COMMIT_CARRIES 3u   /* The first in which commits are. */
 #define WEIR__RECORD_HEADER 88u
 #define WEIR__SNAPSHOT_HEADER 112u
 
@@ -176,7 +180,8 @@ struct weir__record {
     int64_t wall;
     uint32_t node_id;
     uint32_t op_count;
-    uint16_t format; /* Its operations' newest. */
+    uint32_t carried; /* Bytes of commits before this one. */
+    uint16_t format;  /* Its operations' newest. */
 };
 
 /** The oldest version of the format that can say this. */
@@ -199,6 +204,20 @@ int weir__record_add(struct weir__writer *w, const struct weir__op *op,
 /** Write (or write anew) the header of `len` bytes begun by `begin`. */
 void weir__record_seal(unsigned char *data, size_t len,
                        const struct weir__record *header);
+
+/**
+ * The next commit that a record carries, oldest first.
+ *
+ * @param data  A record that was opened, or sealed.
+ * @param at    0 at first; private from then on.
+ * @param out   The commit, in the record's bytes; not looked at yet.
+ * @return Its version, or 0: there is none, or what follows cannot be one.
+ */
+uint64_t weir__record_carried(const unsigned char *data, size_t len, size_t *at,
+                              struct weir_iov *out);
+/** Make a record of one that carries others, of which `len` bytes are its
+ * own: seal these anew. */
+void weir__record_strip(unsigned char *data, size_t len);
 
 /** Reads a commit, operation by operation.  Names, keys and values stay
  * where they are: in the bytes that are read. */

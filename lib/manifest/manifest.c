@@ -95,6 +95,7 @@ static void free_manifest(struct weir__manifest *m)
     m->log->ops->close(m->log);
     weir__writer_free(&m->group.bytes);
     weir__writer_free(&m->keep.bytes);
+    weir__carry_free(m);
     weir__state_free(m->state);
     weir__free(m->host->alloc, m);
 }
@@ -148,6 +149,7 @@ static void go_closing(struct weir__manifest *m)
     struct weir_task *closed = m->closed;
     struct weir_env *env = m->host->env;
 
+    weir__turn_stop(m);
     if (m->activity == WEIR__BACKOFF) {
         env->ops->timer_stop(env, &m->timer);
         m->activity = WEIR__IDLE;
@@ -231,9 +233,19 @@ static bool work_waits(const struct weir__manifest *m)
            m->opening != NULL || weir__manifest_told(m);
 }
 
+/* Of what waits, if it is this node's turn. */
+static int form_group(struct weir__manifest *m)
+{
+    if (m->group.first != NULL && m->group.lost && m->opening == NULL)
+        weir__group_undo(m);
+    if (m->group.first != NULL || !weir__turn_come(m))
+        return 0;
+    return weir__group_form(m);
+}
+
 void weir__manifest_go(struct weir__manifest *m)
 {
-    int rc = 0;
+    int rc;
 
     if (m->closed != NULL) {
         go_closing(m);
@@ -245,17 +257,14 @@ void weir__manifest_go(struct weir__manifest *m)
         weir__latest_start(m);
         return;
     }
-    if (m->group.first != NULL && m->group.lost && m->opening == NULL)
-        weir__group_undo(m);
-    if (m->group.first == NULL && m->queue != NULL)
-        rc = weir__group_form(m);
+    rc = form_group(m);
     if (rc != 0)
         weir__manifest_failed(m, rc);
     else if (m->group.first != NULL)
         go_group(m);
     else if (m->opening != NULL && m->followed)
         go_opening(m);
-    else if (m->opening != NULL || m->refresh != NULL)
+    else if (m->opening != NULL || m->refresh != NULL || weir__turn_reads(m))
         weir__follow_start(m, UINT64_MAX);
     else if (weir__manifest_told(m))
         weir__follow_start(m, m->told - weir__state_version(m->state));

@@ -167,7 +167,7 @@ int weir__group_form(struct weir__manifest *m)
             return rc;
         /* It may be that it only is too big together with the others. */
         if (!alone && (rc == WEIR_ENOMEM || rc == WEIR_ETOOBIG))
-            return 0;
+            break;
         if (rc != 0) {
             end_commit(m, dequeue(m), rc);
             continue;
@@ -175,6 +175,7 @@ int weir__group_form(struct weir__manifest *m)
         *end = dequeue(m);
         end = &(*end)->next;
     }
+    m->group.own = m->group.bytes.len;
     return 0;
 }
 
@@ -187,6 +188,7 @@ static void append_won(struct weir__manifest *m)
 
     m->tries = 0;
     m->head_at = m->seen_at = m->group.started;
+    weir__turn_won(m, weir__manifest_now(m) - m->group.started);
     status = weir__group_apply(m);
     if (status == 0)
         weir__refresh_end(m, &m->refreshing, 0);
@@ -213,9 +215,9 @@ static void append_done(struct weir_mlog_req *req, int status)
     weir__refresh_rejoin(m);
     if (status == 0 || status == WEIR_ECONFLICT) {
         m->tries = 0;
-        group->look = UINT64_C(1) << (m->losses < 4 ? m->losses : 4);
+        group->look = 1;
         if (status == WEIR_ECONFLICT)
-            m->losses++;
+            weir__turn_lost(m);
         WEIR__SOMETIMES_IF(status == WEIR_ECONFLICT, "a commit loses its race");
         WEIR__SOMETIMES_IF(status == 0, "a commit is answered too late");
         weir__manifest_go(m);
@@ -240,6 +242,8 @@ void weir__group_send(struct weir__manifest *m)
         cluster = m->cluster_op.u.cluster.id;
     /* The same version again must be the same bytes again. */
     if (group->record.version != version) {
+        group->bytes.len = group->own;
+        group->record.carried = weir__carry_write(m, &group->bytes, version);
         group->record.version = version;
         memcpy(group->record.cluster, cluster, 16);
         group->record.wall = m->host->env->ops->wall(m->host->env);
@@ -288,6 +292,8 @@ int weir__group_apply(struct weir__manifest *m)
     if (rc != 0)
         return rc;
     weir__state_end(m->state, &m->group.record);
+    weir__carry_keep(m, m->group.bytes.data, m->group.own,
+                     m->group.record.version);
     m->tries = 0;
     m->losses = 0;
     m->commits++;

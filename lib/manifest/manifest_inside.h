@@ -24,6 +24,9 @@
 #define WEIR__MANIFEST_GRACE UINT64_C(600000000000)
 /** Commits read ahead at a time, at most. */
 #define WEIR__MANIFEST_AHEAD 16u
+/** Commits that one carries, at most, and their bytes. */
+#define WEIR__MANIFEST_CARRY 16u
+#define WEIR__MANIFEST_CARRY_BYTES ((size_t)32 << 10)
 /** While the log tells of new commits, it is read at least so often all the
  * same: what it tells may be lost. */
 #define WEIR__MANIFEST_HEARD UINT64_C(30000000000)
@@ -56,6 +59,9 @@ struct weir__follow {
     uint64_t next;  /* Version to be asked for next. */
     uint64_t limit; /* Last version to be asked for. */
     uint64_t window;
+    uint64_t step; /* One at a time, so far ahead, as each carries those
+                      before it; 0: every single one. */
+    bool falling;  /* One so far ahead is not there: a smaller step now. */
     unsigned busy;
     unsigned answers; /* Commits read. */
     uint64_t told;    /* What was told of, and is being read. */
@@ -68,6 +74,7 @@ struct weir__follow {
 struct weir__group {
     struct weir__commit *first;
     struct weir__writer bytes;
+    size_t own; /* Of these, without what is carried. */
     struct weir__record record;
     uint64_t look;      /* Versions to be read before it is sent (again). */
     uint64_t formed;    /* Clock, before the first sending, */
@@ -76,6 +83,34 @@ struct weir__group {
     bool was_uncertain; /* The same, before the last sending. */
     bool in_log;        /* It is, and is to be applied. */
     bool lost;          /* Another's commit stands at its version. */
+};
+
+/** The newest commits, to be carried by the next one: a node that is behind
+ * reads one record instead of many. */
+struct weir__carry {
+    struct {
+        unsigned char *data; /* NULL: it is too long, or out of memory. */
+        size_t len;
+        uint64_t version;
+    } kept[WEIR__MANIFEST_CARRY]; /* By version. */
+    bool found;                   /* The last commit read carried others. */
+};
+
+/** Whose turn it is to commit, when many nodes do: see manifest_turn.c. */
+struct weir__turn {
+    struct weir_timer timer;
+    uint64_t at;     /* Clock; nothing is sent before. */
+    uint64_t pace;   /* What a commit takes, smoothed. */
+    uint64_t ended;  /* The last one. */
+    uint64_t losing; /* Since when, if races were lost. */
+    uint64_t began;  /* The first of its commits without a pause. */
+    unsigned run;    /* How many these are, */
+    unsigned burst;  /* and may be. */
+    uint32_t other;  /* Who has committed last, of other nodes. */
+    unsigned heat;   /* How often races were lost of late. */
+    bool paused;     /* To let others in; nobody has come so far. */
+    bool waits;      /* The timer runs. */
+    bool behind;     /* Others will have committed: read before it is sent. */
 };
 
 /** Snapshots and trims: one request at a time. */
@@ -121,6 +156,8 @@ struct weir__manifest {
 
     struct weir__group group;
     struct weir__follow follow;
+    struct weir__carry carry;
+    struct weir__turn turn;
     struct weir__keep keep;
     struct weir_mlog_req io; /* APPEND or LATEST. */
     struct weir_iov iov;
@@ -192,6 +229,33 @@ void weir__refresh_end(struct weir__manifest *m, struct weir__refresh **list,
 /** Those that the activity that ends could not serve wait on, in front of
  * those that came meanwhile. */
 void weir__refresh_rejoin(struct weir__manifest *m);
+
+/* manifest_carry.c */
+
+/** A commit was applied: keep its own bytes. */
+void weir__carry_keep(struct weir__manifest *m, const unsigned char *data,
+                      size_t len, uint64_t version);
+/** Add what was kept of the versions before `version`: the bytes that were
+ * added, 0 if there is nothing or nobody to carry it for. */
+uint32_t weir__carry_write(struct weir__manifest *m, struct weir__writer *w,
+                           uint64_t version);
+void weir__carry_free(struct weir__manifest *m);
+
+/* manifest_turn.c */
+
+/** True if a group may be formed now, of what waits; else `go` runs when its
+ * time has come. */
+bool weir__turn_come(struct weir__manifest *m);
+/** True if its time has come, and the log has to be read first. */
+bool weir__turn_reads(const struct weir__manifest *m);
+/** A race was lost. */
+void weir__turn_lost(struct weir__manifest *m);
+/** A commit of this node's is in the log, and took so long. */
+void weir__turn_won(struct weir__manifest *m, uint64_t took);
+/** One of another node's is. */
+void weir__turn_other(struct weir__manifest *m, uint32_t node_id);
+/** Wait no more. */
+void weir__turn_stop(struct weir__manifest *m);
 
 /* manifest_keep.c */
 

@@ -165,15 +165,17 @@ static bool is_own(const struct weir__manifest *m,
 }
 
 /* Apply the record of the version behind the state's. */
-static int apply_body(struct weir__manifest *m, const struct weir_buf *body)
+static int apply_bytes(struct weir__manifest *m, const unsigned char *data,
+                       size_t len)
 {
     struct weir__record_reader r;
     uint64_t version = weir__state_version(m->state) + 1;
-    int rc = weir__record_open(&r, m->host->alloc, body->data, body->len,
-                               version, weir__state_cluster(m->state), &m->err);
+    int rc = weir__record_open(&r, m->host->alloc, data, len, version,
+                               weir__state_cluster(m->state), &m->err);
 
     if (rc != 0)
         return rc;
+    m->carry.found = r.header.carried > 0;
     if (is_own(m, &r.header)) {
         weir__record_close(&r);
         m->follow.stop = true;
@@ -183,6 +185,8 @@ static int apply_body(struct weir__manifest *m, const struct weir_buf *body)
     weir__record_close(&r);
     if (rc != 0)
         return rc;
+    weir__carry_keep(m, data, len - r.header.carried, version);
+    weir__turn_other(m, r.header.node_id);
     /* Another's stands where ours might have been: ours will never be. */
     if (m->group.uncertain && m->group.record.version == version) {
         m->group.uncertain = false;
@@ -191,6 +195,28 @@ static int apply_body(struct weir__manifest *m, const struct weir_buf *body)
     }
     weir__manifest_tell(m);
     return 0;
+}
+
+/* Apply what the record of a version carries of those behind the state, and
+ * then itself: WEIR_ERANGE if it does not reach back so far. */
+static int apply_ahead(struct weir__manifest *m, const struct weir_buf *body,
+                       uint64_t version)
+{
+    const unsigned char *data = (const unsigned char *)body->data;
+    struct weir_iov one;
+    uint64_t found;
+    size_t at = 0;
+    int rc = weir__manifest_check(data, body->len, WEIR__COMMIT_MAGIC, "commit",
+                                  version, &m->err);
+
+    while (rc == 0 && weir__state_version(m->state) + 1 < version) {
+        found = weir__record_carried(data, body->len, &at, &one);
+        if (found == 0 || found > weir__state_version(m->state) + 1)
+            return WEIR_ERANGE;
+        if (found == weir__state_version(m->state) + 1)
+            rc = apply_bytes(m, one.data, one.len);
+    }
+    return rc != 0 ? rc : apply_bytes(m, data, body->len);
 }
 
 /* Look at the answer for the version behind the state's. */
@@ -212,7 +238,8 @@ static void follow_answer(struct weir__manifest *m,
         return;
     }
     if (status == 0)
-        status = apply_body(m, slot->req.body);
+        status = apply_bytes(m, (const unsigned char *)slot->req.body->data,
+                             slot->req.body->len);
     else
         weir__error_copy(&m->err, &slot->err);
     if (status != 0) {
@@ -235,8 +262,10 @@ static void follow_end(struct weir__manifest *m)
     weir__refresh_rejoin(m);
     if (!f->at_end && m->told < f->told)
         m->told = f->told;
-    if (f->at_end)
+    if (f->at_end) {
         m->followed = true;
+        m->turn.behind = false;
+    }
     if (f->status == WEIR_ECORRUPT && !m->reread && m->closed == NULL) {
         m->reread = true; /* Perhaps it was damaged on its way. */
         f->status = 0;
@@ -256,9 +285,13 @@ static void slot_done(struct weir_mlog_req *req, int status);
 static void follow_ask(struct weir__manifest *m)
 {
     struct weir__follow *f = &m->follow;
+    uint64_t version = weir__state_version(m->state);
 
-    while (!f->stop && f->next <= f->limit &&
-           f->next - weir__state_version(m->state) <= f->window) {
+    if (f->step > 0) {
+        f->next = version + f->step < f->limit ? version + f->step : f->limit;
+        f->window = f->next - version;
+    }
+    while (!f->stop && f->next <= f->limit && f->next - version <= f->window) {
         struct weir__follow_slot *slot = slot_of(m, f->next);
 
         slot->busy = true;
@@ -283,6 +316,46 @@ static void follow_drop(struct weir__follow_slot *slot)
     slot->ready = false;
 }
 
+/* From here on every single commit is read. */
+static void follow_each(struct weir__manifest *m)
+{
+    struct weir__follow *f = &m->follow;
+
+    f->step = 0;
+    f->window = 1;
+    f->next = weir__state_version(m->state) + 1;
+}
+
+/* Look at the answer for a version some way ahead, or the next one. */
+static void ahead_answer(struct weir__manifest *m,
+                         struct weir__follow_slot *slot)
+{
+    struct weir__follow *f = &m->follow;
+    uint64_t version = slot->req.version;
+    bool next = version == weir__state_version(m->state) + 1;
+
+    if (next || !weir__manifest_head_fresh(m)) {
+        follow_answer(m, slot);
+        if (!m->carry.found)
+            follow_each(m);
+    } else if (slot->status == WEIR_ENOENT) {
+        f->falling = true;
+    } else if (slot->status != 0 ||
+               apply_ahead(m, slot->req.body, version) != 0) {
+        m->err.code = 0;
+        follow_each(m); /* It tells what is wrong, if anything is. */
+    } else {
+        WEIR__SOMETIMES("a commit is read with those before it");
+        m->reread = false;
+        f->answers++;
+    }
+    if (f->step > 0 && f->falling)
+        f->step = f->step > 1 ? f->step / 2 : 1;
+    else if (f->step > 0 && f->step < WEIR__MANIFEST_CARRY && f->answers > 1)
+        f->step *= 2;
+    follow_drop(slot);
+}
+
 static void slot_done(struct weir_mlog_req *req, int status)
 {
     struct weir__manifest *m = req->ctx;
@@ -293,7 +366,9 @@ static void slot_done(struct weir_mlog_req *req, int status)
     slot->ready = true;
     slot->status = status;
     f->busy--;
-    for (;;) {
+    if (f->step > 0)
+        ahead_answer(m, slot);
+    for (; f->step == 0;) {
         slot = slot_of(m, weir__state_version(m->state) + 1);
         if (f->stop || !slot->ready)
             break;
@@ -318,6 +393,8 @@ void weir__follow_start(struct weir__manifest *m, uint64_t count)
 
     f->next = version + 1;
     f->limit = count < UINT64_MAX - version ? version + count : UINT64_MAX;
+    f->step = m->turn.behind && m->carry.found ? WEIR__MANIFEST_CARRY : 1;
+    f->falling = false;
     f->window = m->opening != NULL ? 2 : 1;
     f->busy = 0;
     f->answers = m->opening != NULL ? 1 : 0;

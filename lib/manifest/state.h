@@ -101,6 +101,10 @@ uint64_t weir__state_node_epoch(const struct weir__state *state,
  * upload. */
 uint64_t weir__state_node_debts(const struct weir__state *state,
                                 uint32_t node_id);
+/** Nodes but `node_id` that have not ended in order and have committed at
+ * version `since` or later. */
+unsigned weir__state_others(const struct weir__state *state, uint32_t node_id,
+                            uint64_t since);
 /** Id of the WAL in which a node may have acknowledged batches that are in no
  * object; 0: there are none. */
 uint64_t weir__state_node_wal(const struct weir__state *state,

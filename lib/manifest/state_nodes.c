@@ -116,6 +116,18 @@ bool weir__state_member(const struct weir__state *state, uint32_t id,
     return true;
 }
 
+unsigned weir__state_others(const struct weir__state *state, uint32_t node_id,
+                            uint64_t since)
+{
+    struct weir__order_at at = {0, 0};
+    const struct weir__mnode *node;
+    unsigned count = 0;
+
+    while ((node = weir__order_next(&state->nodes, &at)) != NULL)
+        count += node->id != node_id && !node->closed && node->beat >= since;
+    return count;
+}
+
 int weir__state_node_clean(struct weir__state *state, uint32_t node_id,
                            struct weir__op *op)
 {

@@ -118,8 +118,23 @@ static void frame(uint8_t *data, size_t size, uint32_t magic)
     weir__put32(data, magic);
     weir__put32(data + 4, magic == WEIR__COMMIT_MAGIC ? WEIR__COMMIT_VERSION
                                                       : WEIR__SNAPSHOT_VERSION);
-    weir__put32(data + 12, 0);
+    if (magic == WEIR__COMMIT_MAGIC && size > WEIR__RECORD_HEADER)
+        weir__put32(data + 12, (uint32_t)(weir__get32(data + 12) %
+                                          (size - WEIR__RECORD_HEADER)));
     weir__manifest_seal(data, size);
+}
+
+static void run_carried(const uint8_t *data, size_t size, struct heap *heap)
+{
+    struct weir__record_reader r;
+    struct weir_iov one;
+    uint64_t version;
+    size_t at = 0;
+
+    while ((version = weir__record_carried(data, size, &at, &one)) != 0)
+        if (weir__record_open(&r, &heap->alloc, one.data, one.len, version,
+                              NULL, NULL) == 0)
+            weir__record_close(&r);
 }
 
 static void run_commit(uint8_t *data, size_t size, struct heap *heap)
@@ -137,6 +152,7 @@ static void run_commit(uint8_t *data, size_t size, struct heap *heap)
     rc = weir__record_open(&r, &heap->alloc, data, size, 2, NULL, NULL);
     if (rc != 0)
         return;
+    run_carried(data, size, heap);
     state = prepare(heap);
     must(weir__state_begin(state, &r.header, NULL) == 0);
     while ((rc = weir__record_next(&r, &op)) == 1) {

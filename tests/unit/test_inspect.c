@@ -401,6 +401,7 @@ START_TEST(manifest_shows_every_operation)
     write_and_close(1);
     ck_assert_int_eq(inspect_manifest(), 0);
     ck_assert_int_ge(count("commit 0 version="), 3);
+    ck_assert_int_ge(count(" carried_bytes=0 "), 3);
     ck_assert_int_eq(count("\ncluster 0 "), 1);
     ck_assert_int_ge(count("\nnode_open 0 node_id=1"), 1);
     ck_assert_int_eq(count("\nstream_create 0 name=s\n"), 1);

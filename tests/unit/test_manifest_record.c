@@ -319,12 +319,12 @@ START_TEST(a_commit_of_elsewhere_is_told_apart)
     ck_assert_str_eq(err.text, "manifest commit 2: holds commit 1");
     ck_assert_int_eq(open_record(NULL, 0, 5, NULL, &err), WEIR_ECORRUPT);
     ck_assert_str_eq(err.text, "manifest commit 5: 0 bytes, cut short");
-    bytes.data[4] = 3;
+    bytes.data[4] = WEIR__COMMIT_VERSION + 1;
     weir__manifest_seal(bytes.data, bytes.len);
     ck_assert_int_eq(open_record(bytes.data, bytes.len, 1, NULL, &err),
                      WEIR_EVERSION);
     ck_assert_str_eq(err.text,
-                     "manifest commit 1: format 3, this library knows 2");
+                     "manifest commit 1: format 4, this library knows 3");
 }
 END_TEST
 
