@@ -3,7 +3,8 @@
  * `line->idle` (for time to pass or for credentials), or under way with one
  * or two attempts.  It is over when its status is known; `done` comes when none
  * of its attempts is under way any more: the loser of a race of two GETs is
- * canceled. */
+ * canceled.  So is the second one when the first has told how to sign anew: a
+ * call waits for its turn only with none under way. */
 #include "store/s3_call.h"
 
 #include "base/error.h"
@@ -37,15 +38,19 @@ static bool is_flying(const struct weir__s3_call *call)
     return call->attempts[0].flying || call->attempts[1].flying;
 }
 
-static void end_call(struct weir__s3_call *call)
+static void cancel_attempts(struct weir__s3_call *call)
 {
-    if (!is_flying(call)) {
-        call->done(call, call->status);
-        return;
-    }
     for (int i = 0; i < 2; i++)
         if (call->attempts[i].flying)
             weir__http_cancel(call->line->http, &call->attempts[i].http);
+}
+
+static void end_call(struct weir__s3_call *call)
+{
+    if (is_flying(call))
+        cancel_attempts(call);
+    else
+        call->done(call, call->status);
 }
 
 static void finish(struct weir__s3_call *call, int status,
@@ -327,6 +332,17 @@ static void try_again(struct weir__s3_call *call, uint64_t delay)
     env->ops->timer_start(env, &call->timer);
 }
 
+/* What was learned helps none that was signed before: begin anew when the
+ * other one has ended. */
+static void start_over(struct weir__s3_call *call)
+{
+    call->start_over = is_flying(call);
+    if (call->start_over)
+        cancel_attempts(call);
+    else
+        try_again(call, 0);
+}
+
 static int digits(const char *text, int count)
 {
     int n = 0;
@@ -452,7 +468,7 @@ static bool may_retry(struct weir__s3_call *call, int status, bool sent,
     return weir__retry_pay(&line->retry, call->made, status);
 }
 
-/* No attempt is under way any more. */
+/* None is under way any more, or its answer will not be waited for. */
 static void decide(struct weir__s3_call *call, struct weir__s3_attempt *a,
                    int status)
 {
@@ -461,7 +477,7 @@ static void decide(struct weir__s3_call *call, struct weir__s3_attempt *a,
     if (status == 0) {
         finish(call, 0, NULL);
     } else if (learn(call, &a->http.answer)) {
-        try_again(call, 0);
+        start_over(call);
     } else if (!is_no_s3(call, &a->http.answer) &&
                may_retry(call, status, a->http.sent || a->http.answer.status,
                          &delay)) {
@@ -512,9 +528,12 @@ static void answered(struct weir__http_req *http, int status)
 
     http->body = NULL;
     attempt_end(a);
-    if (call->over) { /* The other one was first. */
+    if (call->over || call->start_over) { /* The other one was first. */
         weir_buf_unref(body);
-        end_call(call);
+        if (call->over)
+            end_call(call);
+        else
+            start_over(call);
         next_call(line);
         return;
     }

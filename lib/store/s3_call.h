@@ -85,6 +85,7 @@ struct weir__s3_call {
     struct weir_task begun;
     struct weir__s3_attempt attempts[2];
     bool over;
+    bool start_over; /* When the attempt that was canceled has ended. */
     bool listed;
     bool clock_learned;
     bool region_learned;

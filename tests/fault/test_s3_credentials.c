@@ -25,6 +25,7 @@ static struct s3_server *server;
 static struct {
     weir_s3_keys_fn *give; /* NULL: there is none. */
     const char *timeout;   /* s3_timeout. */
+    const char *hedge;     /* s3_hedge. */
     int status;
     const char *text;
     int64_t expires;
@@ -69,6 +70,9 @@ static int try_open(const char *credentials)
     if (host.timeout != NULL)
         ck_assert_int_eq(
             weir_config_set(config, "s3_timeout", host.timeout, NULL), 0);
+    if (host.hedge != NULL)
+        ck_assert_int_eq(weir_config_set(config, "s3_hedge", host.hedge, NULL),
+                         0);
     rc = store_rig_open(&rig, weir__store_s3_open, uri, config);
     weir_config_free(config);
     return rc;
@@ -467,6 +471,74 @@ START_TEST(a_host_is_asked_again_when_the_store_rejects_its_keys)
 }
 END_TEST
 
+static void hold(int on)
+{
+    __atomic_store_n(&host.hold, on, __ATOMIC_SEQ_CST);
+}
+
+static void poll_until_requests(int count)
+{
+    while (s3_server_requests(server, NULL) < count)
+        rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
+}
+
+static void poll_for(uint64_t ms)
+{
+    struct weir_env *env = rig.host.host.env;
+    uint64_t end = env->ops->now(env) + ms * 1000000;
+
+    while (env->ops->now(env) < end)
+        env->ops->poll(env, 1000000);
+}
+
+static const struct store_call get_a = {
+    .req = {.verb = WEIR_STORE_GET, .key = "a", .length = UINT64_MAX}};
+
+/* The first of two attempts is told that the keys have expired; the second is
+ * answered while others are waited for. */
+START_TEST(who_waits_for_other_keys_has_no_attempt_under_way)
+{
+    struct s3_fault second = {
+        .kind = S3_ANSWER, .status = 404, .code = "NoSuchKey", .late = 400};
+    struct s3_fault first = {.kind = S3_ANSWER,
+                             .status = 400,
+                             .code = "ExpiredToken",
+                             .late = 200,
+                             .next = &second};
+    struct store_call call = get_a;
+
+    host.hedge = "50ms";
+    open_host(give);
+    s3_server_store(server, "p/a", "0123456789", 10);
+    s3_server_fault(server, &first);
+    store_rig_start(&rig, &call);
+    poll_until_requests(1);
+    hold(1);
+    poll_for(700);
+    ck_assert_int_eq(call.done, 0);
+    hold(0);
+    ck_assert_int_eq(store_rig_finish(&rig, &call), 0);
+    weir_buf_unref(call.req.body);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 3);
+    close_rig();
+}
+END_TEST
+
+START_TEST(keys_that_the_second_attempt_finds_expired_end_the_first)
+{
+    struct s3_fault second = {
+        .kind = S3_ANSWER, .status = 400, .code = "ExpiredToken"};
+    struct s3_fault first = {.kind = S3_SILENT, .next = &second};
+
+    host.hedge = "50ms";
+    open_host(give);
+    s3_server_fault(server, &first);
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 3);
+    close_rig();
+}
+END_TEST
+
 #define MINUTE ((int64_t)60000)
 
 static void await_calls(int count)
@@ -647,6 +719,9 @@ int main(void)
     tcase_add_checked_fixture(tc, host_over, host_over);
     tcase_add_test(tc, a_host_is_asked_for_keys_once);
     tcase_add_test(tc, a_host_is_asked_again_when_the_store_rejects_its_keys);
+    tcase_add_test(tc, who_waits_for_other_keys_has_no_attempt_under_way);
+    tcase_add_test(tc,
+                   keys_that_the_second_attempt_finds_expired_end_the_first);
     tcase_add_test(tc, keys_of_a_host_are_renewed_while_the_old_ones_serve);
     tcase_add_test(tc, what_a_host_says_is_told);
     tcase_add_test(tc, keys_that_have_expired_when_they_come_are_not_used);

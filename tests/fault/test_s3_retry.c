@@ -330,6 +330,56 @@ START_TEST(a_read_that_is_slow_is_asked_for_a_second_time)
 }
 END_TEST
 
+/* What can be learned, from an answer to one of two attempts. */
+static const struct s3_fault lessons[] = {
+    {.kind = S3_ANSWER,
+     .status = 403,
+     .code = "RequestTimeTooSkewed",
+     .header = "Date: Mon, 02 Jan 2006 15:04:05 GMT"},
+    {.kind = S3_ANSWER,
+     .status = 301,
+     .code = "PermanentRedirect",
+     .header = "x-amz-bucket-region: eu-west-9"},
+    {.kind = S3_ANSWER,
+     .status = 400,
+     .code = "AuthorizationHeaderMalformed",
+     .header = "x-amz-bucket-region: eu-west-9"},
+};
+
+START_TEST(what_the_second_attempt_learns_ends_the_first)
+{
+    struct s3_fault silent_one = {.kind = S3_SILENT, .next = &lessons[_i]};
+
+    open_with("s3_hedge", "50ms");
+    s3_server_store(server, "p/a", "0123456789", 10);
+    s3_server_fault(server, &silent_one);
+    ck_assert_msg(get("a") == 0, "%s", rig.err.text);
+    ck_assert_int_eq(s3_server_requests(server, "GET"), 3);
+    close_rig();
+}
+END_TEST
+
+/* The second is told the same, which is no news, while the third, which is
+ * signed anew, is under way. */
+START_TEST(what_the_first_attempt_learns_ends_the_second)
+{
+    struct s3_fault good = {.kind = S3_SLOW, .late = 600};
+    struct s3_fault second = lessons[_i];
+    struct s3_fault first = lessons[_i];
+
+    first.late = 200;
+    first.next = &second;
+    second.late = 400;
+    second.next = &good;
+    open_with("s3_hedge", "50ms");
+    s3_server_store(server, "p/a", "0123456789", 10);
+    s3_server_fault(server, &first);
+    ck_assert_msg(get("a") == 0, "%s", rig.err.text);
+    ck_assert_int_eq(s3_server_requests(server, "GET"), 3);
+    close_rig();
+}
+END_TEST
+
 /* "Mon, 02 Jan 2006 15:04:05 GMT" is far from any clock that is right. */
 START_TEST(the_servers_clock_is_learned_once)
 {
@@ -436,6 +486,10 @@ int main(void)
     tcase_add_test(tc, a_read_that_is_damaged_on_the_way_is_read_again);
     tcase_add_test(tc, a_whole_object_is_checked_against_what_was_put);
     tcase_add_test(tc, a_read_that_is_slow_is_asked_for_a_second_time);
+    tcase_add_loop_test(tc, what_the_second_attempt_learns_ends_the_first, 0,
+                        3);
+    tcase_add_loop_test(tc, what_the_first_attempt_learns_ends_the_second, 0,
+                        3);
     tcase_add_test(tc, the_servers_clock_is_learned_once);
     tcase_add_test(tc, the_buckets_region_is_learned_once);
     tcase_add_test(tc, closing_ends_what_waits_for_a_retry);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -421,6 +422,12 @@ static void take_fault(struct s3_server *server, struct request *r)
     if (fault->kind == S3_FAULT_NONE ||
         (fault->method != NULL && strcmp(fault->method, r->method) != 0))
         return;
+    if (server->seen >= fault->skip + count && fault->next != NULL) {
+        *fault = *fault->next;
+        server->seen = 0;
+        take_fault(server, r);
+        return;
+    }
     if (server->seen >= fault->skip && server->seen < fault->skip + count)
         r->fault = *fault;
     server->seen++;
@@ -469,6 +476,14 @@ static void wait_for_end(int fd)
 
     while (recv(fd, &byte, 1, 0) > 0)
         ;
+}
+
+/* So long, or until the other side hangs up, or the server is stopped. */
+static void wait_until_late(int fd, int ms)
+{
+    struct pollfd end = {.fd = fd, .events = POLLRDHUP};
+
+    poll(&end, 1, ms);
 }
 
 static int send_headers(int fd, const struct answer *a)
@@ -546,6 +561,8 @@ static int answer_request(struct s3_server *server, int fd, struct request *r)
         s3_replace_answer(&r->fault, &a);
     if (strcmp(r->method, "HEAD") == 0)
         a.len = 0;
+    if (r->fault.late > 0)
+        wait_until_late(fd, r->fault.late);
     if (kind == S3_RESET_AFTER) {
         reset(fd);
         rc = -1;
@@ -642,6 +659,13 @@ struct s3_server *s3_server_start(void)
     return server;
 }
 
+void s3_server_refuse(struct s3_server *server)
+{
+    shutdown(server->listener, SHUT_RDWR);
+    pthread_join(server->thread, NULL);
+    server->refuses = 1;
+}
+
 void s3_server_stop(struct s3_server *server)
 {
     struct connection *connection;
@@ -652,8 +676,8 @@ void s3_server_stop(struct s3_server *server)
          connection = connection->next)
         shutdown(connection->fd, SHUT_RDWR);
     pthread_mutex_unlock(&server->lock);
-    shutdown(server->listener, SHUT_RDWR);
-    pthread_join(server->thread, NULL);
+    if (!server->refuses)
+        s3_server_refuse(server);
     while ((connection = server->connections) != NULL) {
         server->connections = connection->next;
         pthread_join(connection->thread, NULL);

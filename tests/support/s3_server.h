@@ -34,6 +34,7 @@ enum s3_fault_kind {
     S3_DRIP,         /* Answer one byte, and then nothing more. */
     S3_SILENT,       /* Take the request, do it not, never answer. */
     S3_SILENT_AFTER, /* Do it, and never answer. */
+    S3_SLOW,         /* Do it, and answer after `late`. */
     S3_NO_CONTINUE,  /* Never say "100 Continue". */
     S3_BIG_HEADERS,  /* Answer with 100 KiB of headers. */
     S3_GARBAGE       /* Answer something that is not HTTP. */
@@ -41,14 +42,16 @@ enum s3_fault_kind {
 
 struct s3_fault {
     enum s3_fault_kind kind;
-    const char *method; /* Only requests with it; NULL: any. */
-    int skip;           /* So many of them go well first; */
-    int count;          /* then so many do not (0: one). */
-    int status;         /* S3_ANSWER: the HTTP status, */
-    const char *code;   /* the code in the XML, NULL: no XML; */
-    const char *body;   /* instead of XML; */
-    const char *header; /* and a line of its own, "Name: value". */
-    int cut;            /* S3_TRUNCATE */
+    const char *method;          /* Only requests with it; NULL: any. */
+    int skip;                    /* So many of them go well first; */
+    int count;                   /* then so many do not (0: one). */
+    int status;                  /* S3_ANSWER: the HTTP status, */
+    const char *code;            /* the code in the XML, NULL: no XML; */
+    const char *body;            /* instead of XML; */
+    const char *header;          /* and a line of its own, "Name: value". */
+    int cut;                     /* S3_TRUNCATE */
+    int late;                    /* Milliseconds until the answer. */
+    const struct s3_fault *next; /* What comes after the last of `count`. */
 };
 
 /** Start it; the test fails if that is not possible. */
@@ -57,7 +60,8 @@ struct s3_server *s3_server_start(void);
 void s3_server_stop(struct s3_server *server);
 /** "http://127.0.0.1:PORT" */
 const char *s3_server_endpoint(const struct s3_server *server);
-/** Set the fault that comes next, or NULL for none. */
+/** Set the fault that comes next, or NULL for none.  Those behind it stay the
+ * caller's. */
 void s3_server_fault(struct s3_server *server, const struct s3_fault *fault);
 /** Requests that came, of a method or (NULL) of any. */
 int s3_server_requests(struct s3_server *server, const char *method);
@@ -69,6 +73,8 @@ void s3_server_header(struct s3_server *server, const char *name, char *out,
                       size_t room);
 /** An object as stored, whole key: its size, or -1. */
 long s3_server_size(struct s3_server *server, const char *key);
+/** Take no more connections; those that there are go on. */
+void s3_server_refuse(struct s3_server *server);
 /** Uploads in parts that were not ended, and their parts. */
 int s3_server_uploads(struct s3_server *server);
 /** Store an object behind everyone's back. */
