@@ -35,6 +35,9 @@ int weir__s3_credentials_copy(struct weir__s3_credentials *to,
 /** Overwrite and free. */
 void weir__s3_credentials_wipe(struct weir__s3_credentials *credentials);
 
+/** Room for the name of a region. */
+#define WEIR__S3_REGION 41
+
 /** Where the store is: what its URI says. */
 struct weir__s3_place {
     const struct weir_alloc *alloc;

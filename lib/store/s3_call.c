@@ -127,6 +127,8 @@ static int attempt_start(struct weir__s3_attempt *a)
 
     a->message = (struct weir__s3_message){.alloc = line->host.alloc};
     a->err = (struct weir_error){0};
+    a->keys_version = line->keys.version;
+    snprintf(a->region, sizeof(a->region), "%s", line->place.region);
     rc = call->write(call, &a->message, &line->keys.now,
                      env->ops->wall(env) + line->skew);
     if (rc != 0)
@@ -400,25 +402,32 @@ static bool learn_clock(struct weir__s3_call *call,
     return true;
 }
 
-/* The bucket's region, from the answer that says that ours is wrong.  No
- * redirect is followed: it would take the signature to whoever wrote it. */
-static bool learn_region(struct weir__s3_call *call)
+/* The bucket's region, from the answer that says that the attempt's is wrong;
+ * another call may have learned it meanwhile.  No redirect is followed: it
+ * would take the signature to whoever wrote it. */
+static bool learn_region(struct weir__s3_call *call,
+                         const struct weir__s3_attempt *a)
 {
     struct weir__s3_line *line = call->line;
     const char *region = call->error.region;
 
     if (call->region_learned || region[0] == '\0' ||
-        strcmp(region, line->place.region) == 0 ||
-        weir__s3_place_move(&line->place, region) != 0)
+        strcmp(region, a->region) == 0)
         return false;
     call->region_learned = true;
+    if (strcmp(region, line->place.region) == 0)
+        return true;
+    if (weir__s3_place_move(&line->place, region) != 0)
+        return false;
     weir__log(line->host.log, WEIR_LOG_INFO,
               "s3://%s: the bucket is in region %s: set region to it",
               line->place.bucket, region);
     return true;
 }
 
-static bool renew_keys(struct weir__s3_call *call)
+/* Keys that are rejected were perhaps replaced since the attempt was signed. */
+static bool renew_keys(struct weir__s3_call *call,
+                       const struct weir__s3_attempt *a)
 {
     static const char *const codes[] = {"ExpiredToken", "InvalidToken",
                                         "InvalidAccessKeyId",
@@ -430,16 +439,18 @@ static bool renew_keys(struct weir__s3_call *call)
     if (!rejected || call->keys_renewed)
         return false;
     call->keys_renewed = true;
-    return weir__s3_keys_reject(&call->line->keys);
+    return weir__s3_keys_reject(&call->line->keys, a->keys_version);
 }
 
 /* The answer tells what to do better, and it was certainly not done. */
-static bool learn(struct weir__s3_call *call,
-                  const struct weir__http_answer *answer)
+static bool learn(struct weir__s3_call *call, const struct weir__s3_attempt *a)
 {
+    const struct weir__http_answer *answer = &a->http.answer;
+
     if (answer->status < 300 || call->line->closing)
         return false;
-    return learn_clock(call, answer) || learn_region(call) || renew_keys(call);
+    return learn_clock(call, answer) || learn_region(call, a) ||
+           renew_keys(call, a);
 }
 
 /* Only web pages have come so far: that is not a server that fails, it is none
@@ -476,7 +487,7 @@ static void decide(struct weir__s3_call *call, struct weir__s3_attempt *a,
 
     if (status == 0) {
         finish(call, 0, NULL);
-    } else if (learn(call, &a->http.answer)) {
+    } else if (learn(call, a)) {
         start_over(call);
     } else if (!is_no_s3(call, &a->http.answer) &&
                may_retry(call, status, a->http.sent || a->http.answer.status,

@@ -51,6 +51,9 @@ struct weir__s3_attempt {
     struct weir__http_req http;
     struct weir__s3_message message;
     struct weir_error err;
+    /* What it is signed for and with. */
+    char region[WEIR__S3_REGION];
+    uint64_t keys_version;
     bool flying;
 };
 

@@ -33,6 +33,7 @@ static int copy(struct weir__s3_keys *keys, const char *access,
     weir__s3_credentials_wipe(&keys->now);
     keys->now = now;
     keys->have = true;
+    keys->version++;
     return 0;
 }
 
@@ -168,10 +169,12 @@ int weir__s3_keys_get(struct weir__s3_keys *keys,
     return 1;
 }
 
-bool weir__s3_keys_reject(struct weir__s3_keys *keys)
+bool weir__s3_keys_reject(struct weir__s3_keys *keys, uint64_t version)
 {
     if (is_fixed(keys))
         return false;
+    if (version != keys->version)
+        return true;
     keys->have = false;
     keys->rejected = true;
     return true;

@@ -28,6 +28,7 @@ struct weir__s3_keys {
     struct weir__http *http;
     struct weir__s3_credentials now; /* Valid if `have`. */
     bool have;
+    uint64_t version;  /* Grows with each that replaces another. */
     int64_t expires;   /* Wall clock; 0: never. */
     int64_t try_after; /* A renewal failed: not again before. */
     struct weir_error error;
@@ -52,8 +53,9 @@ int weir__s3_keys_open(struct weir__s3_keys *keys, const struct weir_host *host,
 int weir__s3_keys_get(struct weir__s3_keys *keys,
                       struct weir__s3_keys_wait *wait);
 
-/** The store does not take them.  true: others will be looked for. */
-bool weir__s3_keys_reject(struct weir__s3_keys *keys);
+/** The store does not take those of `version`.  true: there are others, or will
+ * be looked for. */
+bool weir__s3_keys_reject(struct weir__s3_keys *keys, uint64_t version);
 
 /** End all waits with WEIR_ECANCELED, before the HTTP door closes.  If
  * `keys->renewing`, `closed` is posted when that has ended, and sets it to

@@ -130,7 +130,7 @@ static bool is_region(const char *text)
 {
     size_t len = strlen(text);
 
-    return len >= 1 && len <= 40 &&
+    return len >= 1 && len < WEIR__S3_REGION &&
            strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_") == len;
 }
 

@@ -539,6 +539,30 @@ START_TEST(keys_that_the_second_attempt_finds_expired_end_the_first)
 }
 END_TEST
 
+/* The second request was signed with the first keys, and is told so when there
+ * are new ones. */
+START_TEST(keys_are_rejected_once)
+{
+    struct s3_fault second = {
+        .kind = S3_ANSWER, .status = 400, .code = "ExpiredToken", .late = 300};
+    struct s3_fault first = {.kind = S3_ANSWER,
+                             .status = 400,
+                             .code = "ExpiredToken",
+                             .next = &second};
+    struct store_call calls_of[2] = {get_a, get_a};
+
+    open_host(give);
+    s3_server_fault(server, &first);
+    for (int i = 0; i < 2; i++)
+        store_rig_start(&rig, &calls_of[i]);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(store_rig_finish(&rig, &calls_of[i]), WEIR_ENOENT);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 4);
+    ck_assert_int_eq(calls(), 2);
+    close_rig();
+}
+END_TEST
+
 #define MINUTE ((int64_t)60000)
 
 static void await_calls(int count)
@@ -722,6 +746,7 @@ int main(void)
     tcase_add_test(tc, who_waits_for_other_keys_has_no_attempt_under_way);
     tcase_add_test(tc,
                    keys_that_the_second_attempt_finds_expired_end_the_first);
+    tcase_add_test(tc, keys_are_rejected_once);
     tcase_add_test(tc, keys_of_a_host_are_renewed_while_the_old_ones_serve);
     tcase_add_test(tc, what_a_host_says_is_told);
     tcase_add_test(tc, keys_that_have_expired_when_they_come_are_not_used);

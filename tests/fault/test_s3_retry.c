@@ -439,6 +439,31 @@ START_TEST(the_buckets_region_is_learned_once)
 }
 END_TEST
 
+/* All that were sent before the first of them was answered. */
+START_TEST(a_region_that_another_request_has_learned_is_good_for_all)
+{
+    struct s3_fault moved = {.kind = S3_ANSWER,
+                             .status = 301,
+                             .code = "PermanentRedirect",
+                             .header = "x-amz-bucket-region: eu-west-9",
+                             .count = 4};
+    struct store_call calls[4];
+
+    open_rig();
+    s3_server_fault(server, &moved);
+    for (int i = 0; i < 4; i++) {
+        calls[i] = (struct store_call){
+            .req = {.verb = WEIR_STORE_GET, .key = "a", .length = UINT64_MAX}};
+        store_rig_start(&rig, &calls[i]);
+    }
+    for (int i = 0; i < 4; i++)
+        ck_assert_msg(store_rig_finish(&rig, &calls[i]) == WEIR_ENOENT, "%s",
+                      rig.err.text);
+    ck_assert_int_eq(s3_server_requests(server, "GET"), 8);
+    close_rig();
+}
+END_TEST
+
 START_TEST(closing_ends_what_waits_for_a_retry)
 {
     struct store_call calls[8];
@@ -492,6 +517,8 @@ int main(void)
                         3);
     tcase_add_test(tc, the_servers_clock_is_learned_once);
     tcase_add_test(tc, the_buckets_region_is_learned_once);
+    tcase_add_test(tc,
+                   a_region_that_another_request_has_learned_is_good_for_all);
     tcase_add_test(tc, closing_ends_what_waits_for_a_retry);
     return test_run();
 }
