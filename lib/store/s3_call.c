@@ -23,7 +23,7 @@ enum { NS_PER_BYTE = 1000 };
 enum { ATTEMPTS_TO_CONNECT = 4 };
 
 static void next_call(struct weir__s3_line *line);
-static void begin(struct weir__s3_call *call);
+static void enqueue(struct weir__s3_call *call);
 
 void weir__s3_line_init(struct weir__s3_line *line)
 {
@@ -172,7 +172,7 @@ static void keys_ready(struct weir__s3_keys_wait *wait, int status)
 
     weir__list_remove(&call->link);
     if (status == 0) {
-        begin(call);
+        enqueue(call); /* It was not counted, nor were the others. */
         return;
     }
     fail(call, status, line->keys.error.text); /* The call is gone now. */

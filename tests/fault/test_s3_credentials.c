@@ -26,6 +26,7 @@ static struct {
     weir_s3_keys_fn *give; /* NULL: there is none. */
     const char *timeout;   /* s3_timeout. */
     const char *hedge;     /* s3_hedge. */
+    const char *together;  /* s3_connections. */
     int status;
     const char *text;
     int64_t expires;
@@ -70,6 +71,9 @@ static int try_open(const char *credentials)
     if (host.timeout != NULL)
         ck_assert_int_eq(
             weir_config_set(config, "s3_timeout", host.timeout, NULL), 0);
+    if (host.together != NULL)
+        ck_assert_int_eq(
+            weir_config_set(config, "s3_connections", host.together, NULL), 0);
     if (host.hedge != NULL)
         ck_assert_int_eq(weir_config_set(config, "s3_hedge", host.hedge, NULL),
                          0);
@@ -482,6 +486,18 @@ static void poll_until_requests(int count)
         rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
 }
 
+static void wait_for_calls(int count)
+{
+    while (calls() < count)
+        rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
+}
+
+static void await_calls(int count)
+{
+    wait_for_calls(count);
+    test_host_settle(&rig.host);
+}
+
 static void poll_for(uint64_t ms)
 {
     struct weir_env *env = rig.host.host.env;
@@ -563,14 +579,44 @@ START_TEST(keys_are_rejected_once)
 }
 END_TEST
 
-#define MINUTE ((int64_t)60000)
-
-static void await_calls(int count)
+/* The store has asked to slow down before its keys expired. */
+START_TEST(who_has_waited_for_keys_heeds_the_limit)
 {
-    while (calls() < count)
-        rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
-    test_host_settle(&rig.host);
+    struct s3_fault silent = {.kind = S3_SILENT, .count = 1000};
+    struct s3_fault expired = {.kind = S3_ANSWER,
+                               .status = 400,
+                               .code = "ExpiredToken",
+                               .next = &silent};
+    struct s3_fault slow = {
+        .kind = S3_ANSWER, .status = 503, .code = "SlowDown", .next = &expired};
+    struct store_call calls_of[8];
+
+    host.together = "8";
+    open_host(give);
+    s3_server_fault(server, &slow);
+    calls_of[0] = get_a;
+    store_rig_start(&rig, &calls_of[0]);
+    poll_until_requests(1);
+    hold(1);
+    wait_for_calls(2);
+    for (int i = 1; i < 8; i++) {
+        calls_of[i] = get_a;
+        store_rig_start(&rig, &calls_of[i]);
+    }
+    poll_for(100);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 2);
+    hold(0);
+    poll_until_requests(2 + 4);
+    poll_for(100);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 2 + 4);
+    store_rig_close_store(&rig);
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(calls_of[i].done, 1);
+    close_rig();
 }
+END_TEST
+
+#define MINUTE ((int64_t)60000)
 
 START_TEST(keys_of_a_host_are_renewed_while_the_old_ones_serve)
 {
@@ -747,6 +793,7 @@ int main(void)
     tcase_add_test(tc,
                    keys_that_the_second_attempt_finds_expired_end_the_first);
     tcase_add_test(tc, keys_are_rejected_once);
+    tcase_add_test(tc, who_has_waited_for_keys_heeds_the_limit);
     tcase_add_test(tc, keys_of_a_host_are_renewed_while_the_old_ones_serve);
     tcase_add_test(tc, what_a_host_says_is_told);
     tcase_add_test(tc, keys_that_have_expired_when_they_come_are_not_used);
