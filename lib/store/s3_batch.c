@@ -60,6 +60,20 @@ static void note_error(struct weir__s3_batch *b)
         weir__s3_error_status(&error, &answer, &one, b->what, &gone->error);
 }
 
+/* An answer that was cut off may have told of some. */
+static void forget_results(struct weir__s3_batch *b)
+{
+    for (struct weir__list *at = b->gone.next; at != &b->gone; at = at->next) {
+        struct weir__s3_gone *gone =
+            WEIR__CONTAINER(at, struct weir__s3_gone, link);
+
+        gone->status = 0;
+        gone->error = (struct weir_error){0};
+    }
+    b->last_key[0] = b->last_code[0] = '\0';
+    b->complete = false;
+}
+
 static int on_element(void *ctx, const char *path, const char *text)
 {
     static const char root[] = "DeleteResult";
@@ -90,7 +104,7 @@ static int read_answer(struct weir__s3_call *call, struct weir__s3_attempt *a,
     int http = a->http.answer.status;
     int rc;
 
-    b->complete = false;
+    forget_results(b);
     if (http == 200 && body != NULL)
         weir__xml_parse(alloc, body->data, body->len, on_element, b, NULL);
     if (b->complete) {

@@ -288,6 +288,26 @@ START_TEST(a_batch_that_fails_is_tried_again_and_told_to_each)
 }
 END_TEST
 
+/* Its first attempt is answered with an error for one key, and no end. */
+START_TEST(what_a_cut_answer_says_of_a_key_is_forgotten)
+{
+    static const char *const cut[] = {
+        "<DeleteResult><Error><Key>p/k1</Key><Code>AccessDenied</Code></Error>",
+        "<DeleteResult><Error><Key>p/k1</Key>"};
+    struct s3_fault fault = {
+        .kind = S3_ANSWER, .method = "POST", .status = 200, .body = cut[_i]};
+
+    open_with(NULL, NULL);
+    s3_server_fault(server, &fault);
+    delete_many(5);
+    ck_assert_int_eq(s3_server_requests(server, "POST"), 2);
+    for (int i = 0; i < 5; i++)
+        ck_assert_msg(gone[i].status == 0, "%s", gone[i].err.text);
+    ck_assert_int_eq(s3_server_size(server, "p/k1"), -1);
+    close_rig();
+}
+END_TEST
+
 START_TEST(the_server_is_asked_to_encrypt)
 {
     char text[100];
@@ -316,6 +336,7 @@ int main(void)
     tcase_add_loop_test(tc, a_server_without_batches_gets_them_one_by_one, 0,
                         3);
     tcase_add_test(tc, a_batch_that_fails_is_tried_again_and_told_to_each);
+    tcase_add_loop_test(tc, what_a_cut_answer_says_of_a_key_is_forgotten, 0, 2);
     tcase_add_test(tc, the_server_is_asked_to_encrypt);
     return test_run();
 }
