@@ -130,7 +130,7 @@ static int attempt_start(struct weir__s3_attempt *a)
     a->keys_version = line->keys.version;
     snprintf(a->region, sizeof(a->region), "%s", line->place.region);
     rc = call->write(call, &a->message, &line->keys.now,
-                     env->ops->wall(env) + line->skew);
+                     env->ops->wall(env) + line->keys.skew);
     if (rc != 0)
         return rc;
     a->http = (struct weir__http_req){
@@ -394,11 +394,11 @@ static bool learn_clock(struct weir__s3_call *call,
         strcmp(call->error.code, "RequestTimeTooSkewed") != 0)
         return false;
     call->clock_learned = true;
-    line->skew = seconds * 1000 - env->ops->wall(env);
+    line->keys.skew = seconds * 1000 - env->ops->wall(env);
     weir__log(line->host.log, WEIR_LOG_WARN,
               "s3://%s: this machine's clock is %lld s off the server's: "
               "requests are signed with the server's",
-              line->place.bucket, (long long)(line->skew / 1000));
+              line->place.bucket, (long long)(line->keys.skew / 1000));
     return true;
 }
 

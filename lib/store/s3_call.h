@@ -34,7 +34,6 @@ struct weir__s3_line {
     struct weir__list waiting; /* Calls that wait for their turn; */
     struct weir__list idle;    /* for time to pass, or for credentials. */
     unsigned flying;           /* Attempts. */
-    int64_t skew; /* Milliseconds that the server's clock is ahead. */
 };
 
 /** Set up what the first group of `line->retry` and the place allow. */

@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-/* Renewed so long before they expire; a renewal that failed is tried again
- * after so long. */
+/* Renewed so long before they expire; between two renewals is so much time, and
+ * up to as much again, so that those who began together do not go on so. */
 enum { EARLY_MS = 5 * 60 * 1000, AGAIN_MS = 10 * 1000 };
 
 /* Words of the property, in the order of its list. */
@@ -19,6 +19,12 @@ enum word { CONFIG, CHAIN, FIRST_PLACE };
 static int64_t wall(const struct weir__s3_keys *keys)
 {
     return keys->host.env->ops->wall(keys->host.env);
+}
+
+/* By the server's clock, as far as it is known: keys expire by that. */
+static bool is_over(const struct weir__s3_keys *keys, int64_t expires)
+{
+    return expires != 0 && wall(keys) + keys->skew >= expires;
 }
 
 static int copy(struct weir__s3_keys *keys, const char *access,
@@ -103,12 +109,22 @@ static void wake(struct weir__s3_keys *keys, int status)
     }
 }
 
+static void wait_before_next(struct weir__s3_keys *keys)
+{
+    uint64_t draw;
+
+    keys->host.env->ops->random(keys->host.env, &draw, sizeof(draw));
+    keys->try_after = wall(keys) + AGAIN_MS + (int64_t)(draw % AGAIN_MS);
+}
+
 static void looked(void *ctx, int status, const struct weir__s3_found *found)
 {
     struct weir__s3_keys *keys = ctx;
 
     keys->renewing = false;
-    if (status == 0 && found->expires != 0 && found->expires <= wall(keys))
+    /* Those that were found may be the old ones, or good for a short time. */
+    wait_before_next(keys);
+    if (status == 0 && is_over(keys, found->expires))
         status = weir__fail(&keys->error, WEIR_EAUTH,
                             "no credentials: those that were found have "
                             "expired (or this machine's clock is wrong)");
@@ -116,14 +132,11 @@ static void looked(void *ctx, int status, const struct weir__s3_found *found)
         status = copy(keys, found->access_key, found->secret_key, found->token);
     if (status == 0) {
         keys->expires = found->expires;
-        /* A host may give them for less time than it is asked early. */
-        keys->try_after = keys->given != NULL ? wall(keys) + AGAIN_MS : 0;
         keys->rejected = false;
     } else {
-        keys->try_after = wall(keys) + AGAIN_MS;
         weir__log(keys->host.log, WEIR_LOG_WARN, "s3: %s", keys->error.text);
         /* Those that there are serve on, as long as they are good. */
-        if (keys->have && (keys->expires == 0 || wall(keys) < keys->expires))
+        if (keys->have && !is_over(keys, keys->expires))
             status = 0;
         else
             keys->have = false;
@@ -156,11 +169,9 @@ static void renew(struct weir__s3_keys *keys)
 int weir__s3_keys_get(struct weir__s3_keys *keys,
                       struct weir__s3_keys_wait *wait)
 {
-    int64_t now = is_fixed(keys) ? 0 : wall(keys);
-
-    if (keys->have && (keys->expires == 0 || now < keys->expires)) {
-        if (keys->expires != 0 && now >= keys->expires - EARLY_MS &&
-            now >= keys->try_after)
+    if (keys->have && !is_over(keys, keys->expires)) {
+        if (keys->expires != 0 && is_over(keys, keys->expires - EARLY_MS) &&
+            wall(keys) >= keys->try_after)
             renew(keys);
         return 0;
     }

@@ -28,9 +28,11 @@ struct weir__s3_keys {
     struct weir__http *http;
     struct weir__s3_credentials now; /* Valid if `have`. */
     bool have;
-    uint64_t version;  /* Grows with each that replaces another. */
-    int64_t expires;   /* Wall clock; 0: never. */
-    int64_t try_after; /* A renewal failed: not again before. */
+    uint64_t version; /* Grows with each that replaces another. */
+    int64_t expires;  /* By the server's clock; 0: never. */
+    int64_t skew;     /* Milliseconds that that is ahead of the wall clock. */
+    int64_t
+        try_after; /* Wall clock: no renewal before, while these are good. */
     struct weir_error error;
     /* Where others come from; neither: they are the configuration's. */
     struct weir__s3_source *source;

@@ -300,34 +300,69 @@ START_TEST(an_instance_is_asked_with_a_token)
 }
 END_TEST
 
+/* Keys that are good for two minutes more. */
+static void write_early(char *to, size_t room)
+{
+    time_t soon = time(NULL) + 120;
+    char expiration[80];
+    struct tm tm;
+
+    strftime(expiration, sizeof(expiration), "%Y-%m-%dT%H:%M:%SZ",
+             gmtime_r(&soon, &tm));
+    snprintf(to, room, "{%s, \"Expiration\": \"%s\"}", KEYS, expiration);
+}
+
+static void open_container(struct http_script *container)
+{
+    char text[100];
+
+    clear_environment();
+    snprintf(text, sizeof(text), "%s/keys", http_script_url(container));
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", text, 1);
+    open_with("container");
+}
+
 /* The first ones are soon over; the next renewal fails, the one after that
  * goes well. */
 START_TEST(keys_are_renewed_and_old_ones_serve_while_that_fails)
 {
-    char expiration[80];
     char early[600];
     struct http_line lines[] = {{"GET /keys", NULL, 200, early, 1},
                                 {"GET /keys", NULL, 403, "no", 1},
                                 {"GET /keys", NULL, 200, "{" KEYS "}", 0},
                                 {0}};
     struct http_script *container = http_script_start(lines);
-    time_t soon = time(NULL) + 120;
-    struct tm tm;
-    char text[100];
 
-    strftime(expiration, sizeof(expiration), "%Y-%m-%dT%H:%M:%SZ",
-             gmtime_r(&soon, &tm));
-    snprintf(early, sizeof(early), "{%s, \"Expiration\": \"%s\"}", KEYS,
-             expiration);
-    clear_environment();
-    snprintf(text, sizeof(text), "%s/keys", http_script_url(container));
-    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", text, 1);
-    open_with("container");
+    write_early(early, sizeof(early));
+    open_container(container);
     ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ahead = 20000;
     ck_assert_int_eq(get("none"), WEIR_ENOENT); /* Begins a renewal. */
     while (http_script_requests(container) < 2)
         rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
     ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    close_rig();
+    http_script_stop(container);
+}
+END_TEST
+
+/* As an endpoint does that has no new ones yet. */
+START_TEST(keys_that_come_again_are_not_asked_for_at_once)
+{
+    char early[600];
+    struct http_line lines[] = {{"GET /keys", NULL, 200, early, 0}, {0}};
+    struct http_script *container = http_script_start(lines);
+
+    write_early(early, sizeof(early));
+    open_container(container);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ck_assert_int_eq(http_script_requests(container), 1);
+    ahead = 20000;
+    for (int i = 0; i < 20 || http_script_requests(container) < 2; i++)
+        ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    test_host_settle(&rig.host);
+    ck_assert_int_eq(http_script_requests(container), 2);
     close_rig();
     http_script_stop(container);
 }
@@ -339,12 +374,8 @@ START_TEST(keys_that_the_store_calls_expired_are_replaced_once)
     struct http_script *container = http_script_start(lines);
     struct s3_fault expired = {
         .kind = S3_ANSWER, .status = 400, .code = "ExpiredToken"};
-    char text[100];
 
-    clear_environment();
-    snprintf(text, sizeof(text), "%s/keys", http_script_url(container));
-    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", text, 1);
-    open_with("container");
+    open_container(container);
     s3_server_fault(server, &expired);
     ck_assert_int_eq(get("none"), WEIR_ENOENT);
     ck_assert_int_eq(http_script_requests(container), 2);
@@ -378,12 +409,8 @@ START_TEST(closing_ends_a_look_for_keys)
     struct http_line lines[] = {{"GET /keys", NULL, 500, "no", 0}, {0}};
     struct http_script *container = http_script_start(lines);
     struct store_call call = {.req = {.verb = WEIR_STORE_HEAD, .key = "a"}};
-    char text[100];
 
-    clear_environment();
-    snprintf(text, sizeof(text), "%s/keys", http_script_url(container));
-    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", text, 1);
-    open_with("container");
+    open_container(container);
     store_rig_start(&rig, &call);
     while (http_script_requests(container) < 1)
         rig.host.host.env->ops->poll(rig.host.host.env, 1000000);
@@ -645,6 +672,34 @@ START_TEST(keys_of_a_host_are_renewed_while_the_old_ones_serve)
 }
 END_TEST
 
+/* This machine's clock is two hours ahead, which the store tells. */
+START_TEST(keys_expire_by_the_clock_of_the_store)
+{
+    struct s3_fault expired = {
+        .kind = S3_ANSWER, .status = 400, .code = "ExpiredToken"};
+    char date[80];
+    time_t now = time(NULL);
+    struct tm tm;
+
+    strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S GMT",
+             gmtime_r(&now, &tm));
+    ahead = 120 * MINUTE;
+    host.expires = now * 1000 + 180 * MINUTE;
+    open_host(give);
+    s3_server_fault(server, &(struct s3_fault){.kind = S3_ANSWER,
+                                               .status = 403,
+                                               .code = "RequestTimeTooSkewed",
+                                               .header = date});
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    host.expires = now * 1000 + 60 * MINUTE;
+    s3_server_fault(server, &expired);
+    ck_assert_msg(get("none") == WEIR_ENOENT, "%s", rig.err.text);
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    ck_assert_int_eq(calls(), 2);
+    close_rig();
+}
+END_TEST
+
 START_TEST(what_a_host_says_is_told)
 {
     static const struct {
@@ -783,6 +838,7 @@ int main(void)
     tcase_add_test(tc, the_token_of_a_container_goes_to_no_foreign_machine);
     tcase_add_test(tc, an_instance_is_asked_with_a_token);
     tcase_add_test(tc, keys_are_renewed_and_old_ones_serve_while_that_fails);
+    tcase_add_test(tc, keys_that_come_again_are_not_asked_for_at_once);
     tcase_add_test(tc, keys_that_the_store_calls_expired_are_replaced_once);
     tcase_add_test(tc, who_finds_no_keys_anywhere_says_so);
     tcase_add_test(tc, closing_ends_a_look_for_keys);
@@ -795,6 +851,7 @@ int main(void)
     tcase_add_test(tc, keys_are_rejected_once);
     tcase_add_test(tc, who_has_waited_for_keys_heeds_the_limit);
     tcase_add_test(tc, keys_of_a_host_are_renewed_while_the_old_ones_serve);
+    tcase_add_test(tc, keys_expire_by_the_clock_of_the_store);
     tcase_add_test(tc, what_a_host_says_is_told);
     tcase_add_test(tc, keys_that_have_expired_when_they_come_are_not_used);
     tcase_add_test(tc, who_waits_for_a_host_waits_until_its_deadline);
