@@ -61,6 +61,8 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
         return CURL_SEEKFUNC_CANTSEEK;
     if ((t->req->flags & WEIR__HTTP_ONCE) != 0 && t->given > 0)
         return CURL_SEEKFUNC_FAIL;
+    /* The first time may yet have been the one that was done. */
+    t->was_given = t->was_given || t->given == t->req->body_size;
     t->piece = 0;
     t->piece_at = 0;
     t->given = 0;
@@ -434,7 +436,7 @@ static int may_be_sent(const struct weir__transfer *t)
     long request_size = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
-    return request_size > 0 && t->given == t->req->body_size;
+    return request_size > 0 && (t->was_given || t->given == t->req->body_size);
 }
 
 static void settle(struct weir__transfer *t, int status)

@@ -23,7 +23,8 @@ struct weir__transfer {
 
     size_t piece;    /* Of the body: the next to be sent, */
     size_t piece_at; /* and how far. */
-    uint64_t given;  /* Bytes of the body given to libcurl. */
+    uint64_t given;  /* Bytes of the body given to libcurl, this time; */
+    bool was_given;  /* all of them, a time before. */
 
     size_t header_bytes;
     bool paused;      /* A part waits for the one before to be taken. */

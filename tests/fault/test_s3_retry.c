@@ -167,6 +167,25 @@ START_TEST(what_cannot_be_found_out_is_unknown)
 }
 END_TEST
 
+/* libcurl repeats what it sent on a kept connection that was then lost, and
+ * loses the next one when it has sent the headers. */
+START_TEST(what_was_sent_once_is_unknown_though_the_repetition_was_not)
+{
+    struct s3_fault second = {.kind = S3_CLOSE_EARLY};
+    struct s3_fault first = {.kind = S3_MUTE_RESET, .next = &second};
+    char *large = calloc(1, 1 << 20); /* It waits for "100 Continue". */
+
+    open_with("s3_attempts", "1");
+    ck_assert_int_eq(get("a"), WEIR_ENOENT);
+    s3_server_fault(server, &first);
+    ck_assert_int_eq(store_put(&rig, "a", large, 1 << 20, 0), WEIR_EUNKNOWN);
+    ck_assert_int_eq(s3_server_requests(server, "PUT"), 2);
+    ck_assert_int_eq(s3_server_size(server, "p/a"), 1 << 20);
+    close_rig();
+    free(large);
+}
+END_TEST
+
 START_TEST(what_does_not_pass_is_not_tried_again)
 {
     static const struct {
@@ -502,6 +521,8 @@ int main(void)
                         sizeof(silent) / sizeof(silent[0]));
     tcase_add_test(tc, a_create_that_meets_another_one_is_lost);
     tcase_add_test(tc, what_cannot_be_found_out_is_unknown);
+    tcase_add_test(tc,
+                   what_was_sent_once_is_unknown_though_the_repetition_was_not);
     tcase_add_test(tc, what_does_not_pass_is_not_tried_again);
     tcase_add_loop_test(tc, a_server_that_has_only_web_pages_is_asked_once, 0,
                         2);

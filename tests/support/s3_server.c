@@ -147,7 +147,7 @@ static int read_body(int fd, struct request *r)
     if (s3_header_of(r->head, "content-length", text, sizeof(text)))
         r->len = strtoul(text, NULL, 10);
     if (s3_header_of(r->head, "expect", text, sizeof(text)) &&
-        r->fault.kind != S3_NO_CONTINUE &&
+        r->fault.kind != S3_NO_CONTINUE && r->fault.kind != S3_MUTE_RESET &&
         send_all(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25) != 0)
         return -1;
     r->body = malloc(r->len + 1);
@@ -563,7 +563,7 @@ static int answer_request(struct s3_server *server, int fd, struct request *r)
         a.len = 0;
     if (r->fault.late > 0)
         wait_until_late(fd, r->fault.late);
-    if (kind == S3_RESET_AFTER) {
+    if (kind == S3_RESET_AFTER || kind == S3_MUTE_RESET) {
         reset(fd);
         rc = -1;
     } else if (kind == S3_SILENT_AFTER) {
@@ -659,13 +659,6 @@ struct s3_server *s3_server_start(void)
     return server;
 }
 
-void s3_server_refuse(struct s3_server *server)
-{
-    shutdown(server->listener, SHUT_RDWR);
-    pthread_join(server->thread, NULL);
-    server->refuses = 1;
-}
-
 void s3_server_stop(struct s3_server *server)
 {
     struct connection *connection;
@@ -676,8 +669,8 @@ void s3_server_stop(struct s3_server *server)
          connection = connection->next)
         shutdown(connection->fd, SHUT_RDWR);
     pthread_mutex_unlock(&server->lock);
-    if (!server->refuses)
-        s3_server_refuse(server);
+    shutdown(server->listener, SHUT_RDWR);
+    pthread_join(server->thread, NULL);
     while ((connection = server->connections) != NULL) {
         server->connections = connection->next;
         pthread_join(connection->thread, NULL);

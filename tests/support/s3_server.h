@@ -36,22 +36,24 @@ enum s3_fault_kind {
     S3_SILENT_AFTER, /* Do it, and never answer. */
     S3_SLOW,         /* Do it, and answer after `late`. */
     S3_NO_CONTINUE,  /* Never say "100 Continue". */
+    S3_MUTE_RESET,   /* Nor that; do it, and hang up with a reset. */
     S3_BIG_HEADERS,  /* Answer with 100 KiB of headers. */
     S3_GARBAGE       /* Answer something that is not HTTP. */
 };
 
 struct s3_fault {
     enum s3_fault_kind kind;
-    const char *method;          /* Only requests with it; NULL: any. */
-    int skip;                    /* So many of them go well first; */
-    int count;                   /* then so many do not (0: one). */
-    int status;                  /* S3_ANSWER: the HTTP status, */
-    const char *code;            /* the code in the XML, NULL: no XML; */
-    const char *body;            /* instead of XML; */
-    const char *header;          /* and a line of its own, "Name: value". */
-    int cut;                     /* S3_TRUNCATE */
-    int late;                    /* Milliseconds until the answer. */
-    const struct s3_fault *next; /* What comes after the last of `count`. */
+    const char *method; /* Only requests with it; NULL: any. */
+    int skip;           /* So many of them go well first; */
+    int count;          /* then so many do not (0: one). */
+    int status;         /* S3_ANSWER: the HTTP status, */
+    const char *code;   /* the code in the XML, NULL: no XML; */
+    const char *body;   /* instead of XML; */
+    const char *header; /* and a line of its own, "Name: value". */
+    int cut;            /* S3_TRUNCATE */
+    int late;           /* Milliseconds until the answer. */
+                        /* What comes after the last of `count`, or NULL. */
+    const struct s3_fault *next;
 };
 
 /** Start it; the test fails if that is not possible. */
@@ -73,8 +75,6 @@ void s3_server_header(struct s3_server *server, const char *name, char *out,
                       size_t room);
 /** An object as stored, whole key: its size, or -1. */
 long s3_server_size(struct s3_server *server, const char *key);
-/** Take no more connections; those that there are go on. */
-void s3_server_refuse(struct s3_server *server);
 /** Uploads in parts that were not ended, and their parts. */
 int s3_server_uploads(struct s3_server *server);
 /** Store an object behind everyone's back. */

@@ -24,7 +24,6 @@ struct s3_server {
     char endpoint[64];
     int listener;
     pthread_t thread;
-    int refuses; /* 1: `thread` has ended.  The test's. */
 
     pthread_mutex_t lock; /* Of all that follows. */
     int stopping;
