@@ -102,6 +102,17 @@ static int read_size(struct weir__s3_op *op,
     return rc;
 }
 
+/* Checksum of the whole object in base64, by whoever put it or by the server;
+ * "": none.  The server's has a dash when it is one of checksums of parts, and
+ * may be that of the part with a range. */
+static const char *whole_sum(const struct weir__http_answer *answer)
+{
+    if (answer->sum[0] != '\0' || answer->status != 200 ||
+        strchr(answer->crc32c, '-') != NULL)
+        return answer->sum;
+    return answer->crc32c;
+}
+
 /* A whole object has come: is it what was put?  If not it is asked for once
  * more, for it may be the way here.  Then it is given as it is: those who read
  * it find out where the damage is, and save the rest. */
@@ -109,7 +120,7 @@ static int check_sum(struct weir__s3_op *op, struct weir__s3_attempt *a)
 {
     struct weir_store_req *req = op->req;
     const struct weir_iov iov = {req->body->data, req->body->len};
-    const char *want = a->http.answer.sum;
+    const char *want = whole_sum(&a->http.answer);
     char sum[16];
 
     if (want[0] == '\0' || req->body->len != req->size || op->doubted)

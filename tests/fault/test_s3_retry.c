@@ -336,6 +336,27 @@ START_TEST(a_whole_object_is_checked_against_what_was_put)
 }
 END_TEST
 
+/* Some servers tell theirs without being asked; that of an upload in parts is
+ * not one of the bytes. */
+START_TEST(a_whole_object_is_checked_against_the_servers_checksum)
+{
+    static const char *const sums[] = {"x-amz-checksum-crc32c: AAAAAA==",
+                                       "x-amz-checksum-crc32c: AAAAAA==-2"};
+    struct s3_fault wrong = {
+        .kind = S3_ANSWER, .status = 200, .body = "bodY", .header = sums[_i]};
+    struct weir_buf *body = NULL;
+
+    open_rig();
+    s3_server_store(server, "p/a", "body", 4);
+    s3_server_fault(server, &wrong);
+    ck_assert_int_eq(store_get(&rig, "a", 0, UINT64_MAX, 0, &body, NULL), 0);
+    ck_assert_mem_eq(body->data, _i == 0 ? "body" : "bodY", 4);
+    weir_buf_unref(body);
+    ck_assert_int_eq(s3_server_requests(server, "GET"), _i == 0 ? 2 : 1);
+    close_rig();
+}
+END_TEST
+
 START_TEST(a_read_that_is_slow_is_asked_for_a_second_time)
 {
     open_with("s3_hedge", "50ms");
@@ -531,6 +552,8 @@ int main(void)
     tcase_add_test(tc, attempts_are_paid_from_a_budget);
     tcase_add_test(tc, a_read_that_is_damaged_on_the_way_is_read_again);
     tcase_add_test(tc, a_whole_object_is_checked_against_what_was_put);
+    tcase_add_loop_test(
+        tc, a_whole_object_is_checked_against_the_servers_checksum, 0, 2);
     tcase_add_test(tc, a_read_that_is_slow_is_asked_for_a_second_time);
     tcase_add_loop_test(tc, what_the_second_attempt_learns_ends_the_first, 0,
                         3);

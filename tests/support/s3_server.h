@@ -52,8 +52,8 @@ struct s3_fault {
     const char *header; /* and a line of its own, "Name: value". */
     int cut;            /* S3_TRUNCATE */
     int late;           /* Milliseconds until the answer. */
-                        /* What comes after the last of `count`, or NULL. */
-    const struct s3_fault *next;
+
+    const struct s3_fault *next; /* What comes after the last of `count`. */
 };
 
 /** Start it; the test fails if that is not possible. */
