@@ -507,6 +507,14 @@ static void hold(int on)
     __atomic_store_n(&host.hold, on, __ATOMIC_SEQ_CST);
 }
 
+/* The first keys are there, and others are held back. */
+static void open_and_hold(void)
+{
+    open_host(give);
+    ck_assert_int_eq(get("none"), WEIR_ENOENT);
+    hold(1);
+}
+
 static void poll_until_requests(int count)
 {
     while (s3_server_requests(server, NULL) < count)
@@ -542,27 +550,25 @@ static const struct store_call get_a = {
 START_TEST(who_waits_for_other_keys_has_no_attempt_under_way)
 {
     struct s3_fault second = {
-        .kind = S3_ANSWER, .status = 404, .code = "NoSuchKey", .late = 400};
+        .kind = S3_ANSWER, .status = 404, .code = "NoSuchKey", .late = 900};
     struct s3_fault first = {.kind = S3_ANSWER,
                              .status = 400,
                              .code = "ExpiredToken",
-                             .late = 200,
+                             .late = 500,
                              .next = &second};
     struct store_call call = get_a;
 
     host.hedge = "50ms";
-    open_host(give);
+    open_and_hold();
     s3_server_store(server, "p/a", "0123456789", 10);
     s3_server_fault(server, &first);
     store_rig_start(&rig, &call);
-    poll_until_requests(1);
-    hold(1);
-    poll_for(700);
+    poll_for(1500);
     ck_assert_int_eq(call.done, 0);
     hold(0);
     ck_assert_int_eq(store_rig_finish(&rig, &call), 0);
     weir_buf_unref(call.req.body);
-    ck_assert_int_eq(s3_server_requests(server, NULL), 3);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 4);
     close_rig();
 }
 END_TEST
@@ -594,13 +600,15 @@ START_TEST(keys_are_rejected_once)
                              .next = &second};
     struct store_call calls_of[2] = {get_a, get_a};
 
-    open_host(give);
+    open_and_hold();
     s3_server_fault(server, &first);
     for (int i = 0; i < 2; i++)
         store_rig_start(&rig, &calls_of[i]);
+    poll_until_requests(1 + 2);
+    hold(0);
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(store_rig_finish(&rig, &calls_of[i]), WEIR_ENOENT);
-    ck_assert_int_eq(s3_server_requests(server, NULL), 4);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 1 + 4);
     ck_assert_int_eq(calls(), 2);
     close_rig();
 }
@@ -619,23 +627,21 @@ START_TEST(who_has_waited_for_keys_heeds_the_limit)
     struct store_call calls_of[8];
 
     host.together = "8";
-    open_host(give);
+    open_and_hold();
     s3_server_fault(server, &slow);
     calls_of[0] = get_a;
     store_rig_start(&rig, &calls_of[0]);
-    poll_until_requests(1);
-    hold(1);
     wait_for_calls(2);
     for (int i = 1; i < 8; i++) {
         calls_of[i] = get_a;
         store_rig_start(&rig, &calls_of[i]);
     }
     poll_for(100);
-    ck_assert_int_eq(s3_server_requests(server, NULL), 2);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 3);
     hold(0);
-    poll_until_requests(2 + 4);
+    poll_until_requests(3 + 4);
     poll_for(100);
-    ck_assert_int_eq(s3_server_requests(server, NULL), 2 + 4);
+    ck_assert_int_eq(s3_server_requests(server, NULL), 3 + 4);
     store_rig_close_store(&rig);
     for (int i = 0; i < 8; i++)
         ck_assert_int_eq(calls_of[i].done, 1);

@@ -403,13 +403,13 @@ END_TEST
  * signed anew, is under way. */
 START_TEST(what_the_first_attempt_learns_ends_the_second)
 {
-    struct s3_fault good = {.kind = S3_SLOW, .late = 600};
+    struct s3_fault good = {.kind = S3_SLOW, .late = 800};
     struct s3_fault second = lessons[_i];
     struct s3_fault first = lessons[_i];
 
-    first.late = 200;
+    first.late = 500;
     first.next = &second;
-    second.late = 400;
+    second.late = 700;
     second.next = &good;
     open_with("s3_hedge", "50ms");
     s3_server_store(server, "p/a", "0123456789", 10);
@@ -486,7 +486,8 @@ START_TEST(a_region_that_another_request_has_learned_is_good_for_all)
                              .status = 301,
                              .code = "PermanentRedirect",
                              .header = "x-amz-bucket-region: eu-west-9",
-                             .count = 4};
+                             .count = 4,
+                             .late = 500};
     struct store_call calls[4];
 
     open_rig();
