@@ -15,7 +15,8 @@
 #include <stdbool.h>
 #include <weir/store.h>
 
-/** Up to this size the SHA-256 of a body is always signed; see s3_request.c. */
+/** Up to this size the SHA-256 of a body is always signed, and that of a part
+ * of any size; see s3_request.c. */
 #define WEIR__S3_HASHED (64u << 10)
 
 /** Keys to sign with.  Where others than those of the configuration come
@@ -124,14 +125,10 @@ int weir__s3_ask_sign(struct weir__s3_message *message,
 /** CRC32C of some pieces, in base64. */
 void weir__s3_sum(char to[16], const struct weir_iov *iov, size_t iov_count);
 
-/** Hash of what is small: it is signed. */
+/** Hash of some pieces, which is signed: 0 or WEIR_ENOMEM.  What is large is
+ * hashed on a worker. */
 int weir__s3_hash(struct weir__s3_payload *payload, const struct weir_iov *iov,
                   size_t iov_count);
-/** Hash of some pieces, or checksum, whichever it takes.  It reads them all: on
- * a worker. */
-int weir__s3_digest(struct weir__s3_payload *payload,
-                    const struct weir_iov *iov, size_t iov_count,
-                    const struct weir__s3_place *place);
 
 /** Compute it.  For a PUT it reads the whole body: run it on a worker. */
 int weir__s3_payload(struct weir__s3_payload *payload,

@@ -326,9 +326,6 @@ static int write_part(struct weir__s3_call *call,
     char number[16];
 
     snprintf(number, sizeof(number), "%u", part->number);
-    if (part->payload.crc32c[0] != '\0')
-        weir__s3_ask_header(&ask, "x-amz-checksum-crc32c",
-                            part->payload.crc32c);
     weir__s3_ask_query(&ask, "partNumber", number);
     weir__s3_ask_query(&ask, "uploadId", part->parts->upload);
     return sign(part->parts, message, credentials, &ask, wall);
@@ -370,13 +367,15 @@ static void part_done(struct weir__s3_call *call, int status)
     part_end(WEIR__CONTAINER(call, struct weir__s3_part, call), status);
 }
 
+/* Always a hash that is signed: that is what every server checks.  AWS refuses
+ * a part with a checksum that the upload has not declared ("Checksum Type
+ * mismatch"), and not every server knows how to declare one. */
 static void hash_part(struct weir_work *work)
 {
     struct weir__s3_part *part =
         WEIR__CONTAINER(work, struct weir__s3_part, work);
 
-    part->status = weir__s3_digest(&part->payload, part->iov, part->iov_count,
-                                   &part->parts->line->place);
+    part->status = weir__s3_hash(&part->payload, part->iov, part->iov_count);
 }
 
 static void part_hashed(struct weir_work *work)

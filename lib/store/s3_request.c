@@ -5,7 +5,8 @@
  * machine, and for small bodies, the SHA-256 of the body is part of the
  * signature.  Over https, and within this machine, nobody on the way can
  * change it, so a large body is left out of the signature, which saves a pass
- * of SHA-256, and a CRC32C goes along for servers that check it.
+ * of SHA-256, and a CRC32C goes along for servers that check it.  Parts of an
+ * object are always hashed; see s3_parts.c.
  *
  * And how a reader comes to check it: the CRC32C is kept with the object, as
  * metadata of ours, which every server gives back. */
@@ -63,22 +64,6 @@ int weir__s3_hash(struct weir__s3_payload *payload, const struct weir_iov *iov,
     return 0;
 }
 
-static void leave_unsigned(struct weir__s3_payload *payload)
-{
-    snprintf(payload->hash, sizeof(payload->hash), "UNSIGNED-PAYLOAD");
-}
-
-int weir__s3_digest(struct weir__s3_payload *payload,
-                    const struct weir_iov *iov, size_t iov_count,
-                    const struct weir__s3_place *place)
-{
-    if (is_hashed(iov, iov_count, place))
-        return weir__s3_hash(payload, iov, iov_count);
-    leave_unsigned(payload);
-    weir__s3_sum(payload->crc32c, iov, iov_count);
-    return 0;
-}
-
 int weir__s3_payload(struct weir__s3_payload *payload,
                      const struct weir_store_req *req,
                      const struct weir__s3_place *place)
@@ -89,7 +74,7 @@ int weir__s3_payload(struct weir__s3_payload *payload,
         weir__s3_sum(payload->sum, req->iov, req->iov_count);
     if (is_hashed(req->iov, req->iov_count, place))
         return weir__s3_hash(payload, req->iov, req->iov_count);
-    leave_unsigned(payload);
+    snprintf(payload->hash, sizeof(payload->hash), "UNSIGNED-PAYLOAD");
     memcpy(payload->crc32c, payload->sum, sizeof(payload->crc32c));
     return 0;
 }

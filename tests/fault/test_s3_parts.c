@@ -177,6 +177,20 @@ START_TEST(what_passes_does_not_cost_the_upload)
 }
 END_TEST
 
+/* Over a connection that leaves large bodies out of the signature, too. */
+START_TEST(what_is_damaged_on_its_way_is_sent_again)
+{
+    struct s3_fault fault = {.kind = S3_DAMAGE, .method = "PUT", .skip = _i};
+
+    open_with(NULL, NULL);
+    s3_server_fault(server, &fault);
+    ck_assert_msg(put("a") == 0, "%s", rig.err.text);
+    check_object("a");
+    ck_assert_int_eq(s3_server_requests(server, "PUT"), 4);
+    close_rig();
+}
+END_TEST
+
 START_TEST(an_upload_that_fails_is_aborted)
 {
     struct s3_fault fault = {.kind = S3_ANSWER,
@@ -330,6 +344,7 @@ int main(void)
     tcase_add_test(tc, a_short_last_part_is_saved);
     tcase_add_test(tc, a_little_more_than_a_part_goes_in_one_piece);
     tcase_add_loop_test(tc, what_passes_does_not_cost_the_upload, 0, 6);
+    tcase_add_loop_test(tc, what_is_damaged_on_its_way_is_sent_again, 0, 3);
     tcase_add_test(tc, an_upload_that_fails_is_aborted);
     tcase_add_test(tc, an_upload_whose_end_is_not_told_is_unknown);
     tcase_add_test(tc, deletions_of_one_turn_are_one_request);

@@ -43,6 +43,8 @@ void s3_objects_put(struct s3_objects *all, const char *key, const void *data,
     old->len = len;
     old->id[0] = '\0';
     old->sum[0] = '\0';
+    old->algorithm[0] = '\0';
+    old->checksum[0] = '\0';
     if (len > 0)
         memcpy(old->data, data, len);
 }

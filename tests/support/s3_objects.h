@@ -11,8 +11,10 @@ struct s3_object {
     char *key;
     unsigned char *data;
     size_t len;
-    char id[64];  /* x-amz-meta-weir-put, or "". */
-    char sum[16]; /* x-amz-meta-weir-crc32c, or "". */
+    char id[64];        /* x-amz-meta-weir-put, or "". */
+    char sum[16];       /* x-amz-meta-weir-crc32c, or "". */
+    char algorithm[16]; /* Of an upload: its checksum's, or "". */
+    char checksum[64];  /* Of a part: as it came, or "". */
 };
 
 /** Sorted by key.  Zero it before use. */

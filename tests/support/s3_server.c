@@ -235,7 +235,7 @@ static int check_signature(const struct request *r)
     return good;
 }
 
-int s3_check_body(const struct request *r)
+const char *s3_wrong_body(const struct request *r)
 {
     const struct weir_iov iov = {r->body, r->len};
     unsigned char digest[WEIR__SHA256_SIZE];
@@ -248,16 +248,16 @@ int s3_check_body(const struct request *r)
     weir__sha256(digest, &iov, 1);
     weir__hex(hex, digest, sizeof(digest));
     if (strcmp(text, "UNSIGNED-PAYLOAD") != 0 && strcmp(text, hex) != 0)
-        return 0;
+        return "XAmzContentSHA256Mismatch";
     if (s3_header_of(r->head, "x-amz-checksum-crc32c", text, sizeof(text))) {
         uint32_t crc = weir__crc32c(0, r->body, r->len);
 
         for (int i = 0; i < 4; i++)
             bytes[i] = (unsigned char)(crc >> (24 - 8 * i));
         weir__base64(base64, bytes, 4);
-        return strcmp(base64, text) == 0;
+        return strcmp(base64, text) == 0 ? NULL : "BadDigest";
     }
-    return 1;
+    return NULL;
 }
 
 /* ---- What the requests do ------------------------------------------------ */
@@ -355,11 +355,12 @@ static void do_get(const struct s3_object *object, const struct request *r,
 static void do_put(struct s3_server *server, const struct request *r,
                    const char *key, struct answer *a)
 {
+    const char *wrong = s3_wrong_body(r);
     struct s3_object *object;
     char text[16];
 
-    if (!s3_check_body(r)) {
-        s3_refuse(a, 400, "BadDigest");
+    if (wrong != NULL) {
+        s3_refuse(a, 400, wrong);
         return;
     }
     if (s3_header_of(r->head, "if-none-match", text, sizeof(text)) &&
@@ -552,6 +553,8 @@ static int answer_request(struct s3_server *server, int fd, struct request *r)
         wait_for_end(fd);
         return -1;
     }
+    if (kind == S3_DAMAGE && r->len > 0)
+        r->body[r->len / 2] ^= 1;
     if (kind != S3_ANSWER) {
         pthread_mutex_lock(&server->lock);
         s3_act(server, r, &a);

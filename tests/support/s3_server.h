@@ -5,8 +5,10 @@
  * It knows one bucket, "bucket", and PUT (If-None-Match: *), GET (Range),
  * HEAD, DELETE, LIST v2, uploads in parts and deletions in batches; it checks
  * the signature of each request against what came over the wire, the SHA-256
- * and the CRC32C of bodies.  One thread takes connections, each of which has a
- * thread of its own.
+ * and the CRC32C of bodies.  As AWS does, it refuses a part with a checksum
+ * that its upload has not declared, or without the one that it has, and the end
+ * of an upload that does not list what was declared.  One thread takes
+ * connections, each of which has a thread of its own.
  */
 #ifndef TESTS_SUPPORT_S3_SERVER_H
 #define TESTS_SUPPORT_S3_SERVER_H
@@ -24,6 +26,7 @@ enum s3_fault_kind {
     S3_FAULT_NONE,
     S3_RESET_BEFORE, /* Hang up with a reset when the request has come. */
     S3_RESET_AFTER,  /* Do it, and then hang up with a reset. */
+    S3_DAMAGE,       /* Flip a bit of the request's body, and then look. */
     S3_CLOSE_EARLY,  /* Hang up when the headers have come. */
     S3_ANSWER,       /* Do nothing and answer `status`, `code`, `body`. */
     S3_ANSWER_AFTER, /* Do it, and then answer so. */

@@ -75,8 +75,9 @@ const char *s3_param(const struct request *r, const char *name,
                      const char *otherwise);
 /** An error as the answer. */
 void s3_refuse(struct answer *a, int status, const char *code);
-/** 1 if the body is what its hash and checksum say. */
-int s3_check_body(const struct request *r);
+/** NULL if the body is what its hash and checksum say, or the code of the
+ * error. */
+const char *s3_wrong_body(const struct request *r);
 
 /** Method, path and parameters from the head: 0 or -1. */
 int s3_parse_head(struct request *r);

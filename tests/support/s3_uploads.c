@@ -26,6 +26,8 @@ static void do_create_upload(struct s3_server *server, const struct request *r,
     upload = s3_objects_find(&server->uploads, text);
     s3_header_of(r->head, "x-amz-meta-weir-put", upload->id,
                  sizeof(upload->id));
+    s3_header_of(r->head, "x-amz-checksum-algorithm", upload->algorithm,
+                 sizeof(upload->algorithm));
     snprintf(text, sizeof(text),
              "<InitiateMultipartUploadResult><UploadId>%d</UploadId>"
              "</InitiateMultipartUploadResult>",
@@ -42,24 +44,99 @@ static struct s3_object *find_upload(struct s3_server *server,
     return s3_objects_find(&server->uploads, text);
 }
 
+/* ---- Checksums: what AWS says, in the words of its answers --------------- */
+
+static const char *const algorithms[] = {"CRC32", "CRC32C", "CRC64NVME", "SHA1",
+                                         "SHA256"};
+
+enum { ALGORITHMS = sizeof(algorithms) / sizeof(algorithms[0]) };
+
+/* Name of the checksum that came with a part, and its text; or "". */
+static const char *checksum_of(const struct request *r, char *text, size_t room)
+{
+    char header[40];
+
+    for (int i = 0; i < ALGORITHMS; i++) {
+        snprintf(header, sizeof(header), "x-amz-checksum-%s", algorithms[i]);
+        if (s3_header_of(r->head, header, text, room))
+            return algorithms[i];
+    }
+    return "";
+}
+
+static void part_name(char *to, size_t room, const struct request *r,
+                      unsigned long number)
+{
+    snprintf(to, room, "%.20s/%06lu", s3_param(r, "uploadId", ""), number);
+}
+
+/* NULL, or the code of what is wrong with a `<Part>` of the end of an upload.
+ */
+static const char *wrong_part(struct s3_server *server, const struct request *r,
+                              const struct s3_object *upload, const char *at)
+{
+    const char *number = strstr(at, "<PartNumber>");
+    const char *end = strstr(at, "</Part>");
+    const char *sum = strstr(at, "<Checksum");
+    const struct s3_object *part;
+    char text[120];
+
+    if (number == NULL || end == NULL)
+        return "MalformedXML";
+    part_name(text, sizeof(text), r, strtoul(number + 12, NULL, 10));
+    part = s3_objects_find(&server->uploads, text);
+    if (part == NULL)
+        return "InvalidPart";
+    if (upload->algorithm[0] == '\0')
+        return sum != NULL && sum < end ? "InvalidPart" : NULL;
+    if (sum == NULL || sum > end)
+        return "InvalidRequest"; /* "... must include the checksum for each". */
+    snprintf(text, sizeof(text), "<Checksum%s>%s</Checksum%s>",
+             upload->algorithm, part->checksum, upload->algorithm);
+    return strncmp(sum, text, strlen(text)) == 0 ? NULL : "InvalidPart";
+}
+
+static const char *wrong_parts(struct s3_server *server,
+                               const struct request *r,
+                               const struct s3_object *upload)
+{
+    const char *wrong = NULL;
+
+    for (const char *at = (const char *)r->body;
+         wrong == NULL && (at = strstr(at, "<Part>")) != NULL; at++)
+        wrong = wrong_part(server, r, upload, at);
+    return wrong;
+}
+
 void s3_do_part(struct s3_server *server, const struct request *r,
                 struct answer *a)
 {
-    char text[TEXT_ROOM];
+    const struct s3_object *upload = find_upload(server, r);
+    struct s3_object *part;
+    const char *wrong = s3_wrong_body(r);
+    char name[64];
+    char sum[sizeof(part->checksum)] = "";
 
-    if (find_upload(server, r) == NULL) {
+    if (upload == NULL) {
         s3_refuse(a, 404, "NoSuchUpload");
-    } else if (!s3_check_body(r)) {
-        s3_refuse(a, 400, "BadDigest");
+    } else if (strcmp(checksum_of(r, sum, sizeof(sum)), upload->algorithm) !=
+               0) {
+        s3_refuse(a, 400, "InvalidRequest"); /* "Checksum Type mismatch ...". */
+    } else if (wrong != NULL) {
+        s3_refuse(a, 400, wrong);
     } else {
-        snprintf(text, sizeof(text), "%.20s/%06lu", s3_param(r, "uploadId", ""),
-                 strtoul(s3_param(r, "partNumber", "0"), NULL, 10));
-        s3_objects_put(&server->uploads, text, r->body, r->len);
+        part_name(name, sizeof(name), r,
+                  strtoul(s3_param(r, "partNumber", "0"), NULL, 10));
+        s3_objects_put(&server->uploads, name, r->body, r->len);
+        part = s3_objects_find(&server->uploads, name);
+        memcpy(part->checksum, sum, sizeof(sum));
         a->status = 200;
         snprintf(a->header, sizeof(a->header), "ETag: \"part-%.10s\"\r\n",
                  s3_param(r, "partNumber", "0"));
     }
 }
+
+/* ---- The end of an upload ------------------------------------------------ */
 
 size_t s3_end_upload(struct s3_server *server, const char *id,
                      unsigned char **into)
@@ -88,6 +165,7 @@ static void do_complete(struct s3_server *server, const struct request *r,
                         const char *key, struct answer *a)
 {
     struct s3_object *upload = find_upload(server, r);
+    const char *wrong;
     unsigned char *data = NULL;
     char id[64];
     char text[16];
@@ -95,6 +173,11 @@ static void do_complete(struct s3_server *server, const struct request *r,
 
     if (upload == NULL) {
         s3_refuse(a, 404, "NoSuchUpload");
+        return;
+    }
+    wrong = wrong_parts(server, r, upload);
+    if (wrong != NULL) {
+        s3_refuse(a, 400, wrong);
         return;
     }
     if (s3_header_of(r->head, "if-none-match", text, sizeof(text)) &&

@@ -255,12 +255,14 @@ START_TEST(only_what_leaves_the_machine_in_the_clear_is_hashed_whole)
         {"s3://bucket?endpoint=http://localhost.a.org&insecure=true", true},
     };
     static unsigned char data[WEIR__S3_HASHED + 1];
-    struct weir_iov iov = {data, sizeof(data)};
+    const struct weir_iov iov = {data, sizeof(data)};
+    const struct weir_store_req req = {
+        .verb = WEIR_STORE_PUT, .iov = &iov, .iov_count = 1};
     struct weir__s3_payload p;
     struct weir__s3_place place;
 
     ck_assert_msg(read_place(&place, cases[_i].uri) == 0, "%s", err.text);
-    ck_assert_int_eq(weir__s3_digest(&p, &iov, 1, &place), 0);
+    ck_assert_int_eq(weir__s3_payload(&p, &req, &place), 0);
     ck_assert_int_eq(strcmp(p.hash, "UNSIGNED-PAYLOAD") != 0, cases[_i].hashed);
     weir__s3_place_free(&place);
 }
