@@ -84,8 +84,10 @@ const struct command probe_command = {
     "Try what a store can do, and whether a node can use it.",
     "Without URI, the store that --store says.  One line for each property,\n"
     "with the time that its requests took together, or an object with --json.\n"
-    "About fifty small requests below \"probe/\", whose objects are removed\n"
-    "again.  The exit status is 1 if the store cannot be used, or reached.",
+    "About sixty requests below \"probe/\", one of them of 7 MiB, whose "
+    "objects\n"
+    "are removed again.  The exit status is 1 if the store cannot be used, or "
+    "reached.",
     NULL,
     0,
     1,

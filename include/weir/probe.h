@@ -13,7 +13,7 @@
  *     check   for each property: `name`, `result` ("yes" or "no") and
  *             `requests`, with the `microseconds` of all of them together;
  *             one that a node cannot do without has status WEIR_EUNSUPPORTED
- *             and a text when it is missing
+ *             and a text when it is missing, any other one status 0
  *     end     last: `usable` (1: a node can use the store), `requests`
  *
  * The checks are
@@ -28,6 +28,13 @@
  *     list                a listing is complete, sorted, and can be gone on
  *                         with behind any key
  *     delete              an object is removed, and a second time is no error
+ *     parts               a large object, in parts (multipart upload)
+ *     delete_many         objects that are removed together are gone (one
+ *                         request, where the store has such a one)
+ *     hash                S3: what does not have the SHA-256 that it was
+ *                         signed with is refused; nodes can do without
+ *     checksum            S3: the same of a CRC32C, or of the SHA-256 where
+ *                         it is not left out; nodes can do without
  *
  * and more may come with any version.
  */
@@ -41,9 +48,10 @@ WEIR_BEGIN
 /**
  * Try what a store can do: the property `store`.
  *
- * Makes about fifty requests, all below "probe/" in the store and under names
- * of its own, and removes what it has created.  It may run beside nodes that
- * use the store.  Blocks; runs on an environment of its own.
+ * Makes about sixty requests, one of them 7 MiB large and the others small,
+ * all below "probe/" in the store and under names of its own, and removes what
+ * it has created.  It may run beside nodes that use the store.  Blocks; runs on
+ * an environment of its own.
  *
  * @param config  Configuration.
  * @param fn      Called for each item, on the calling thread.

@@ -3,8 +3,11 @@
  * stores has is used, so it is the same for every kind.
  *
  * A check ends with 0 (the store has it), WEIR_EUNSUPPORTED (it has not, and
- * `lack` says what was seen), or with the error that kept it from finding
+ * `lack` says what was seen), MISSED (it has not, and a node can do without),
+ * or with the error that kept it from finding
  * out, which ends the probe. */
+#include "base/alloc.h"
+#include "base/config.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "engine/inspect.h"
@@ -15,14 +18,22 @@
 #include <string.h>
 #include <weir/probe.h>
 
-enum { RACERS = 8, ROUNDS = 4, KEYS = 3 + ROUNDS };
+enum { RACERS = 8, ROUNDS = 4, MISSED = 1 };
+
+/* Keys: one that exists, one that never does, those of the races, and more. */
+enum { LARGE = 2 + ROUNDS, WRONG, KEYS };
+
+/* Two parts of the least size, which a store of S3 is told to make of it; and
+ * more than is always signed. */
+enum { LARGE_SIZE = 7 << 20, SUMMED_SIZE = 128 << 10 };
 
 static const char *const bodies[] = {"body number one", "body number two"};
 
 struct probing {
     struct weir__inspect in;
     char prefix[32];
-    char keys[KEYS][WEIR__KEY_SIZE]; /* 0 exists; 1 never; then the races'. */
+    char keys[KEYS][WEIR__KEY_SIZE];
+    unsigned char *large; /* LARGE_SIZE bytes. */
     unsigned requests;
     int created;       /* 1: something is there to remove. */
     const char *lack;  /* What the last check has missed, */
@@ -50,6 +61,11 @@ static int lacks(struct probing *p, const char *text)
 {
     p->lack = text;
     return WEIR_EUNSUPPORTED;
+}
+
+static bool is_s3(const struct probing *p)
+{
+    return strcmp(p->in.store->ops->name, "s3") == 0;
 }
 
 static int request(struct probing *p, struct weir_store_req *req)
@@ -232,7 +248,7 @@ static int check_page(struct probing *p, struct weir__inspect_page *page,
     rc = weir__inspect_list(&p->in, page);
     if (rc != 0)
         return rc;
-    for (size_t i = first; i < KEYS - 1; i++) {
+    for (size_t i = first; i < LARGE; i++) {
         if (i == 1)
             continue;
         if (n >= page->count || strcmp(page->keys[n++], p->keys[i]) != 0)
@@ -283,20 +299,126 @@ static int check_delete(struct probing *p)
     return rc;
 }
 
+static int put_large(struct probing *p, const char *key, size_t len,
+                     unsigned flags)
+{
+    const struct weir_iov iov = {p->large, len};
+    struct weir_store_req req = {.verb = WEIR_STORE_PUT,
+                                 .flags = WEIR_STORE_IF_ABSENT | flags,
+                                 .key = key,
+                                 .iov = &iov,
+                                 .iov_count = 1};
+
+    return request(p, &req);
+}
+
+static int check_parts(struct probing *p)
+{
+    struct weir_store_req get = {
+        .verb = WEIR_STORE_GET, .key = p->keys[LARGE], .length = UINT64_MAX};
+    int rc = put_large(p, get.key, LARGE_SIZE, WEIR_STORE_PARTS);
+    int same;
+
+    if (rc == WEIR_EUNSUPPORTED ||
+        (is_s3(p) && (rc == WEIR_EINVAL || rc == WEIR_EIO)))
+        return lacks(p, "a large object cannot be put in parts (multipart "
+                        "upload; s3_part=0 is without)");
+    if (rc == 0)
+        rc = request(p, &get);
+    if (rc != 0)
+        return rc == WEIR_ENOENT
+                   ? lacks(p, "a large object that was put cannot be read")
+                   : rc;
+    same = get.body->len == LARGE_SIZE &&
+           memcmp(get.body->data, p->large, LARGE_SIZE) == 0;
+    weir_buf_unref(get.body);
+    return same ? 0 : lacks(p, "a large object is not what was put in parts");
+}
+
+/* All of the races' objects and the large one, in one turn. */
+static int remove_together(struct probing *p)
+{
+    struct race race = {.p = p, .left = LARGE - 1};
+    struct weir_store *store = p->in.store;
+
+    for (unsigned i = 2; i <= LARGE; i++) {
+        struct racer *r = &race.racers[i - 2];
+
+        r->req = (struct weir_store_req){.verb = WEIR_STORE_DELETE,
+                                         .key = p->keys[i],
+                                         .done = raced,
+                                         .ctx = &race,
+                                         .err = &r->err};
+        store->ops->submit(store, &r->req);
+    }
+    p->requests += LARGE - 1;
+    weir__inspect_wait(&p->in, &race.over);
+    if (race.failed == NULL)
+        return 0;
+    weir__error_copy(p->in.err, race.failed);
+    return race.failed->code;
+}
+
+static int check_delete_many(struct probing *p)
+{
+    int rc = remove_together(p);
+
+    for (unsigned i = 2; rc == 0 && i <= LARGE; i++) {
+        struct weir_store_req req = {.verb = WEIR_STORE_HEAD,
+                                     .key = p->keys[i]};
+
+        rc = request(p, &req);
+        if (rc == 0)
+            return lacks(p, "of objects that are removed together some stay");
+        rc = rc == WEIR_ENOENT ? 0 : rc;
+    }
+    return rc;
+}
+
+/* Whatever it calls the error: what it has refused it has looked at. */
+static int check_damaged(struct probing *p, size_t len)
+{
+    int rc = put_large(p, p->keys[WRONG], len, WEIR__STORE_DAMAGED);
+
+    if (rc != 0)
+        return weir_error_class(rc) == WEIR_CLASS_FATAL ? 0 : rc;
+    rc = remove_key(p, p->keys[WRONG]);
+    return rc == 0 ? MISSED : rc;
+}
+
+static int check_hash(struct probing *p)
+{
+    return check_damaged(p, 100);
+}
+
+static int check_checksum(struct probing *p)
+{
+    return check_damaged(p, SUMMED_SIZE);
+}
+
 /* ---- The probe -------------------------------------------------------------
  */
 
 struct check {
     const char *name;
     int (*run)(struct probing *p);
+    bool s3; /* Only there is something on the way. */
 };
 
 static const struct check checks[] = {
-    {"create", check_create},    {"conditional_create", check_conditional},
-    {"create_race", check_race}, {"read", check_read},
-    {"range", check_range},      {"size", check_size},
-    {"missing", check_missing},  {"list", check_list},
-    {"delete", check_delete},
+    {"create", check_create, false},
+    {"conditional_create", check_conditional, false},
+    {"create_race", check_race, false},
+    {"read", check_read, false},
+    {"range", check_range, false},
+    {"size", check_size, false},
+    {"missing", check_missing, false},
+    {"list", check_list, false},
+    {"delete", check_delete, false},
+    {"parts", check_parts, false},
+    {"delete_many", check_delete_many, false},
+    {"hash", check_hash, true},
+    {"checksum", check_checksum, true},
 };
 
 static void name_keys(struct probing *p)
@@ -325,16 +447,18 @@ static int run_check(struct probing *p, const struct check *check)
     unsigned before = p->requests;
     int rc = check->run(p);
 
-    if (rc != 0 && rc != WEIR_EUNSUPPORTED)
+    if (rc != 0 && rc != WEIR_EUNSUPPORTED && rc != MISSED)
         return rc;
-    if (rc != 0 && p->first == NULL)
+    if (rc == WEIR_EUNSUPPORTED && p->first == NULL)
         p->first = p->lack;
     weir__inspect_text(&p->in, "name", check->name);
     weir__inspect_text(&p->in, "result", rc == 0 ? "yes" : "no");
     weir__inspect_uint(&p->in, "requests", p->requests - before);
     weir__inspect_uint(&p->in, "microseconds",
                        (env->ops->now(env) - start) / 1000);
-    return weir__inspect_item(&p->in, "check", rc, rc == 0 ? NULL : p->lack);
+    return rc == WEIR_EUNSUPPORTED
+               ? weir__inspect_item(&p->in, "check", rc, p->lack)
+               : weir__inspect_item(&p->in, "check", 0, NULL);
 }
 
 static int run_checks(struct probing *p)
@@ -342,6 +466,8 @@ static int run_checks(struct probing *p)
     int rc = give_store(p);
 
     for (size_t i = 0; rc == 0 && i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (checks[i].s3 && !is_s3(p))
+            continue;
         rc = run_check(p, &checks[i]);
         if (i == 0 && p->lack != NULL)
             break; /* Nothing is there to try the rest with. */
@@ -368,6 +494,11 @@ static int probe(struct probing *p)
     struct weir_error *found = &p->in.found;
     int rc;
 
+    p->large = weir__malloc(p->in.host.alloc, LARGE_SIZE);
+    if (p->large == NULL)
+        return weir__fail(p->in.err, WEIR_ENOMEM, "out of memory");
+    for (size_t i = 0; i < LARGE_SIZE; i++)
+        p->large[i] = (unsigned char)(i * 2654435761u >> 13);
     name_keys(p);
     rc = run_checks(p);
     if (p->created)
@@ -389,17 +520,37 @@ static void tell(struct probing *p)
                    p->first);
 }
 
+/* Its parts are small, if it makes any. */
+static int copy_config(struct weir_config **own,
+                       const struct weir_config *config, struct weir_error *err)
+{
+    int rc = weir__config_copy(own, config);
+
+    if (rc != 0)
+        return weir__fail(err, rc, "out of memory");
+    return config->number[WEIR__P_S3_PART] > 0
+               ? weir_config_set(*own, "s3_part", "5MiB", err)
+               : 0;
+}
+
 int weir_probe(const struct weir_config *config, weir_inspect_fn *fn, void *ctx,
                struct weir_error *err)
 {
     struct probing p = {0};
-    int rc = weir__inspect_begin(&p.in, config, fn, ctx, err);
+    struct weir_config *own = NULL;
+    int rc = config != NULL ? copy_config(&own, config, err) : 0;
 
+    if (rc == 0)
+        rc = weir__inspect_begin(&p.in, own, fn, ctx, err);
     if (rc == 0)
         rc = weir__inspect_store(&p.in);
     if (rc == 0)
         rc = probe(&p);
     if (rc == 0)
         tell(&p);
-    return weir__inspect_end(&p.in, rc);
+    if (p.large != NULL)
+        weir__free(p.in.host.alloc, p.large);
+    rc = weir__inspect_end(&p.in, rc);
+    weir_config_free(own);
+    return rc;
 }

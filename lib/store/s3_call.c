@@ -470,6 +470,8 @@ static bool may_retry(struct weir__s3_call *call, int status, bool sent,
 
     if (line->closing || !weir__retry_worth(status))
         return false;
+    if (status == WEIR_ECORRUPT && (call->flags & WEIR__S3_DAMAGED) != 0)
+        return false;
     if (status == WEIR_EUNAVAILABLE && !sent &&
         call->made >= ATTEMPTS_TO_CONNECT)
         return false;

@@ -101,6 +101,8 @@ struct weir__s3_call {
 #define WEIR__S3_ONCE 2u
 /** May be sent a second time while the first is under way. */
 #define WEIR__S3_HEDGE 4u
+/** A body that is refused as damaged is so: it is not sent again. */
+#define WEIR__S3_DAMAGED 8u
 
 /** Start; `done` runs in the core, never before the return.
  *

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "store/store.h"
 #include "store/store_request.h"
 
 #include <string.h>
@@ -85,12 +86,22 @@ void weir__s3_look(struct weir__s3_op *op)
 
 /* ---- In one piece -- ----------------------------------------------------- */
 
+/* What it is checked by becomes that of another body. */
+static void spoil(struct weir__s3_payload *payload)
+{
+    char *first = payload->crc32c[0] != '\0' ? payload->crc32c : payload->hash;
+
+    *first = *first == '0' ? '1' : '0';
+}
+
 static void hash_body(struct weir_work *work)
 {
     struct weir__s3_op *op = WEIR__CONTAINER(work, struct weir__s3_op, work);
 
     op->status =
         weir__s3_payload(&op->payload, op->req, &op->store->line.place);
+    if (op->status == 0 && (op->req->flags & WEIR__STORE_DAMAGED) != 0)
+        spoil(&op->payload);
 }
 
 static void hashed(struct weir_work *work)

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "http/xml.h"
+#include "store/store.h"
 #include "store/store_request.h"
 
 #include <stdio.h>
@@ -241,6 +242,8 @@ void weir__s3_send(struct weir__s3_op *op)
         op->call.flags = WEIR__S3_CHANGES;
         if ((req->flags & WEIR_STORE_IF_ABSENT) != 0)
             op->call.flags |= WEIR__S3_ONCE;
+        if ((req->flags & WEIR__STORE_DAMAGED) != 0)
+            op->call.flags |= WEIR__S3_DAMAGED;
     } else if (req->verb == WEIR_STORE_GET) {
         op->call.max_body = req->length;
         op->call.flags = WEIR__S3_HEDGE;

@@ -23,6 +23,11 @@ weir_store_open_fn weir__store_s3_open;
  * `struct weir_config`, read only in the call. */
 weir_store_open_fn weir__store_etcd_open;
 
+/** PUT only, on S3: goes with a hash, or with a checksum where none is signed,
+ * that is not that of the body, and is not tried again when it is refused: so
+ * a probe learns whether the server looks. */
+#define WEIR__STORE_DAMAGED 8u
+
 /** Be told of keys that come: 0; WEIR_EUNSUPPORTED if the store cannot tell;
  * WEIR_ENOMEM.  End it, if it was begun, before the store is closed. */
 int weir__store_watch(struct weir_store *store, struct weir_store_watch *watch);

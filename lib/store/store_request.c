@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "store/store.h"
 
 #include <string.h>
 
@@ -90,10 +91,11 @@ static int check_list(const struct weir_store_req *req)
 
 int weir__store_check(const struct weir_store_req *req)
 {
-    unsigned known = req->verb == WEIR_STORE_PUT
-                         ? WEIR_STORE_IF_ABSENT | WEIR_STORE_PARTS
-                     : req->verb == WEIR_STORE_GET ? WEIR_STORE_SUFFIX
-                                                   : 0;
+    unsigned known =
+        req->verb == WEIR_STORE_PUT
+            ? WEIR_STORE_IF_ABSENT | WEIR_STORE_PARTS | WEIR__STORE_DAMAGED
+        : req->verb == WEIR_STORE_GET ? WEIR_STORE_SUFFIX
+                                      : 0;
 
     if (req->key == NULL)
         return weir__fail(req->err, WEIR_EINVAL, "request without a key");

@@ -68,6 +68,8 @@ const char *s3_server_endpoint(const struct s3_server *server);
 /** Set the fault that comes next, or NULL for none.  Those behind it stay the
  * caller's. */
 void s3_server_fault(struct s3_server *server, const struct s3_fault *fault);
+/** Take bodies from now on whatever hash and checksum they come with. */
+void s3_server_believe(struct s3_server *server);
 /** Requests that came, of a method or (NULL) of any. */
 int s3_server_requests(struct s3_server *server, const char *method);
 /** Connections that were made. */

@@ -27,7 +27,8 @@ struct s3_server {
 
     pthread_mutex_t lock; /* Of all that follows. */
     int stopping;
-    int trusts; /* 1: signatures are not checked. */
+    int trusts;   /* 1: signatures are not checked, */
+    int believes; /* nor bodies. */
     struct connection *connections;
     int connection_count;
     struct s3_objects objects;
@@ -77,7 +78,8 @@ const char *s3_param(const struct request *r, const char *name,
 void s3_refuse(struct answer *a, int status, const char *code);
 /** NULL if the body is what its hash and checksum say, or the code of the
  * error. */
-const char *s3_wrong_body(const struct request *r);
+const char *s3_wrong_body(const struct s3_server *server,
+                          const struct request *r);
 
 /** Method, path and parameters from the head: 0 or -1. */
 int s3_parse_head(struct request *r);

@@ -113,7 +113,7 @@ void s3_do_part(struct s3_server *server, const struct request *r,
 {
     const struct s3_object *upload = find_upload(server, r);
     struct s3_object *part;
-    const char *wrong = s3_wrong_body(r);
+    const char *wrong = s3_wrong_body(server, r);
     char name[64];
     char sum[sizeof(part->checksum)] = "";
 
