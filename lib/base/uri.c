@@ -302,3 +302,15 @@ int weir__uri_bool(const struct weir__uri *uri, const char *key, int *out,
                       "%s: parameter %s: expected true or false, not \"%s\"",
                       uri->scheme, key, value);
 }
+
+static bool is_text(const char *host, size_t len, const char *text)
+{
+    return len == strlen(text) && memcmp(host, text, len) == 0;
+}
+
+bool weir__is_loopback(const char *host, size_t len)
+{
+    return is_text(host, len, "localhost") || is_text(host, len, "[::1]") ||
+           (len >= 7 && memcmp(host, "127.", 4) == 0 &&
+            strspn(host, "0123456789.") >= len);
+}

@@ -10,6 +10,8 @@
 #include <weir/alloc.h>
 #include <weir/error.h>
 
+#include <stdbool.h>
+
 /** Most parameters that a URI may have. */
 #define WEIR__URI_PARAMS 16
 
@@ -50,6 +52,10 @@ int weir__uri_number(const struct weir__uri *uri, const char *key, uint64_t min,
                      uint64_t max, uint64_t *out, struct weir_error *err);
 int weir__uri_bool(const struct weir__uri *uri, const char *key, int *out,
                    struct weir_error *err);
+
+/** 1 if a host is this machine: localhost, 127.x.y.z or [::1], and nothing that
+ * only begins so.  Nobody is on the way who could read along. */
+bool weir__is_loopback(const char *host, size_t len);
 
 /** "64MiB" to bytes, "5s" to nanoseconds: 0, or WEIR_EINVAL. */
 int weir__parse_size(const char *text, uint64_t *out);

@@ -45,26 +45,38 @@ void weir__etcd_forget(struct weir__etcd_line *line, const char *token)
         weir__etcd_wipe(line->host.alloc, &line->token);
 }
 
-static bool is_loopback(const char *host, size_t len)
+/* Bytes of HOST in HOST or HOST:PORT; 0 if it is neither. */
+static size_t host_len(const char *text, size_t len)
 {
-    return (len >= 9 && strncmp(host, "localhost", 9) == 0) ||
-           (len >= 4 && strncmp(host, "127.", 4) == 0) ||
-           (len >= 5 && strncmp(host, "[::1]", 5) == 0);
+    static const char good[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    size_t host = strspn(text, good);
+
+    if (text[0] == '[') {
+        host = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
+        if (text[host] != ']')
+            return 0;
+        host++;
+    }
+    if (len > 255)
+        return 0;
+    if (host == len)
+        return len;
+    if (text[host] != ':' || host + 1 == len ||
+        strspn(text + host + 1, "0123456789") != len - host - 1)
+        return 0;
+    return host;
 }
 
 static int add_endpoint(struct weir__etcd_line *line, const char *text,
                         size_t len, bool tls, bool insecure,
                         struct weir_error *err)
 {
-    static const char good[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
-    const char *port = memchr(text, ']', len);
+    size_t host = host_len(text, len);
     size_t room = len + 20;
     char *endpoint;
 
-    port = memchr(port != NULL ? port : text, ':',
-                  len - (size_t)((port != NULL ? port : text) - text));
-    if (len == 0 || len > 255 || strspn(text, good) < len)
+    if (host == 0)
         return weir__fail(err, WEIR_EINVAL,
                           "etcd://%.*s: expected HOST:PORT, or several with "
                           "commas between",
@@ -72,7 +84,7 @@ static int add_endpoint(struct weir__etcd_line *line, const char *text,
     if (line->endpoint_count == WEIR__ETCD_ENDPOINTS)
         return weir__fail(err, WEIR_EINVAL, "etcd: more than %d members",
                           WEIR__ETCD_ENDPOINTS);
-    if (!tls && !insecure && !is_loopback(text, len))
+    if (!tls && !insecure && !weir__is_loopback(text, host))
         return weir__fail(err, WEIR_EINVAL,
                           "etcd://%.*s: expected tls=true: anyone on the way "
                           "could read and change the manifest; add "
@@ -82,7 +94,7 @@ static int add_endpoint(struct weir__etcd_line *line, const char *text,
     if (endpoint == NULL)
         return WEIR_ENOMEM;
     snprintf(endpoint, room, "%s://%.*s%s", tls ? "https" : "http", (int)len,
-             text, port == NULL ? ":2379" : "");
+             text, host == len ? ":2379" : "");
     line->endpoints[line->endpoint_count++] = endpoint;
     return 0;
 }

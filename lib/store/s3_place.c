@@ -75,18 +75,9 @@ static int parse_endpoint(struct endpoint *e, const char *text,
     return 0;
 }
 
-static bool host_is(const struct endpoint *e, const char *name)
-{
-    return e->host_len == strlen(name) &&
-           memcmp(e->host, name, e->host_len) == 0;
-}
-
-/* Of this machine: nobody is on the way who could read along. */
 static bool is_loopback(const struct endpoint *e)
 {
-    return host_is(e, "localhost") || host_is(e, "[::1]") ||
-           (e->host_len >= 7 && memcmp(e->host, "127.", 4) == 0 &&
-            strspn(e->host, "0123456789.") >= e->host_len);
+    return weir__is_loopback(e->host, e->host_len);
 }
 
 /* The Host header as libcurl would write it, too: without a port that is the

@@ -198,6 +198,40 @@ START_TEST(anything_else_is_not_a_size)
 }
 END_TEST
 
+/* Who else's name only begins as this machine's does is a stranger. */
+START_TEST(loopback_is_the_whole_host)
+{
+    static const struct {
+        const char *host;
+        bool loopback;
+    } hosts[] = {
+        {"localhost", true},
+        {"127.0.0.1", true},
+        {"127.1.2.3", true},
+        {"[::1]", true},
+        {"", false},
+        {"localhost.", false},
+        {"localhost.example.com", false},
+        {"localhost-2", false},
+        {"127.0.0.1.evil.com", false},
+        {"127.evil.com", false},
+        {"127.0.0.1-2", false},
+        {"[::1].evil.com", false},
+        {"[::12]", false},
+        {"::1", false},
+        {"12.0.0.1", false},
+        {"10.0.0.1", false},
+    };
+
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+        ck_assert_msg(weir__is_loopback(hosts[i].host, strlen(hosts[i].host)) ==
+                          hosts[i].loopback,
+                      "%s", hosts[i].host);
+    ck_assert(weir__is_loopback("127.0.0.1:80", 9));
+    ck_assert(!weir__is_loopback("localhost.org", 13));
+}
+END_TEST
+
 START_TEST(without_memory_it_says_so)
 {
     test_alloc_fail(&alloc, 1, 0);
@@ -219,6 +253,7 @@ int main(void)
     tcase_add_test(tc, sizes_and_durations_are_read_exactly);
     tcase_add_loop_test(tc, anything_else_is_not_a_size, 0,
                         (int)(sizeof(bad_sizes) / sizeof(bad_sizes[0])));
+    tcase_add_test(tc, loopback_is_the_whole_host);
     tcase_add_test(tc, without_memory_it_says_so);
     return test_run();
 }
