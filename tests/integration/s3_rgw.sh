@@ -14,7 +14,9 @@ fi
 
 passed=0 failed=0
 dir=$(mktemp -d)
-trap '"$rgw" stop "$dir/rgw"; rm -rf "$dir"' EXIT
+appender= # A process that the end of the script ends.
+trap '[ -z "$appender" ] || kill -9 "$appender"
+    "$rgw" stop "$dir/rgw"; rm -rf "$dir"' EXIT
 
 fact() { # TEXT COMMAND...
     local text=$1
@@ -120,40 +122,87 @@ bucket() { # NODE COMMAND...
         "$build/weir" --store "s3://weir/bucket?endpoint=$endpoint" \
         --wal object: -X "node_id=$id" -X upload_interval=1h "$@"
 }
-killed() {
-    seq 1 5000 | bucket 1 append numbers
-    # More is under way when it is killed.
-    (seq 5001 1000000 | bucket 1 append numbers >/dev/null 2>&1) &
-    local child=$!
-    sleep 2
-    pkill -9 -P "$child" -x weir || pkill -9 -x -f "$build/weir.*bucket.*"
-    wait "$child" 2>/dev/null || true
-    return 0
+# Numbers from 1 on, until there is $dir/enough.
+feed() {
+    local at=0
+    while [ ! -e "$dir/enough" ]; do
+        seq $((at + 1)) $((at + 1000)) || return
+        at=$((at + 1000))
+        sleep 0.02
+    done
 }
+# In the background, as $appender; what is acknowledged is in $dir/acked, a line
+# each.
+append_on() { # NODE STREAM
+    rm -f "$dir/enough"
+    AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret \
+        "$build/weir" --store "s3://weir/bucket?endpoint=$endpoint" \
+        --wal object: -X "node_id=$1" -X upload_interval=1h \
+        append --ack "$2" < <(feed) >"$dir/acked" &
+    appender=$!
+}
+acked() { wc -l <"$dir/acked"; }
+until_acked() { # COUNT: and it goes on all the time
+    local i
+    for ((i = 0; i < 600; i++)); do
+        kill -0 "$appender" || return 1
+        [ "$(acked)" -lt "$1" ] || return 0
+        sleep 0.1
+    done
+    return 1
+}
+ended() { # STATUS
+    local status
+    wait "$appender"
+    status=$?
+    appender=
+    echo "it ended with $status"
+    [ "$status" = "$1" ]
+}
+killed() {
+    append_on 1 numbers
+    until_acked 5000 || return 1
+    kill -9 "$appender"
+    ended 137
+}
+taken_over() { bucket 2 takeover --force 1; }
 kept() { # A beginning of the numbers, at least what was acknowledged.
-    bucket 1 cat numbers >"$dir/read" && [ "$(wc -l <"$dir/read")" -ge 5000 ] &&
-        cmp "$dir/read" <(seq 1 "$(wc -l <"$dir/read")")
+    bucket 2 cat numbers >"$dir/read" || return 1
+    read=$(wc -l <"$dir/read")
+    [ "$read" -ge "$(acked)" ] && cmp "$dir/read" <(seq 1 "$read")
+}
+goes_on() {
+    seq $((read + 1)) $((read + 1000)) | bucket 2 append numbers &&
+        bucket 2 cat numbers | cmp - <(seq 1 $((read + 1000)))
 }
 if [ -x "$build/weir" ]; then
-    fact 'a node appends to a log in the bucket, and is killed' killed
-    fact 'what it had acknowledged is there' kept
+    fact 'a node that appends to a log in the bucket is killed' killed
+    fact 'another node takes it over' taken_over
+    fact 'what had been acknowledged is there' kept
+    fact 'the other node appends behind it' goes_on
 fi
 
 # The server is stopped in the midst of PUTs, for longer than an attempt may
 # take, and goes on: what became of them is found out, nothing is lost or twice.
 frozen() {
-    local child status
-    (seq 1 300000 | bucket 3 append frozen) &
-    child=$!
-    sleep 1
-    kill -STOP "$(cat "$dir/rgw/run/client.rgw.a.pid")"
-    sleep 13
-    kill -CONT "$(cat "$dir/rgw/run/client.rgw.a.pid")"
-    wait "$child"
-    status=$?
-    return "$status"
+    local server before lasted
+    server=$(cat "$dir/rgw/run/client.rgw.a.pid") || return 1
+    append_on 3 frozen
+    until_acked 5000 || return 1
+    kill -STOP "$server"
+    sleep 2 # What was answered before has come.
+    before=$(acked)
+    sleep 11
+    # There is more to append all the time: PUTs are open, and none is answered.
+    kill -0 "$appender" && [ "$(acked)" = "$before" ]
+    lasted=$?
+    kill -CONT "$server"
+    echo "$before acknowledged before, $(acked) while it was stopped"
+    [ "$lasted" = 0 ] && until_acked $((before + 5000)) || return 1
+    touch "$dir/enough"
+    ended 0
 }
-thawed() { bucket 3 cat frozen | cmp - <(seq 1 300000); }
+thawed() { bucket 3 cat frozen | cmp - <(seq 1 "$(acked)"); }
 if [ -x "$build/weir" ]; then
     fact 'appends outlive a server that is stopped for 13 seconds' frozen
     fact 'and all of them are there, once' thawed
