@@ -20,7 +20,7 @@ void cluster_init(struct cluster *cluster, struct broker *broker)
     cluster->peers[0].id = broker->node_id;
     cluster->count = 1;
     cluster->view = 1;
-    cluster->members = calloc(PAGE, sizeof(*cluster->members));
+    takeovers_init(&cluster->takeovers, broker);
     cluster->rows = calloc(PAGE, sizeof(*cluster->rows));
 }
 
@@ -34,6 +34,13 @@ static size_t find(const struct cluster *cluster, int32_t id)
     while (i < cluster->count && cluster->peers[i].id < id)
         i++;
     return i;
+}
+
+bool cluster_knows(const struct cluster *cluster, uint32_t id)
+{
+    size_t i = find(cluster, (int32_t)id);
+
+    return i < cluster->count && (uint32_t)cluster->peers[i].id == id;
 }
 
 static void add(struct cluster *cluster, const struct peer *peer)
@@ -250,92 +257,6 @@ static void settle(struct cluster *cluster)
     look(cluster);
 }
 
-/* ---- The dead -------------------------------------------------------------
- */
-
-static void taken(struct weir_req *req, int status)
-{
-    struct cluster *cluster = req->ctx;
-
-    cluster->taking = false;
-    cluster->broker->pending--;
-    if (status == 0)
-        log_line(
-            WEIR_LOG_INFO,
-            "took over server %u: %llu partitions, %llu batches of its log",
-            cluster->takeover.node_id,
-            (unsigned long long)cluster->takeover.streams,
-            (unsigned long long)cluster->takeover.batches);
-    else
-        log_line(WEIR_LOG_WARN, "%s", cluster->takeover_err.text);
-}
-
-static void take(struct cluster *cluster, uint32_t node_id)
-{
-    struct weir_takeover *takeover = &cluster->takeover;
-
-    memset(takeover, 0, sizeof(*takeover));
-    takeover->req.done = taken;
-    takeover->req.ctx = cluster;
-    takeover->req.err = &cluster->takeover_err;
-    takeover->node_id = node_id;
-    cluster->tried = node_id;
-    if (weir_takeover(cluster->broker->node, takeover) != 0)
-        return;
-    cluster->taking = true;
-    cluster->broker->pending++;
-}
-
-/* 1 if the node left something that another one has to care for. */
-static bool is_left(const struct weir_member *member)
-{
-    return member->life == WEIR_NODE_LAPSED ||
-           (member->life == WEIR_NODE_CLOSED && !member->wal_clean);
-}
-
-/* The first of the living takes over one of the dead. */
-static void listed(struct weir_req *req, int status)
-{
-    struct cluster *cluster = req->ctx;
-    uint32_t first = 0, dead = 0;
-    size_t i;
-
-    cluster->listing = false;
-    cluster->broker->pending--;
-    if (status != 0 || cluster->broker->stopping)
-        return;
-    for (i = 0; i < cluster->list.count; i++) {
-        const struct weir_member *member = &cluster->members[i];
-
-        if (member->life == WEIR_NODE_LIVE && first == 0)
-            first = member->node_id;
-        if (is_left(member) &&
-            (dead == 0 ||
-             (dead <= cluster->tried && member->node_id > cluster->tried)))
-            dead = member->node_id; /* The next in turn: one may not go. */
-    }
-    if (dead != 0 && first == (uint32_t)cluster->broker->node_id &&
-        !cluster->taking)
-        take(cluster, dead);
-}
-
-static void list_members(struct cluster *cluster)
-{
-    struct weir_node_list *list = &cluster->list;
-
-    if (cluster->listing || cluster->members == NULL)
-        return;
-    memset(list, 0, sizeof(*list));
-    list->req.done = listed;
-    list->req.ctx = cluster;
-    list->out = cluster->members;
-    list->limit = PAGE;
-    if (weir_node_list(cluster->broker->node, list) != 0)
-        return;
-    cluster->listing = true;
-    cluster->broker->pending++;
-}
-
 /* ---- Life ---------------------------------------------------------------- */
 
 static void put_done(struct weir_req *req, int status)
@@ -399,8 +320,7 @@ static void tick(uv_timer_t *timer)
     }
     if (looks_due(&cluster->looks, cluster->view))
         settle(cluster);
-    if (asks(cluster))
-        list_members(cluster);
+    takeovers_tick(&cluster->takeovers, asks(cluster));
 }
 
 static void watch(struct cluster *cluster, struct weir_kv_watch *request,
@@ -463,6 +383,6 @@ void cluster_close(struct cluster *cluster)
 
 void cluster_free(struct cluster *cluster)
 {
-    free(cluster->members);
+    takeovers_free(&cluster->takeovers);
     free(cluster->rows);
 }

@@ -5,8 +5,8 @@
  * Each server keeps the key `kafka/broker/ID` with its address as long as it
  * lives.  All watch these keys, and place the partitions on those that are
  * there (placement.h): no server is more than another.  A partition that
- * belongs elsewhere is handed over; a dead server is taken over by the live
- * one with the smallest id.
+ * belongs elsewhere is handed over; a dead server is taken over by a live one
+ * (takeovers.h).
  */
 #ifndef KAFKA_CLUSTER_H
 #define KAFKA_CLUSTER_H
@@ -17,6 +17,7 @@
 
 #include "list.h"
 #include "looks.h"
+#include "takeovers.h"
 
 struct broker;
 struct topic;
@@ -40,18 +41,14 @@ struct cluster {
 
     struct weir_kv_watch brokers, topics;
     struct weir_kv_put put;
-    struct weir_node_list list;
-    struct weir_member *members;
-    struct weir_takeover takeover;
-    struct weir_error takeover_err;
+    struct takeovers takeovers;
     struct weir_stream_list streams;
     struct weir_stream_stat *rows;
     char after[256];
     char key[32], value[272];
     uv_timer_t timer;
     struct looks looks; /* For partitions that belong elsewhere. */
-    bool putting, listing, taking, looking;
-    uint32_t tried; /* Node that was to be taken over last. */
+    bool putting, looking;
 };
 
 /** This server alone, until others are heard of. */
@@ -65,6 +62,9 @@ void cluster_stop(struct cluster *cluster);
 void cluster_close(struct cluster *cluster);
 /** Free what it holds; the node is closed. */
 void cluster_free(struct cluster *cluster);
+
+/** 1 if the node is one of the servers, and not a program's. */
+bool cluster_knows(const struct cluster *cluster, uint32_t id);
 
 /** Id of the server that leads a partition. */
 int32_t cluster_leader(struct cluster *cluster, struct topic *topic,
