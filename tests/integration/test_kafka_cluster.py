@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Several weir-kafka on one store, and kcat: topics and partitions are seen by
-all, and move when a server is killed, stopped or added, while a producer and a
-consumer go on.  The store is a directory, and each server has a log in a file;
-or it is WEIR_TEST_S3, and the logs are in the bucket."""
+all, and move when a server is killed, stopped or added, while new producers
+come, and while one producer and one consumer go on.  The store is a directory,
+and each server has a log in a file; or it is WEIR_TEST_S3, and the logs are in
+the bucket."""
 import os
-import re
 import shutil
 import signal
 import struct
@@ -14,54 +14,12 @@ import tempfile
 import threading
 import time
 
-from kafka_server import (PROGRAM, Client, Facts, batch, frame, produce,
+import kafka_cluster
+from kafka_cluster import BUCKET, LEASE_S, PATIENCE, Node, leaders, wait_for
+from kafka_server import (Client, Facts, batch, frame, produce,
                           produce_result, string)
 
-PARTITIONS = 6
-LEASE_S = 2
-BUCKET = os.environ.get("WEIR_TEST_S3")
 NOT_LEADER = 6
-PATIENCE = 60  # Seconds until something that must come is given up.
-
-
-class Node:
-    """A server of the cluster."""
-
-    def __init__(self, folder, number):
-        self.folder = folder
-        self.number = number
-        self.port = 0
-        self.process = None
-        self.log = open(f"{folder}/log-{number}", "ab")
-
-    def start(self):
-        wal = f"file:{self.folder}/wal-{self.number}?size=64MiB"
-        self.process = subprocess.Popen(
-            [str(PROGRAM), "--store", BUCKET or f"dir:{self.folder}/store",
-             "--wal", "object:" if BUCKET else wal, "-X", f"node_id={self.number}", "-X", f"lease={LEASE_S}s",
-             "-X", f"num.partitions={PARTITIONS}",
-             "--listen", f"127.0.0.1:{self.port}"],
-            stdout=subprocess.PIPE, stderr=self.log)
-        line = self.process.stdout.readline().decode()
-        if "listening on" not in line:
-            raise RuntimeError(self.text())
-        self.port = int(line.rsplit(":", 1)[1])
-
-    def text(self):
-        with open(f"{self.folder}/log-{self.number}", errors="replace") as log:
-            return log.read()[-2000:]
-
-    def end(self, number):
-        """End by a signal; the exit status."""
-        self.process.send_signal(number)
-        return self.ended()
-
-    def ended(self):
-        status = self.process.wait(PATIENCE)
-        self.process.stdout.close()
-        self.process = None
-        return status
-
 
 folder = tempfile.mkdtemp(prefix="weir-cluster-")
 nodes = {n: Node(folder, n) for n in (1, 2, 3)}
@@ -76,32 +34,11 @@ def brokers():
 
 
 def kcat(*args, stdin=None, at=None):
-    return subprocess.run(
-        ["kcat", "-b", at or brokers(), *args], input=stdin,
-        capture_output=True, timeout=PATIENCE, check=True).stdout.decode()
-
-
-def leaders(node, topic):
-    """Leader of each partition, as one server tells it."""
-    out = kcat("-L", "-t", topic, at=f"127.0.0.1:{node.port}")
-    return [int(leader) for leader in
-            re.findall(r"partition \d+, leader (-?\d+)", out)]
-
-
-def wait_for(what, holds):
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            raise AssertionError(what)
-        time.sleep(0.1)
+    return kafka_cluster.kcat(*args, stdin=stdin, at=at or brokers())
 
 
 def share_is(topic, ids):
-    """All servers tell the same, and each has its share."""
-    seen = [leaders(node, topic) for node in alive()]
-    return all(s == seen[0] for s in seen) and len(seen[0]) == PARTITIONS \
-        and sorted(set(seen[0])) == sorted(ids) \
-        and all(seen[0].count(i) == PARTITIONS // len(ids) for i in ids)
+    return kafka_cluster.share_is(topic, ids, alive())
 
 
 def all_see_a_topic_that_one_has_created():
@@ -267,6 +204,117 @@ def a_topic_deleted_on_one_is_gone_on_all():
                          for n in alive()))
 
 
+class Feed:
+    """One kcat that produces numbers, one to a line, until it is told to end.
+    It reports what could not be delivered, and its exit status tells whether
+    all was."""
+
+    def __init__(self, topic):
+        self.sent = 0
+        self.over = threading.Event()
+        self.log = open(f"{folder}/producer", "w+b")
+        self.process = subprocess.Popen(
+            ["kcat", "-P", "-b", brokers(), "-t", topic, "-E",
+             "-X", "enable.idempotence=true", "-X", "linger.ms=5",
+             "-X", "message.timeout.ms=120000"],
+            stdin=subprocess.PIPE, stderr=self.log)
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.over.is_set():
+            try:
+                self.process.stdin.write(b"%d\n" % self.sent)
+                self.process.stdin.flush()
+            except BrokenPipeError:
+                return
+            self.sent += 1
+            time.sleep(0.002)
+
+    def end(self):
+        """All that was sent is delivered; the exit status."""
+        self.over.set()
+        self.thread.join()
+        try:
+            self.process.communicate(timeout=2 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+        return self.process.returncode
+
+    def told(self):
+        self.log.seek(0)
+        return self.log.read().decode()
+
+
+class Follower(threading.Thread):
+    """One kcat that consumes a topic from its beginning, and goes on."""
+
+    def __init__(self, topic):
+        super().__init__()
+        self.rows = []  # (partition, offset, number)
+        self.process = subprocess.Popen(
+            ["kcat", "-C", "-b", brokers(), "-t", topic, "-o", "beginning",
+             "-E", "-q", "-u", "-f", "%p %o %s\\n"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.start()
+
+    def run(self):
+        for line in self.process.stdout:
+            self.rows.append(tuple(int(word) for word in line.split()))
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.join()
+        self.process.stdout.close()
+
+    def goes_on(self):
+        """What was sent after now comes, in all partitions."""
+        first = len(self.rows)
+        wait_for("consuming goes on, in all partitions",
+                 lambda: len({row[0] for row in self.rows[first:]})
+                 == kafka_cluster.PARTITIONS)
+
+
+def one_producer_and_one_consumer_go_on():
+    topic = "on"
+    kcat("-L", "-t", topic)  # Creates it.
+    wait_for_shares(topic)
+    follower = Follower(topic)
+    feed = Feed(topic)
+    try:
+        follower.goes_on()
+        nodes[2].end(signal.SIGKILL)
+        wait_for("the dead one's partitions on the others",
+                 lambda: share_is(topic, [1, 3]))
+        follower.goes_on()
+        assert nodes[1].end(signal.SIGTERM) == 0
+        wait_for("all on the last", lambda: share_is(topic, [3]))
+        follower.goes_on()
+        nodes[4] = Node(folder, 4)
+        nodes[4].start()
+        wait_for_shares(topic)
+        follower.goes_on()
+        status = feed.end()
+        assert status == 0, f"kcat -P: {status}\n{feed.told()}"
+        wait_for(f"all of {feed.sent}",
+                 lambda: len(follower.rows) >= feed.sent)
+        assert follower.process.poll() is None
+    finally:
+        if feed.process.returncode is None:
+            feed.end()
+        follower.end()
+        feed.log.close()
+    assert sorted(row[2] for row in follower.rows) == list(range(feed.sent)), \
+        "some were lost, or came twice"
+    for p in range(kafka_cluster.PARTITIONS):
+        rows = [row[1:] for row in follower.rows if row[0] == p]
+        assert [offset for offset, _ in rows] == list(range(len(rows)))
+        assert rows == sorted(rows, key=lambda row: row[1]), "not in order"
+    print(f"  {feed.sent} sent, delivered and consumed")
+
+
 def main():
     facts = Facts()
     try:
@@ -275,6 +323,7 @@ def main():
         facts.prove(a_partition_takes_what_was_under_way_along_when_it_leaves)
         facts.prove(a_server_that_slept_through_its_lease_is_one_of_them_again)
         facts.prove(a_topic_deleted_on_one_is_gone_on_all)
+        facts.prove(one_producer_and_one_consumer_go_on)  # Leaves two servers.
     finally:
         for node in alive():
             node.end(signal.SIGKILL)
