@@ -162,7 +162,8 @@ struct weir_takeover {
  *
  * @param node  Node that does it; not the dead one.
  * @param req   Request; `wal` too stays the caller's until `done`.
- * @return 0: `done` runs exactly once, with 0; WEIR_ENOENT (no such node);
+ * @return 0: `done` runs exactly once, with 0; WEIR_ENOENT (no such node,
+ *         or its log is not there: none is made);
  *         WEIR_ECONFLICT (another epoch); WEIR_EBUSY (its lease has not run
  *         out, or it has none, and WEIR_TAKEOVER_FORCE is not set; or its log
  *         is in use: the node lives, or another one takes it over);

@@ -259,20 +259,29 @@ static void wal_opened(struct weir_wal_open *req, int status)
         weir__recover_start(node, open);
 }
 
-/* The log's URI; to salvage is a parameter of it. */
+static void add_param(char *uri, size_t size, const char *param)
+{
+    size_t len = strlen(uri);
+
+    snprintf(uri + len, size - len, "%c%s",
+             strchr(uri, '?') != NULL ? '&' : '?', param);
+}
+
+/* The log's URI, and what is asked of it: to salvage; for a dead node's, not to
+ * make a file where its volume is not attached. */
 static char *wal_uri(const struct weir *node)
 {
     const char *text = weir__config_text(node->config, WEIR__P_WAL);
-    size_t size = strlen(text) + sizeof("?salvage=true");
+    size_t size = strlen(text) + sizeof("?salvage=true&create=false");
     char *uri = weir__malloc(node->alloc, size);
 
     if (uri == NULL)
         return NULL;
-    if (node->config->number[WEIR__P_WAL_SALVAGE] == 0)
-        snprintf(uri, size, "%s", text);
-    else
-        snprintf(uri, size, "%s%csalvage=true", text,
-                 strchr(text, '?') != NULL ? '&' : '?');
+    snprintf(uri, size, "%s", text);
+    if (node->config->number[WEIR__P_WAL_SALVAGE] != 0)
+        add_param(uri, size, "salvage=true");
+    if (node->beside && strncmp(text, "file:", 5) == 0)
+        add_param(uri, size, "create=false");
     return uri;
 }
 

@@ -289,7 +289,8 @@ static int open_wish(struct weir_wal_open *req,
     if (inspect)
         rc = weir__disk_open_readonly(&disk, req->host, uri->path, req->err);
     else
-        rc = weir__disk_open(&disk, req->host, uri->path, wish->size, req->err);
+        rc = weir__disk_open(&disk, req->host, uri->path,
+                             wish->create != 0 ? wish->size : 0, req->err);
     if (rc != 0)
         return rc;
     if (!disk->fresh && weir__uri_get(uri, "size") != NULL &&

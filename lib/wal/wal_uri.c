@@ -37,7 +37,7 @@ int weir__wal_memory_uri(const struct weir_alloc *alloc, const char *text,
 
 static int read_file(struct weir__file_wish *wish, struct weir_error *err)
 {
-    static const char *const known[] = {"size", "salvage", NULL};
+    static const char *const known[] = {"size", "salvage", "create", NULL};
     const struct weir__uri *uri = &wish->uri;
     int rc = weir__uri_check(uri, known, err);
 
@@ -45,6 +45,8 @@ static int read_file(struct weir__file_wish *wish, struct weir_error *err)
         rc = weir__uri_size(uri, "size", &wish->size, err);
     if (rc == 0)
         rc = weir__uri_bool(uri, "salvage", &wish->salvage, err);
+    if (rc == 0)
+        rc = weir__uri_bool(uri, "create", &wish->create, err);
     if (rc != 0)
         return rc;
     if (uri->path[0] == '\0' ||
@@ -65,6 +67,7 @@ int weir__wal_file_uri(const struct weir_alloc *alloc, const char *text,
         return rc;
     wish->size = FILE_SIZE;
     wish->salvage = 0;
+    wish->create = 1;
     rc = read_file(wish, err);
     if (rc != 0)
         weir__uri_free(&wish->uri);

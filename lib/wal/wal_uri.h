@@ -13,11 +13,12 @@
 int weir__wal_memory_uri(const struct weir_alloc *alloc, const char *text,
                          uint64_t *size, struct weir_error *err);
 
-/** `file:/path?size=256MiB&salvage=true`. */
+/** `file:/path?size=256MiB&salvage=true&create=false`. */
 struct weir__file_wish {
     struct weir__uri uri; /* The caller's to free, unless it failed. */
     uint64_t size;
     int salvage;
+    int create; /* Make a file that is not there. */
 };
 
 int weir__wal_file_uri(const struct weir_alloc *alloc, const char *text,

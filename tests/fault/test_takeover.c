@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/node.h"
 #include "support/test.h"
@@ -127,6 +128,27 @@ START_TEST(a_node_whose_log_is_in_use_is_not_taken_over)
     ck_assert_int_eq(take(2, 1, WEIR_TAKEOVER_FORCE, NULL), WEIR_EBUSY);
     ck_assert_uint_eq(test_append(s, "two"), 1);
     test_expect(s, 0, "one", "two", NULL);
+}
+END_TEST
+
+/* Its volume is not attached here, though the folder is there. */
+START_TEST(a_takeover_without_the_log_makes_none)
+{
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    char path[512], away[512];
+
+    snprintf(path, sizeof(path), "%s/wal-1", dir);
+    snprintf(away, sizeof(away), "%s/away", dir);
+    test_append(s, "one");
+    die(1);
+    ck_assert_int_eq(rename(path, away), 0);
+    ck_assert_int_eq(take(2, 1, WEIR_TAKEOVER_FORCE, NULL), WEIR_ENOENT);
+    ck_assert_ptr_nonnull(strstr(test_error.text, path));
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(rename(away, path), 0);
+    ck_assert_int_eq(take(3, 1, WEIR_TAKEOVER_FORCE, NULL), 0);
+    s = test_stream(nodes[3], "s", 0);
+    test_expect(s, 0, "one", NULL);
 }
 END_TEST
 
@@ -285,6 +307,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, streams_of_a_dead_node_go_on_where_they_were);
     tcase_add_test(tc, a_node_whose_log_is_in_use_is_not_taken_over);
+    tcase_add_test(tc, a_takeover_without_the_log_makes_none);
     tcase_add_test(tc, a_takeover_that_was_broken_off_is_ended_by_a_third_node);
     tcase_add_test(tc, who_takes_over_tells_what_it_cannot);
     tcase_add_test(tc, a_log_that_is_lost_is_given_up_and_the_stream_goes_on);

@@ -131,14 +131,16 @@ def servers_behind_many_closed_nodes_are_seen():
 
 
 def who_has_the_volume_takes_over():
-    """The first of the living cannot open the log; the last one can."""
+    """The first of the living has no folder for it, the next one an empty
+    one."""
     with Cluster(1, 2, 3, 4) as cluster:
+        os.mkdir(f"{cluster.nodes[3].at}/volume-1")
         cluster.attach(1, 4)
         cluster.start()
         cluster.nodes[1].end(signal.SIGKILL)
         cluster.expect_all_on_the_living()
         assert "took over server 1" in cluster.nodes[4].text()
-        assert not os.path.exists(f"{cluster.nodes[2].at}/volume-1")
+        assert not os.listdir(f"{cluster.nodes[3].at}/volume-1")
 
 
 def of_two_dead_one_does_not_hinder_the_other():
