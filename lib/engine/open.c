@@ -131,6 +131,32 @@ static int check_mark(struct weir__open *open)
                       node->id);
 }
 
+/* Recovery went by the manifest as it was before this node had its epoch.  What
+ * the former process had sent may have come first: a stream that was handed
+ * over by that is without what was not acknowledged, and the log may have it.
+ */
+static int check_streams(struct weir__open *open)
+{
+    const struct weir *node = open->node;
+    const struct weir__state *state = weir__manifest_state(node->manifest);
+    const struct weir_stream *s;
+    size_t at = 0;
+
+    while ((s = weir__map_next(&node->streams, &at)) != NULL) {
+        const struct weir__mstream *m = weir__state_stream(state, s->id);
+
+        if (m == NULL || m->epoch == s->epoch)
+            continue;
+        open->again = 1;
+        return weir__fail(&open->error, WEIR_EAGAIN,
+                          "node %u: a stream that it has in its write-ahead "
+                          "log changed hands while that was read: open it "
+                          "again",
+                          node->id);
+    }
+    return 0;
+}
+
 static void epoch_granted(struct weir__commit *commit, int status)
 {
     struct weir__open *open = commit->ctx;
@@ -150,6 +176,8 @@ static void epoch_granted(struct weir__commit *commit, int status)
         open->req->granted = node->epoch;
         status = check_mark(open);
     }
+    if (status == 0)
+        status = check_streams(open);
     if (status != 0) {
         open_fail(open, status);
         return;
