@@ -6,10 +6,12 @@
 #include "format/object_name.h"
 #include "support/host.h"
 #include "support/test.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <weir.h>
 
 #define BATCHES 10
@@ -428,23 +430,44 @@ START_TEST(manifest_shows_the_snapshot)
 }
 END_TEST
 
-/* A stream that was handed over before it was uploaded, and what follows. */
-START_TEST(manifest_shows_what_is_owed)
+/* Have a snapshot of this version of the format in the manifest. */
+static void put_snapshot(int format)
 {
-    struct weir_stream_open open = {.name = "s", .flags = WEIR_STREAM_CREATE};
-    struct weir_handover hand = {.streams = &open.stream, .count = 1};
-    struct weir *node;
+    char path[400];
+    unsigned char *data;
+    size_t len;
+    FILE *file;
 
-    set("snapshot_commits", "1");
-    set("upload_interval", "1h");
-    node = open_node();
-    write_some(node, 0);
-    ck_assert_int_eq(weir_stream_open_sync(node, &open), 0);
-    ck_assert_int_eq(weir_handover_sync(node, &hand), 0);
+    snprintf(path, sizeof(path), "tests/golden/manifest-snapshot-v%d.bin",
+             format);
+    data = read_file(path, &len);
+    snprintf(path, sizeof(path), "%s/manifest/snap/0000000000000002",
+             store_path);
+    file = fopen(path, "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(data, 1, len, file), len);
+    fclose(file);
+    free(data);
+}
+
+/* What a former owner owes, and what follows. */
+START_TEST(manifest_shows_a_snapshot_of_each_version)
+{
+    static const char *const debts[] = {
+        "\ndebt 0 stream_id=2 end_offset=20 node_id=7 first_epoch=0 epoch=1\n",
+        "\ndebt 0 stream_id=2 end_offset=20 node_id=7 first_epoch=1 epoch=1\n"};
+    char path[400];
+
+    snprintf(path, sizeof(path), "%s/manifest/snap", store_path);
+    weir_free(open_node());
+    ck_assert(mkdir(path, 0777) == 0 || errno == EEXIST);
+    put_snapshot(_i);
     ck_assert_int_eq(inspect_manifest(), 0);
-    ck_assert_int_eq(count("\ndebt 0 stream_id=1 end_offset=20 node_id=1 "), 1);
-    ck_assert_int_eq(count("\nkey 0 key=k version=1 length=3 value=abc"), 1);
-    weir_free(node);
+    ck_assert_int_eq(strncmp(lines, "snapshot 0 version=2 ", 21), 0);
+    ck_assert_int_eq(count(" owner=9 first_epoch=2 "), _i == 2);
+    ck_assert_int_eq(count(debts[_i - 1]), 1);
+    ck_assert_int_eq(count("\ndead 0 object_id=12 "), 1);
+    ck_assert_int_eq(count("\nkey 0 key=broker/7 version=2 length=4 "), 1);
 }
 END_TEST
 
@@ -550,7 +573,7 @@ int main(void)
     tcase_add_loop_test(tc, object_that_is_none, 0, 2);
     tcase_add_test(tc, manifest_shows_every_operation);
     tcase_add_test(tc, manifest_shows_the_snapshot);
-    tcase_add_test(tc, manifest_shows_what_is_owed);
+    tcase_add_loop_test(tc, manifest_shows_a_snapshot_of_each_version, 1, 3);
     tcase_add_test(tc, damaged_commit_is_told);
     tcase_add_test(tc, no_manifest_is_told);
     tcase_add_test(tc, callback_ends_the_walk);
