@@ -244,15 +244,29 @@ static int decode_extent(struct weir__state *state,
     return 0;
 }
 
+/* The first epoch of the owner behind the debts read so far: a stream has the
+ * next one when it is given away.  Of version 1 that is all there is. */
+static uint64_t since_at_least(const struct weir__mstream *stream,
+                               uint64_t since)
+{
+    uint64_t least =
+        stream->debt_count == 0
+            ? 0
+            : stream->debts[stream->debt_count - 1].stream_epoch + 1;
+
+    return since > least ? since : least;
+}
+
 /* One debt, which must lie behind what is committed and the one before it. */
 static int decode_debt(struct weir__state *state, struct weir__mstream *stream,
                        unsigned format, struct weir__reader *r)
 {
     struct weir__snap_debt snap;
+    bool whole = weir__snapshot_read_debt(r, format, &snap);
+    uint64_t since = since_at_least(stream, snap.since);
 
-    if (!weir__snapshot_read_debt(r, format, &snap) ||
-        snap.end <= weir__mstream_next(stream) ||
-        snap.stream_epoch >= stream->epoch || snap.since > snap.stream_epoch ||
+    if (!whole || snap.end <= weir__mstream_next(stream) ||
+        snap.stream_epoch >= stream->epoch || since > snap.stream_epoch ||
         stream->debt_count == WEIR__DEBTS_MAX ||
         (snap.node_id != 0 &&
          weir__order_get(&state->nodes, &(uint64_t){snap.node_id}) == NULL))
@@ -262,7 +276,7 @@ static int decode_debt(struct weir__state *state, struct weir__mstream *stream,
     weir__debt_push(state, stream,
                     &(struct weir__debt){.end = snap.end,
                                          .stream_epoch = snap.stream_epoch,
-                                         .since = snap.since,
+                                         .since = since,
                                          .node_id = snap.node_id});
     return 0;
 }
@@ -295,6 +309,7 @@ static int decode_stream(struct weir__state *state,
         rc = decode_extent(state, stream, r);
     for (uint16_t i = 0; i < snap->debts && rc == 0; i++)
         rc = decode_debt(state, stream, format, r);
+    stream->since = since_at_least(stream, stream->since);
     return rc;
 }
 

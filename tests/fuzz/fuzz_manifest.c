@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * A manifest commit is read and applied, or a snapshot is read: the first
- * byte says which.  The frame (magic, version, length, checksum) is made
- * right, so that what is behind it is reached.
+ * byte says which.  The frame (magic, length, checksum) is made right, so that
+ * what is behind it is reached; of the versions of the format, the input's if
+ * there is such a one, else the newest.
  *
  * Whatever comes of it, the state can be written as a snapshot, and that
  * snapshot read and written again is the same, byte for byte.
@@ -113,11 +114,14 @@ static struct weir__state *prepare(struct heap *heap)
     return state;
 }
 
-static void frame(uint8_t *data, size_t size, uint32_t magic)
+static void frame(uint8_t *data, size_t size, uint32_t magic, uint16_t newest)
 {
+    uint16_t version = weir__get16(data + 4);
+
     weir__put32(data, magic);
-    weir__put32(data + 4, magic == WEIR__COMMIT_MAGIC ? WEIR__COMMIT_VERSION
-                                                      : WEIR__SNAPSHOT_VERSION);
+    if (version == 0 || version > newest)
+        version = newest;
+    weir__put32(data + 4, version);
     if (magic == WEIR__COMMIT_MAGIC && size > WEIR__RECORD_HEADER)
         weir__put32(data + 12, (uint32_t)(weir__get32(data + 12) %
                                           (size - WEIR__RECORD_HEADER)));
@@ -148,7 +152,7 @@ static void run_commit(uint8_t *data, size_t size, struct heap *heap)
     if (size < WEIR__RECORD_HEADER)
         return;
     weir__put64(data + 40, 2);
-    frame(data, size, WEIR__COMMIT_MAGIC);
+    frame(data, size, WEIR__COMMIT_MAGIC, WEIR__COMMIT_VERSION);
     rc = weir__record_open(&r, &heap->alloc, data, size, 2, NULL, NULL);
     if (rc != 0)
         return;
@@ -175,7 +179,7 @@ static void run_snapshot(uint8_t *data, size_t size, struct heap *heap)
 
     if (size < WEIR__SNAPSHOT_HEADER)
         return;
-    frame(data, size, WEIR__SNAPSHOT_MAGIC);
+    frame(data, size, WEIR__SNAPSHOT_MAGIC, WEIR__SNAPSHOT_VERSION);
     if (weir__state_decode(&state, &heap->alloc, data, size,
                            weir__get64(data + 40), NULL) != 0)
         return;

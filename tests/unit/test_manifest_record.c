@@ -395,6 +395,26 @@ static void encode_snapshot(void)
     weir__state_free(state);
 }
 
+/* The golden one of version 1, which nothing writes any more. */
+static void read_snapshot_1(void)
+{
+    unsigned char data[4096];
+    FILE *file = fopen("tests/golden/manifest-snapshot-v1.bin", "rb");
+
+    ck_assert_ptr_nonnull(file);
+    weir__write_bytes(&bytes, data, fread(data, 1, sizeof(data), file));
+    fclose(file);
+}
+
+static void snapshot_of(int format)
+{
+    if (format == 1)
+        read_snapshot_1();
+    else
+        encode_snapshot();
+    ck_assert_uint_eq(bytes.data[4], (unsigned)format);
+}
+
 static int open_snapshot(const void *data, size_t len, uint64_t version,
                          struct weir_error *err)
 {
@@ -408,7 +428,7 @@ static int open_snapshot(const void *data, size_t len, uint64_t version,
 
 START_TEST(every_flipped_bit_and_every_cut_of_a_snapshot_is_seen)
 {
-    encode_snapshot();
+    snapshot_of(_i);
     for (size_t i = 0; i < bytes.len; i++) {
         unsigned char *cut;
 
@@ -433,7 +453,7 @@ START_TEST(a_malformed_snapshot_with_a_right_checksum_does_no_harm)
     static const unsigned char values[] = {0, 1, 2, 0x7f, 0x80, 0xff};
     unsigned char *copy;
 
-    encode_snapshot();
+    snapshot_of(_i);
     copy = malloc(bytes.len);
     ck_assert_ptr_nonnull(copy);
     for (size_t i = 24; i < bytes.len; i++) {
@@ -448,6 +468,38 @@ START_TEST(a_malformed_snapshot_with_a_right_checksum_does_no_harm)
         }
     }
     free(copy);
+}
+END_TEST
+
+/* Where stream 2 tells of its first epoch, and its only debt of that. */
+static void find_since(size_t at[2])
+{
+    static const char name[] = "payments/\xc3\xa9";
+
+    at[0] = 0;
+    while (memcmp(bytes.data + at[0], name, sizeof(name)) != 0)
+        at[0]++;
+    at[1] = at[0] + sizeof(name) + 40 + 24;
+    at[0] -= 8;
+}
+
+/* An owner has no first epoch behind its last one: 0 is the stream, 1 what is
+ * owed. */
+START_TEST(a_first_epoch_behind_the_last_is_malformed)
+{
+    static const uint64_t last[2] = {2, 1};
+    size_t at[2];
+
+    encode_snapshot();
+    find_since(at);
+    ck_assert_uint_eq(weir__get64(bytes.data + at[_i]), last[_i]);
+    weir__put64(bytes.data + at[_i], last[_i] + 1);
+    weir__manifest_seal(bytes.data, bytes.len);
+    ck_assert_int_eq(open_snapshot(bytes.data, bytes.len, 2, NULL),
+                     WEIR_ECORRUPT);
+    weir__put64(bytes.data + at[_i], last[_i]);
+    weir__manifest_seal(bytes.data, bytes.len);
+    ck_assert_int_eq(open_snapshot(bytes.data, bytes.len, 2, NULL), 0);
 }
 END_TEST
 
@@ -468,7 +520,7 @@ START_TEST(a_snapshot_survives_each_failed_allocation)
 {
     long calls = heap.calls;
 
-    encode_snapshot();
+    snapshot_of(_i);
     ck_assert_int_eq(open_snapshot(bytes.data, bytes.len, 2, NULL), 0);
     calls = heap.calls - calls;
     for (long n = 1; n < calls; n++) {
@@ -530,19 +582,15 @@ END_TEST
 /* It is of the same state, but for what only the new one tells. */
 START_TEST(a_snapshot_of_version_1_is_read_as_ever)
 {
-    static unsigned char data[4096];
-    FILE *file = fopen("tests/golden/manifest-snapshot-v1.bin", "rb");
     struct weir__state *now = golden_state();
     const struct weir__mstream *m, *n;
     struct weir__state *then;
     uint64_t id = 0;
-    size_t len;
 
-    ck_assert_ptr_nonnull(file);
-    len = fread(data, 1, sizeof(data), file);
-    fclose(file);
-    ck_assert_int_eq(weir__state_decode(&then, &heap.alloc, data, len, 2, NULL),
-                     0);
+    read_snapshot_1();
+    ck_assert_int_eq(
+        weir__state_decode(&then, &heap.alloc, bytes.data, bytes.len, 2, NULL),
+        0);
     while ((m = weir__state_stream_behind(now, id)) != NULL) {
         n = weir__state_stream(then, m->id);
         ck_assert_ptr_nonnull(n);
@@ -551,7 +599,7 @@ START_TEST(a_snapshot_of_version_1_is_read_as_ever)
         ck_assert_uint_eq(n->epoch, m->epoch);
         ck_assert_uint_eq(n->extent_count, m->extent_count);
         ck_assert_uint_eq(n->debt_count, m->debt_count);
-        ck_assert_uint_eq(n->since, 0);
+        ck_assert_uint_eq(n->since, m->debt_count > 0 ? m->since : 0);
         for (uint16_t i = 0; i < m->debt_count; i++) {
             ck_assert_uint_eq(n->debts[i].end, m->debts[i].end);
             ck_assert_uint_eq(n->debts[i].since, 0);
@@ -578,10 +626,13 @@ int main(void)
     tcase_add_test(tc, a_commit_of_elsewhere_is_told_apart);
     tcase_add_test(tc, a_commit_of_version_1_has_nothing_of_version_2);
     tcase_add_test(tc, operations_that_cannot_be_are_refused);
-    tcase_add_test(tc, every_flipped_bit_and_every_cut_of_a_snapshot_is_seen);
-    tcase_add_test(tc, a_malformed_snapshot_with_a_right_checksum_does_no_harm);
+    tcase_add_loop_test(
+        tc, every_flipped_bit_and_every_cut_of_a_snapshot_is_seen, 1, 3);
+    tcase_add_loop_test(
+        tc, a_malformed_snapshot_with_a_right_checksum_does_no_harm, 1, 3);
+    tcase_add_loop_test(tc, a_first_epoch_behind_the_last_is_malformed, 0, 2);
     tcase_add_test(tc, a_snapshot_of_a_newer_format_is_told_apart);
-    tcase_add_test(tc, a_snapshot_survives_each_failed_allocation);
+    tcase_add_loop_test(tc, a_snapshot_survives_each_failed_allocation, 1, 3);
     tcase_add_test(tc, a_commit_is_byte_for_byte_the_golden_one);
     tcase_add_test(tc, a_commit_of_version_2_is_byte_for_byte_the_golden_one);
     tcase_add_test(tc, a_snapshot_is_byte_for_byte_the_golden_one);

@@ -9,6 +9,8 @@
 
 #include "manifest/state_inside.h"
 
+#include <string.h>
+
 static struct test_alloc heap;
 static struct weir__state *state;
 static uint64_t epochs[4]; /* Of nodes 1 to 3. */
@@ -259,6 +261,58 @@ START_TEST(what_was_given_away_is_no_part_of_what_comes_back)
 }
 END_TEST
 
+static size_t cut_out(struct weir__writer *w, size_t at)
+{
+    w->len -= 8;
+    memmove(w->data + at, w->data + at + 8, w->len - at);
+    return at;
+}
+
+/* The state as version 1 of the snapshot has it: without first epochs. */
+static void write_version_1(struct weir__writer *w)
+{
+    unsigned char head[22] = {[20] = 's'}; /* How the stream's entry ends. */
+    size_t at = WEIR__SNAPSHOT_HEADER;
+
+    ck_assert_int_eq(weir__state_encode(state, w), 0);
+    weir__put16(head, 1);
+    weir__put16(head + 2, stream()->debt_count);
+    weir__put64(head + 4, stream()->extent_count);
+    weir__put64(head + 12, stream()->since);
+    while (memcmp(w->data + at, head, sizeof(head)) != 0)
+        at++;
+    at = cut_out(w, at + 12) + 2 + 40 * stream()->extent_count;
+    for (uint16_t i = 0; i < stream()->debt_count; i++)
+        at = cut_out(w, at + 24);
+    weir__put16(w->data + 4, 1);
+    weir__manifest_seal(w->data, w->len);
+}
+
+/* An epoch that owes is over: the next owner's are behind it. */
+START_TEST(what_version_1_does_not_tell_follows_from_what_is_owed)
+{
+    uint64_t version = weir__state_version(state) + 3;
+    struct weir__writer w;
+
+    weir__writer_init(&w, &heap.alloc);
+    ck_assert_int_eq(hand(1, 1, 20, 2), 0);
+    ck_assert_int_eq(open_stream(2, 1), 0);
+    ck_assert_int_eq(hand(2, 3, 30, 1), 0);
+    write_version_1(&w);
+    weir__state_free(state);
+    ck_assert_int_eq(
+        weir__state_decode(&state, &heap.alloc, w.data, w.len, version, NULL),
+        0);
+    weir__writer_free(&w);
+    ck_assert_uint_eq(stream()->debt_count, 2);
+    ck_assert_uint_eq(stream()->debts[0].since, 0);
+    ck_assert_uint_eq(stream()->debts[1].since, 2);
+    ck_assert_uint_eq(stream()->since, 4);
+    ck_assert(holds(1, 1, 15, 20));
+    ck_assert(!holds(1, 1, 30, 35));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("state hand-over");
@@ -274,5 +328,6 @@ int main(void)
     tcase_add_test(tc, debts_are_paid_in_the_order_of_their_offsets);
     tcase_add_test(tc, debts_have_a_limit);
     tcase_add_test(tc, what_was_given_away_is_no_part_of_what_comes_back);
+    tcase_add_test(tc, what_version_1_does_not_tell_follows_from_what_is_owed);
     return test_run();
 }
