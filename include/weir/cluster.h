@@ -94,6 +94,9 @@ struct weir_handover {
  * other node's fetches of these offsets wait.  The handles stay open, to
  * read.
  *
+ * A file log that has failed does not keep a stream here: what it has not
+ * acknowledged is given up, though it may be on the disk.
+ *
  * Threads: any.
  *
  * @param node  Node that has the streams.

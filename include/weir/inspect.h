@@ -21,10 +21,11 @@
  *                node, object, stream, extent and debt (of the stream
  *                before), dead, key
  *                commit         and then its operations:
- *                cluster, node_open, stream_create, stream_delete,
- *                stream_open, stream_trim, object_reserve, object_add,
+ *                cluster, node_open, node_beat, node_trim, node_clean,
+ *                node_close, stream_create, stream_delete, stream_open,
+ *                stream_trim, stream_hand, object_reserve, object_add,
  *                range (of the object before), object_removed, removed (an
- *                object of the operation before), kv_put, node_clean
+ *                object of the operation before), kv_put
  *
  * New kinds of items and new fields may come with any version.
  */

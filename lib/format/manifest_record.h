@@ -85,10 +85,12 @@
  *                       16  u64  end offset
  *
  * A snapshot, in version 2: the state behind the commit of its version.  One
- * of version 1 is without what is marked so, which is 0 then: names begin at
- * 48, and debts have 24 bytes.  What a node's WAL holds under an earlier epoch
- * than the first of its owner is no part of the stream: that was given away,
- * and came back.
+ * of version 1 is without what is marked so: names begin at 48, and debts have
+ * 24 bytes.  A first epoch is 0 then, or the one behind the epoch of the debt
+ * before.  From its first epoch on the owner appends behind the last debt.
+ * What its WAL holds of an earlier epoch is a part of the stream as far as it
+ * is owed; the rest was given up when the stream was given away.  The same
+ * goes for a debt and the first epoch of its owner.
  *
  *     24  16 B  id of the cluster
  *     40  u64   manifest version

@@ -34,7 +34,7 @@ struct weir__mstream {
     uint64_t id;
     uint64_t epoch; /* 0: never opened to append. */
     uint64_t since; /* The owner's first epoch.  What its WAL holds of an
-                       earlier one was given away. */
+                       earlier one is a debt, or was given up. */
     uint64_t start;
     uint64_t committed_end; /* Offsets below are in objects or trimmed. */
     uint64_t bytes;
