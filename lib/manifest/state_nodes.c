@@ -57,8 +57,9 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
     node->range_count = 0;
     node->range_room = 0;
     node->reserved_ids = 0;
-    /* Another log, though the one before may be needed: it is given up. */
-    if (node->wal_id != 0 && node->wal_id != op->u.node_open.wal_id)
+    /* Another log, though the one before may be needed: it is given up.  One in
+     * memory (0) is another each time. */
+    if (node->wal_id == 0 || node->wal_id != op->u.node_open.wal_id)
         weir__debt_forgive(state, node);
     op->u.node_open.epoch = ++node->epoch;
     /* Nothing of an earlier log is needed: this one begins here. */

@@ -171,6 +171,20 @@ START_TEST(what_a_lost_log_owed_is_a_gap)
 }
 END_TEST
 
+/* A log in memory is lost with its node, whatever log comes next. */
+START_TEST(what_a_log_in_memory_owed_is_a_gap)
+{
+    join(1, 0);
+    ck_assert_int_eq(open_stream(1, 1), 0);
+    ck_assert_int_eq(hand(1, 2, 25, 2), 0);
+    ck_assert_int_eq(open_stream(2, 1), 0);
+    ck_assert_int_eq(add(2, 4, 25, 30), WEIR_EAGAIN);
+    join(1, _i == 0 ? 0 : 14);
+    ck_assert_uint_eq(stream()->debt_count, 0);
+    ck_assert_int_eq(add(2, 4, 25, 30), 0);
+}
+END_TEST
+
 START_TEST(a_debt_that_is_trimmed_need_not_be_paid)
 {
     struct weir__op op;
@@ -323,6 +337,7 @@ int main(void)
     tcase_add_test(tc, a_node_that_owes_is_not_clean);
     tcase_add_test(tc, a_node_that_opens_again_still_owes_and_pays);
     tcase_add_test(tc, what_a_lost_log_owed_is_a_gap);
+    tcase_add_loop_test(tc, what_a_log_in_memory_owed_is_a_gap, 0, 2);
     tcase_add_test(tc, a_debt_that_is_trimmed_need_not_be_paid);
     tcase_add_test(tc, a_deleted_stream_owes_nothing);
     tcase_add_test(tc, debts_are_paid_in_the_order_of_their_offsets);
