@@ -320,11 +320,15 @@ bench-s3: ## Print figures on a real S3 server (radosgw)
 	$(Q)BUILD=$(B) tests/bench/s3
 benches: $(BENCHES)
 
-soak: ## Crash, fault and power-cut loops, T seconds each, and whole sweeps
+# T is shared out: a quarter for the kills on each log, for the power cuts of
+# file systems, and for those of the simulated disk.
+SHARE = $$((($(T) + 3) / 4))
+soak: ## Crash and power-cut loops, T seconds in all, and then whole sweeps
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all tests
-	WEIR_CRASH_SECONDS=$(T) $(B)/tests/crash/test_crash
-	BUILD=$(B) SOAK=$(T) tests/integration/test_power_cut.py
+	WEIR_CRASH_SECONDS=$(SHARE) $(B)/tests/crash/test_crash
+	WEIR_POWER_SECONDS=$(SHARE) $(B)/tests/fault/test_wal_power_cut
+	BUILD=$(B) SOAK=$(SHARE) tests/integration/test_power_cut.py
 	for test in $(WHOLE); do WEIR_EVERY=1 $(B)/tests/$$test || exit; done
 	BUILD=$(B) STRACE=all tests/integration/test_strace.py
 	BUILD=$(B) tests/integration/test_limits.py

@@ -3,6 +3,10 @@
  * The power fails in the middle of each request to the disk, and any of the
  * sectors that were not synced are lost.  What was acknowledged is there
  * afterwards, and behind it at most a beginning of what was under way.
+ *
+ *     WEIR_SEED=N            the same random lives again
+ *     WEIR_POWER_SECONDS=N   as many of them as there is time for (make soak),
+ *                            not 40
  */
 #include "support/host.h"
 #include "support/mem_disk.h"
@@ -11,11 +15,15 @@
 #include "support/wal_rig.h"
 #include "wal/wal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BLOCK 4096u
 #define ACKED 5u
+#define LIVES 40u
 #define PAD SIZE_MAX /* Among lengths of records: padding. */
 
 static struct step_env env;
@@ -403,11 +411,18 @@ static void live(uint64_t seed)
 
 START_TEST(power_may_fail_at_any_moment)
 {
-    uint64_t seed = test_seed();
+    unsigned long seconds =
+        test_part_seconds(test_env_number("WEIR_POWER_SECONDS", 0), _i);
+    uint64_t seed = test_seed() + ((uint64_t)_i << 32);
+    time_t end = time(NULL) + (time_t)seconds;
+    uint64_t lives = 0;
 
     setup();
-    for (uint64_t i = 0; i < 40; i++)
-        live(seed + i);
+    while (seconds != 0 ? time(NULL) < end : lives < LIVES)
+        live(seed + lives++);
+    printf("%" PRIu64 " lives from seed %" PRIu64 " on, nothing lost\n", lives,
+           seed);
+    fflush(stdout);
 }
 END_TEST
 
@@ -468,12 +483,16 @@ END_TEST
 int main(void)
 {
     TCase *tc = test_case("wal power cut");
+    TCase *lives = test_case("random lives");
+    unsigned long seconds = test_env_number("WEIR_POWER_SECONDS", 0);
 
-    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, any_sectors_of_the_last_block_may_be_lost);
     tcase_add_test(tc, any_sectors_of_a_longer_group_may_be_lost);
     tcase_add_test(tc, one_header_block_is_whole_whatever_a_failed_sync_left);
     tcase_add_test(tc, either_header_block_leads_to_what_it_says_is_there);
-    tcase_add_test(tc, power_may_fail_at_any_moment);
+    if (seconds > 0)
+        tcase_set_timeout(lives, TEST_PART_SECONDS + 300);
+    tcase_add_loop_test(lives, power_may_fail_at_any_moment, 0,
+                        test_parts(seconds));
     return test_run();
 }

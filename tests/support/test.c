@@ -13,6 +13,8 @@
  * machines that are busy with something else. */
 enum { TIMEOUT = 120, ROOT_MAX = 256, PATH_ROOM = 320, DIRS_MAX = 256 };
 
+enum { PARTS_MAX = 1000000 }; /* Some fifty years. */
+
 static Suite *suite;
 static unsigned long long seed;
 static int *seed_shown; /* Shared with the children that Check forks. */
@@ -117,6 +119,28 @@ unsigned long long test_seed(void)
         *seed_shown = 1;
     }
     return seed;
+}
+
+unsigned long test_env_number(const char *name, unsigned long otherwise)
+{
+    const char *text = getenv(name);
+
+    return text != NULL && *text != '\0' ? strtoul(text, NULL, 10) : otherwise;
+}
+
+int test_parts(unsigned long seconds)
+{
+    unsigned long parts =
+        seconds / TEST_PART_SECONDS + (seconds % TEST_PART_SECONDS != 0);
+
+    return parts == 0 ? 1 : parts < PARTS_MAX ? (int)parts : PARTS_MAX;
+}
+
+unsigned long test_part_seconds(unsigned long seconds, int part)
+{
+    unsigned long parts = (unsigned long)test_parts(seconds);
+
+    return seconds / parts + ((unsigned long)part < seconds % parts);
 }
 
 const char *test_dir(void)

@@ -24,6 +24,17 @@ int test_run(void);
 /** Seed of this run: WEIR_SEED or a fresh one; printed at the first call. */
 unsigned long long test_seed(void);
 
+/** Check measures a test in 31 bits of microseconds: a test that goes on for
+ * longer is a loop test of parts. */
+enum { TEST_PART_SECONDS = 1800 };
+
+/** The number in an environment variable; `otherwise` if there is none. */
+unsigned long test_env_number(const char *name, unsigned long otherwise);
+/** Parts of so many seconds in all: one at least. */
+int test_parts(unsigned long seconds);
+/** How long part `part` of them takes, from 0; all take the same. */
+unsigned long test_part_seconds(unsigned long seconds, int part);
+
 /** A fresh, empty directory, removed by `test_run` at the end. */
 const char *test_dir(void);
 
