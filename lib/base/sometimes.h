@@ -33,17 +33,22 @@ struct weir__mark {
         __atomic_add_fetch(&weir__mark_here.count, 1, __ATOMIC_RELAXED);       \
     } while (0)
 
-#else
-
-#define WEIR__SOMETIMES(text) ((void)0)
-
-#endif
-
-/** The same if a condition holds. */
+/** The same if a condition holds, which nobody looks at in a release. */
 #define WEIR__SOMETIMES_IF(condition, text)                                    \
     do {                                                                       \
         if (condition)                                                         \
             WEIR__SOMETIMES(text);                                             \
     } while (0)
+
+#else
+
+#define WEIR__SOMETIMES(text) ((void)0)
+#define WEIR__SOMETIMES_IF(condition, text)                                    \
+    do {                                                                       \
+        if (0)                                                                 \
+            (void)(condition);                                                 \
+    } while (0)
+
+#endif
 
 #endif

@@ -185,14 +185,27 @@ static void fail(struct weir__wal_file *w, int status)
     finish(w, status, 0);
 }
 
+/* Whether what is read crosses the end of the file. */
+static bool goes_round(const struct weir__wal_file *w)
+{
+    return w->base.end % w->base.capacity < w->base.begin % w->base.capacity;
+}
+
+/* Whether the log ends at a record of which the payload is not whole. */
+static bool is_torn(const struct weir__wal_walk *walk)
+{
+    return walk->mode == WEIR__WALK_PROBE && walk->whole_header;
+}
+
 static void end_of_log(struct weir__wal_file *w)
 {
     struct weir__wal_reader *r = &w->reader;
 
     w->base.end = weir__round_up(r->walk.tail, w->base.align);
-    WEIR__SOMETIMES_IF(w->base.end % w->base.capacity <
-                           w->base.begin % w->base.capacity,
+    WEIR__SOMETIMES_IF(goes_round(w),
                        "a log that goes round its ring is recovered");
+    WEIR__SOMETIMES_IF(goes_round(w) && is_torn(&r->walk),
+                       "a log that goes round its ring ends in a torn record");
     if (w->base.end < w->head.super.durable_end)
         w->base.end = w->head.super.durable_end;
     w->state = WEIR__WAL_RECOVERED;
