@@ -121,6 +121,11 @@ try 1 'the limit of 86400 s of virtual time is reached' \
 try 1 'FAILED after 2 s of real time: it hangs' \
     --seed 3 --kind core --plant endless --limit 2
 has 'run it again, under a debugger: build/weir-sim --kind core --seed 3 '
+for kind in core cluster; do
+    try 139 "^seed 3 \\($kind\\) FAILED: the program died in it" \
+        --seeds 3..5 --kind "$kind" --plant crash --quiet
+    has "again, under a debugger: build/weir-sim --kind $kind --seed 3 --plant"
+done
 
 # ---- What is told of a run that fails ----------------------------------------
 

@@ -2,16 +2,17 @@
 #include "sim/plant.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 /* Shrinking has to find it. */
 enum { AT_STEP = 11 };
 
-static const char *const names[] = {"",     "breach",  "busy",
-                                    "slow", "endless", "wait"};
+static const char *const names[] = {"",        "breach", "busy", "slow",
+                                    "endless", "wait",   "crash"};
 
 enum plant plant_named(const char *name)
 {
-    for (int i = PLANT_BREACH; i <= PLANT_WAIT; i++)
+    for (int i = PLANT_BREACH; i <= PLANT_CRASH; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum plant)i;
     return PLANT_NOTHING;
@@ -50,6 +51,15 @@ static void never_end(struct weir_task *task)
         ;
 }
 
+static void write_nowhere(struct weir_task *task)
+{
+    volatile char *page =
+        mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)task;
+    page[0] = 1;
+}
+
 const char *plant_step(enum plant plant, unsigned step, struct weir_sim *sim,
                        struct weir_sim_node *node)
 {
@@ -58,7 +68,9 @@ const char *plant_step(enum plant plant, unsigned step, struct weir_sim *sim,
     memset(&planted, 0, sizeof(planted));
     planted.sim = sim;
     planted.env = weir_sim_env(node);
-    planted.task.run = plant == PLANT_BUSY ? post_again : never_end;
+    planted.task.run = plant == PLANT_BUSY    ? post_again
+                       : plant == PLANT_CRASH ? write_nowhere
+                                              : never_end;
     planted.timer.fire = fire_again;
     weir_sim_start(node);
     weir_sim_resume(node);

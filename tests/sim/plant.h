@@ -14,7 +14,8 @@ enum plant {
     PLANT_BUSY,    /* A task posts itself: no time passes. */
     PLANT_SLOW,    /* A timer of every few microseconds. */
     PLANT_ENDLESS, /* Code that does not come back. */
-    PLANT_WAIT     /* For what never comes. */
+    PLANT_WAIT,    /* For what never comes. */
+    PLANT_CRASH    /* The program itself dies of SIGSEGV. */
 };
 
 /** The one of that name, such as "busy"; PLANT_NOTHING if there is none. */

@@ -44,9 +44,12 @@ void tool_report(int kind, const struct tool_options *o,
                  const struct run_options *run, const struct run_result *r);
 
 /** From now on, a run that takes too long of real time is told of and ends the
- * program: code that never comes back cannot be ended otherwise. */
+ * program: code that never comes back cannot be ended otherwise.  So is one in
+ * which the program dies of a signal or of a sanitizer's finding. */
 void tool_watch(const struct tool_options *o, int kind,
                 const struct run_options *run);
+/** What happens from now on, a leak that is found at the end, is no run's. */
+void tool_watch_end(void);
 
 /** Write over the line of progress on a terminal; nothing where there is
  * none. */

@@ -44,7 +44,8 @@ static const char usage[] =
     "  --quiet         Print failures and the sum only.\n"
     "  --plant NAME    Plant a failure, to see what the program makes of it:\n"
     "                  breach, busy (no time passes), slow (very little),\n"
-    "                  endless (of real time), wait (for what never comes).\n"
+    "                  endless (of real time), wait (for what never comes),\n"
+    "                  crash (the program dies).\n"
     "  --help          Print this.\n"
     "\n"
     "Each run has limits of virtual time, of steps and of real time: none\n"
@@ -141,8 +142,8 @@ static int parse_plant(const char *text, struct tool_options *o)
     o->run.plant = plant_named(text);
     return o->run.plant != PLANT_NOTHING
                ? 0
-               : bad_use("--plant %s: expected breach, busy, slow, endless or "
-                         "wait",
+               : bad_use("--plant %s: expected breach, busy, slow, endless, "
+                         "wait or crash",
                          text);
 }
 

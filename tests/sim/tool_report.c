@@ -42,16 +42,66 @@ static void write_command(char to[COMMAND_ROOM], const struct tool_options *o,
              run->plant != PLANT_NOTHING ? plant_name(run->plant) : "");
 }
 
-/* ---- A run that takes too long of real time ------------------------------ */
+/* ---- A run that ends the program ----------------------------------------- */
 
+/* Written before each run.  The code that is interrupted may hold any lock: no
+ * stdio then. */
 static char too_long[COMMAND_ROOM + 400];
+static char died[COMMAND_ROOM + 400];
 
-/* The code that it has interrupted may hold any lock: no stdio. */
 static void tell_and_leave(int number)
 {
     (void)number;
     (void)!write(STDOUT_FILENO, too_long, strlen(too_long));
     _exit(1);
+}
+
+static void tell_of_death(void)
+{
+    (void)!write(STDOUT_FILENO, died, strlen(died));
+}
+
+/* The signal has its default action again (SA_RESETHAND). */
+static void tell_and_die(int number)
+{
+    tell_of_death();
+    raise(number);
+}
+
+/* A sanitizer tells of what it finds by itself, and calls back. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+
+static const int deaths[] = {SIGABRT};
+
+static void prepare(void)
+{
+    __sanitizer_set_death_callback(tell_of_death);
+}
+#else
+static const int deaths[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+
+/* On a stack of its own, as it may be the usual one that has no room. */
+static void prepare(void)
+{
+    static char room[64 << 10];
+    const stack_t stack = {.ss_sp = room, .ss_size = sizeof(room)};
+
+    sigaltstack(&stack, NULL);
+}
+#endif
+
+static void watch_deaths(void)
+{
+    const struct sigaction action = {.sa_handler = tell_and_die,
+                                     .sa_flags =
+                                         (int)(SA_RESETHAND | SA_ONSTACK)};
+
+    if (died[0] != '\0')
+        return; /* They are watched. */
+    prepare();
+    for (size_t i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++)
+        sigaction(deaths[i], &action, NULL);
 }
 
 void tool_watch(const struct tool_options *o, int kind,
@@ -60,7 +110,12 @@ void tool_watch(const struct tool_options *o, int kind,
     struct sigaction action = {.sa_handler = tell_and_leave};
     char command[COMMAND_ROOM];
 
+    watch_deaths();
     write_command(command, o, kind, run);
+    snprintf(died, sizeof(died),
+             "\nseed %" PRIu64 " (%s) FAILED: the program died in it\n"
+             "  run it again, under a debugger: %s\n",
+             run->seed, tool_kind_name(kind), command);
     snprintf(too_long, sizeof(too_long),
              "\nseed %" PRIu64 " (%s) FAILED after %u s of real time: it "
              "hangs, in code that does not come back\n"
@@ -68,6 +123,12 @@ void tool_watch(const struct tool_options *o, int kind,
              run->seed, tool_kind_name(kind), o->limit, command);
     sigaction(SIGALRM, &action, NULL);
     alarm(o->limit);
+}
+
+void tool_watch_end(void)
+{
+    alarm(0);
+    died[0] = '\0';
 }
 
 /* ---- Shorter ------------------------------------------------------------- */

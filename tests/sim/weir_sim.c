@@ -155,6 +155,7 @@ int main(int argc, char **argv)
         run_seeds(&o);
     else if (seeds_load(o.load, run_saved, &o) != 0)
         return 2;
+    tool_watch_end();
     tool_clear_progress();
     print_sum();
     if (marks_print() != 0 && o.all_marks)
