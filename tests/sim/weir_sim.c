@@ -13,9 +13,14 @@
 /* Where nobody watches a terminal, a line of progress every so often. */
 enum { SECONDS_OF_A_LINE = 60 };
 
+/* What each run of a cluster is to have. */
+enum { OPERATIONS_MIN = 200, FAULTS_MIN = 10 };
+
 /* What all runs came to. */
 static struct {
     unsigned long runs;
+    unsigned long clusters;
+    unsigned long few; /* Of them: with fewer operations or faults. */
     unsigned long failed;
     struct run_result sum;
     time_t started;
@@ -24,9 +29,22 @@ static struct {
     int dirty;       /* 1: it is there. */
 } all;
 
-static void add(const struct run_result *r)
+static unsigned long faults_of(const struct run_result *r)
+{
+    unsigned long faults = 0;
+
+    for (int i = 0; i < FAULTS; i++)
+        faults += r->faults[i];
+    return faults;
+}
+
+static void add(int kind, const struct run_result *r)
 {
     all.runs++;
+    if (kind == KIND_CLUSTER) {
+        all.clusters++;
+        all.few += r->operations < OPERATIONS_MIN || faults_of(r) < FAULTS_MIN;
+    }
     all.sum.acked += r->acked;
     all.sum.unknown += r->unknown;
     all.sum.fetched += r->fetched;
@@ -65,15 +83,11 @@ static void show_progress(const struct tool_options *o, uint64_t seed)
 
 static void print_result(int kind, uint64_t seed, const struct run_result *r)
 {
-    unsigned long faults = 0;
-
-    for (int i = 0; i < FAULTS; i++)
-        faults += r->faults[i];
     printf("seed %" PRIu64 " %s: %u nodes, %lu operations, %lu acked, %lu "
            "unknown, %lu fetched, %lu opens, %lu moves, %lu faults, %" PRIu64
            " s, trace %016" PRIx64 "\n",
            seed, tool_kind_name(kind), r->nodes, r->operations, r->acked,
-           r->unknown, r->fetched, r->opens, r->moves, faults, r->seconds,
+           r->unknown, r->fetched, r->opens, r->moves, faults_of(r), r->seconds,
            r->trace_hash);
 }
 
@@ -86,7 +100,7 @@ static int run_one(int kind, const struct tool_options *o,
 
     tool_watch(o, kind, run);
     failed = tool_run(kind, run, &r);
-    add(&r);
+    add(kind, &r);
     all.failed += failed != 0;
     if (failed)
         tool_report(kind, o, run, &r);
@@ -131,10 +145,15 @@ static void print_sum(void)
 {
     printf("%lu runs, %lu failed: %lu operations, %lu acknowledged batches, "
            "%lu of unknown outcome, %lu read and checked, %lu opens, %lu "
-           "streams moved, %" PRIu64 " virtual hours\nfaults:",
+           "streams moved, %" PRIu64 " virtual hours\n",
            all.runs, all.failed, all.sum.operations, all.sum.acked,
            all.sum.unknown, all.sum.fetched, all.sum.opens, all.sum.moves,
            all.sum.seconds / 3600);
+    if (all.clusters > 0)
+        printf("%lu of %lu clusters had fewer than %d operations or %d "
+               "faults\n",
+               all.few, all.clusters, OPERATIONS_MIN, FAULTS_MIN);
+    fputs("faults:", stdout);
     for (int i = 0; i < FAULTS; i++)
         printf(" %s %lu", run_fault_names[i], all.sum.faults[i]);
     putchar('\n');
