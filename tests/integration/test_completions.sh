@@ -58,7 +58,7 @@ export PATH=$PWD/build:$PATH WEIR_STORE=dir:$dir/store
 fact 'a stream is there' weir append --ack orders <<<'one'
 for shell in bash zsh fish; do
     command -v "$shell" >/dev/null || {
-        echo "left out: no $shell (make deps GROUPS=package)"
+        echo "skipped: no $shell (make deps GROUPS=package)"
         continue
     }
     fact "$shell completes commands" offers "$shell" weir app append

@@ -45,7 +45,7 @@ def install():
                             "--only-binary", ":all:", *PACKAGES],
                            check=True, timeout=240)
         except (OSError, subprocess.SubprocessError) as error:
-            print(f"cannot install the Python clients: {error}")
+            print(f"skipped: cannot install the Python clients: {error}")
             return
         stamp.write_text(wanted)
     os.execv(python, [str(python), os.path.abspath(__file__), "installed"])

@@ -676,7 +676,7 @@ def main():
                 facts.prove(a_log_that_fails_ends_the_server_and_loses_nothing,
                             nth)
         else:
-            print("left out: failing data-syncs (no strace)")
+            print("skipped: failing data-syncs (no strace)")
         if facts.failed:
             print(server.text()[-4000:])
     finally:

@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 [ -x build/weir-sim ] || {
-    echo "build/weir-sim is not built: skipped"
+    echo "skipped: build/weir-sim is not built"
     echo "0 passed, 0 failed"
     exit 0
 }
