@@ -217,7 +217,7 @@ static void append_done(struct weir_mlog_req *req, int status)
         m->tries = 0;
         group->look = 1;
         if (status == WEIR_ECONFLICT)
-            weir__turn_lost(m);
+            weir__turn_lost(m, weir__manifest_now(m) - group->started);
         WEIR__SOMETIMES_IF(status == WEIR_ECONFLICT, "a commit loses its race");
         WEIR__SOMETIMES_IF(status == 0, "a commit is answered too late");
         weir__manifest_go(m);

@@ -99,7 +99,8 @@ struct weir__carry {
 /** Whose turn it is to commit, when many nodes do: see manifest_turn.c. */
 struct weir__turn {
     struct weir_timer timer;
-    uint64_t at;     /* Clock; nothing is sent before. */
+    uint64_t at;     /* Clock; nothing is sent before, */
+    uint64_t waited; /* and how long that was. */
     uint64_t pace;   /* What a commit takes, smoothed. */
     uint64_t ended;  /* The last one. */
     uint64_t losing; /* Since when, if races were lost. */
@@ -248,8 +249,12 @@ void weir__carry_free(struct weir__manifest *m);
 bool weir__turn_come(struct weir__manifest *m);
 /** True if its time has come, and the log has to be read first. */
 bool weir__turn_reads(const struct weir__manifest *m);
-/** A race was lost. */
-void weir__turn_lost(struct weir__manifest *m);
+/** How far ahead to read first: how many commits there may be by now. */
+uint64_t weir__turn_ahead(const struct weir__manifest *m);
+/** The log was read to its end. */
+void weir__turn_read(struct weir__manifest *m);
+/** A race was lost, after so long. */
+void weir__turn_lost(struct weir__manifest *m, uint64_t took);
 /** A commit of this node's is in the log, and took so long. */
 void weir__turn_won(struct weir__manifest *m, uint64_t took);
 /** One of another node's is. */

@@ -264,7 +264,7 @@ static void follow_end(struct weir__manifest *m)
         m->told = f->told;
     if (f->at_end) {
         m->followed = true;
-        m->turn.behind = false;
+        weir__turn_read(m);
     }
     if (f->status == WEIR_ECORRUPT && !m->reread && m->closed == NULL) {
         m->reread = true; /* Perhaps it was damaged on its way. */
@@ -326,33 +326,80 @@ static void follow_each(struct weir__manifest *m)
     f->next = weir__state_version(m->state) + 1;
 }
 
+/* It does not reach back to the state: the next one that is read is as far
+ * ahead as it reaches. */
+static void ahead_short(struct weir__manifest *m, const struct weir_buf *body)
+{
+    struct weir__follow *f = &m->follow;
+    struct weir_iov one;
+    uint64_t reach = 0;
+    size_t at = 0;
+
+    while (weir__record_carried((const unsigned char *)body->data, body->len,
+                                &at, &one) != 0)
+        reach++;
+    f->falling = true;
+    if (reach == 0 || reach + 1 >= f->step)
+        follow_each(m);
+    else
+        f->step = reach + 1;
+}
+
+/* Further each time; by halves once that was too far, until what there is was
+ * read. */
+static void ahead_step(struct weir__follow *f)
+{
+    if (f->falling && f->step > 1)
+        f->step /= 2;
+    else if (f->falling)
+        f->falling = false;
+    else if (f->step > 0 && f->step < WEIR__MANIFEST_CARRY && f->answers > 1)
+        f->step *= 2;
+}
+
+/* The answer for a version that is not the next one. */
+static void ahead_look(struct weir__manifest *m, struct weir__follow_slot *slot)
+{
+    struct weir__follow *f = &m->follow;
+    int status = slot->status;
+
+    if (status == 0)
+        status = apply_ahead(m, slot->req.body, slot->req.version);
+    else
+        weir__error_copy(&m->err, &slot->err);
+    if (status == 0) {
+        WEIR__SOMETIMES("a commit is read with those before it");
+        m->reread = false;
+        f->answers++;
+        ahead_step(f);
+    } else if (status == WEIR_ENOENT) {
+        f->falling = true;
+        ahead_step(f);
+    } else if (status == WEIR_ERANGE) {
+        ahead_short(m, slot->req.body);
+    } else if (slot->status == 0) {
+        follow_each(m); /* That tells what is wrong, if anything is. */
+    } else {
+        f->status = status;
+        f->stop = true;
+    }
+}
+
 /* Look at the answer for a version some way ahead, or the next one. */
 static void ahead_answer(struct weir__manifest *m,
                          struct weir__follow_slot *slot)
 {
-    struct weir__follow *f = &m->follow;
-    uint64_t version = slot->req.version;
-    bool next = version == weir__state_version(m->state) + 1;
+    bool next = slot->req.version == weir__state_version(m->state) + 1;
 
-    if (next || !weir__manifest_head_fresh(m)) {
+    if (!next && weir__manifest_head_fresh(m)) {
+        ahead_look(m, slot);
+    } else {
         follow_answer(m, slot);
         if (!m->carry.found)
             follow_each(m);
-    } else if (slot->status == WEIR_ENOENT) {
-        f->falling = true;
-    } else if (slot->status != 0 ||
-               apply_ahead(m, slot->req.body, version) != 0) {
-        m->err.code = 0;
-        follow_each(m); /* It tells what is wrong, if anything is. */
-    } else {
-        WEIR__SOMETIMES("a commit is read with those before it");
-        m->reread = false;
-        f->answers++;
+        else
+            ahead_step(&m->follow);
     }
-    if (f->step > 0 && f->falling)
-        f->step = f->step > 1 ? f->step / 2 : 1;
-    else if (f->step > 0 && f->step < WEIR__MANIFEST_CARRY && f->answers > 1)
-        f->step *= 2;
     follow_drop(slot);
 }
 
@@ -393,7 +440,7 @@ void weir__follow_start(struct weir__manifest *m, uint64_t count)
 
     f->next = version + 1;
     f->limit = count < UINT64_MAX - version ? version + count : UINT64_MAX;
-    f->step = m->turn.behind && m->carry.found ? WEIR__MANIFEST_CARRY : 1;
+    f->step = m->carry.found ? weir__turn_ahead(m) : 1;
     f->falling = false;
     f->window = m->opening != NULL ? 2 : 1;
     f->busy = 0;

@@ -15,10 +15,11 @@
 #define BURST_LEAST 4u
 #define BURST_FIRST 16u
 #define BURST_MOST 1024u
-/* A pause is such a part of the burst. */
-#define PAUSE 3u
-/* Waits, in the time that one commit takes: the first, the longest for each
- * node that is at work, and that of one which loses for long. */
+/* Waits, in the time that one commit takes: the pause after a first burst and
+ * after a longer one, which nobody used; the first of who loses, the longest
+ * for each node that is at work, and that of one which loses for long. */
+#define PAUSE_FIRST 6u
+#define PAUSE_LATER 4u
 #define WAIT_FIRST 8u
 #define WAIT_EACH 8u
 #define WAIT_LATE 4u
@@ -67,6 +68,7 @@ static uint64_t late(const struct weir__manifest *m)
 static void pause_for(struct weir__manifest *m, uint64_t ns)
 {
     m->turn.at = weir__manifest_now(m) + ns;
+    m->turn.waited = ns;
     m->turn.behind = true;
 }
 
@@ -103,6 +105,24 @@ bool weir__turn_reads(const struct weir__manifest *m)
            weir__manifest_now(m) >= m->turn.at;
 }
 
+uint64_t weir__turn_ahead(const struct weir__manifest *m)
+{
+    const struct weir__turn *turn = &m->turn;
+    uint64_t step = 1;
+
+    if (!turn->behind || turn->paused || turn->pace == 0)
+        return 1;
+    while (step < WEIR__MANIFEST_CARRY && step * 2 * turn->pace <= turn->waited)
+        step *= 2;
+    return step;
+}
+
+void weir__turn_read(struct weir__manifest *m)
+{
+    if (weir__manifest_now(m) >= m->turn.at)
+        m->turn.behind = false;
+}
+
 void weir__turn_stop(struct weir__manifest *m)
 {
     struct weir_env *env = m->host->env;
@@ -135,10 +155,12 @@ static void heat(struct weir__turn *turn)
         turn->heat++;
 }
 
-void weir__turn_lost(struct weir__manifest *m)
+void weir__turn_lost(struct weir__manifest *m, uint64_t took)
 {
     struct weir__turn *turn = &m->turn;
 
+    if (turn->pace == 0)
+        turn->pace = took;
     turn->run = 0;
     turn->paused = false;
     if (m->losses++ == 0)
@@ -147,6 +169,7 @@ void weir__turn_lost(struct weir__manifest *m)
         return;
     if (turn->heat > 0)
         back_off(m);
+    turn->behind = turn->behind || m->losses > 1;
     heat(turn);
 }
 
@@ -170,6 +193,7 @@ void weir__turn_won(struct weir__manifest *m, uint64_t took)
 {
     struct weir__turn *turn = &m->turn;
     uint64_t now = weir__manifest_now(m);
+    unsigned pause;
 
     turn->pace = turn->pace == 0 ? took : (turn->pace * 7 + took) / 8;
     if (turn->burst == 0)
@@ -187,7 +211,8 @@ void weir__turn_won(struct weir__manifest *m, uint64_t took)
     turn->run = 0;
     turn->paused = true;
     turn->losing = now;
-    pause_for(m, least(longest(m), (now - turn->began) / PAUSE));
+    pause = turn->burst > first_burst(turn) ? PAUSE_LATER : PAUSE_FIRST;
+    pause_for(m, least(turn->pace * pause, WAIT_MOST));
 }
 
 /* One commit may be a sign of life; two are a burst, and others may want to

@@ -156,11 +156,33 @@ START_TEST(who_commits_without_a_pause_lets_others_in)
 }
 END_TEST
 
+/* A node that opens has to commit that, and has never committed before. */
+START_TEST(a_node_opens_while_others_commit_without_a_pause)
+{
+    uint64_t began;
+
+    make_world(4);
+    for (int i = 0; i < 3; i++)
+        start(i, 1 << 30);
+    for (int i = 0; i < 5; i++) {
+        weir_sim_crash(committers[3].machine);
+        ck_assert_int_eq(weir_sim_run(sim, SECOND), 0);
+        weir_sim_start(committers[3].machine);
+        began = weir_sim_now(sim);
+        ck_assert_int_eq(
+            weir_sim_call(committers[3].machine, open_node, &committers[3]), 0);
+        ck_assert_uint_lt(weir_sim_now(sim) - began, 10 * SECOND);
+    }
+    weir_sim_free(sim);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim commits");
 
     tcase_add_test(tc, many_nodes_commit_with_few_requests);
     tcase_add_test(tc, who_commits_without_a_pause_lets_others_in);
+    tcase_add_test(tc, a_node_opens_while_others_commit_without_a_pause);
     return test_run();
 }
