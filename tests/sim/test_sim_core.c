@@ -54,19 +54,6 @@ START_TEST(whatever_fails_in_a_cluster_acknowledged_batches_stay)
 }
 END_TEST
 
-/* They mean what they meant as long as the scenario stays as it is. */
-START_TEST(seeds_of_clusters_that_failed_once_pass)
-{
-    static const uint64_t seeds[] = {100059,    2000028,   7300058,
-                                     150264264, 140065116, 150188891};
-    struct run_options options = {.seed = seeds[_i]};
-    struct run_result r;
-
-    ck_assert_msg(cluster_run(&options, &r) == 0, "seed %" PRIu64 ": %s",
-                  options.seed, r.failure);
-}
-END_TEST
-
 START_TEST(the_same_seed_gives_the_same_run_of_the_core)
 {
     struct run_result a;
@@ -94,7 +81,6 @@ int main(void)
     tcase_add_test(
         tc, whatever_fails_acknowledged_batches_stay_and_nothing_is_invented);
     tcase_add_test(tc, whatever_fails_in_a_cluster_acknowledged_batches_stay);
-    tcase_add_loop_test(tc, seeds_of_clusters_that_failed_once_pass, 0, 6);
     tcase_add_test(tc, the_same_seed_gives_the_same_run_of_the_core);
     return test_run();
 }

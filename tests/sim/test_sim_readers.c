@@ -4,6 +4,10 @@
 #include "sim/machines.h"
 #include "support/test.h"
 
+#include "format/wal_slot.h"
+#include "sim/world.h"
+
+#include <string.h>
 #include <weir.h>
 #include <weir/sim.h>
 
@@ -242,6 +246,89 @@ START_TEST(a_reader_goes_on_across_a_takeover)
 }
 END_TEST
 
+/* The newest slot of the first machine's log. */
+static struct weir__slot newest_slot(void)
+{
+    struct weir__slot slot = {0}, found;
+    struct weir_sim_object *const *objects;
+    uint32_t crc;
+    size_t count;
+
+    objects = weir_sim_objects(world.sim, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(objects[i]->key, "wal/00000001/", 13) == 0 &&
+            weir__slot_decode(&found, objects[i]->data, objects[i]->len,
+                              objects[i]->len, &crc) == 0)
+            slot = found;
+    ck_assert_uint_gt(slot.epoch, 0);
+    return slot;
+}
+
+/* As a takeover does that began at an old mark, and gave up later. */
+static void fence_in_place_of(const struct weir__slot *at, uint64_t slot)
+{
+    unsigned char header[WEIR__SLOT_HEADER];
+    char key[WEIR__SLOT_KEY];
+    struct weir__slot fence = *at;
+
+    fence.kind = WEIR__SLOT_FENCE;
+    fence.slot = slot;
+    fence.before = 0;
+    fence.position = 0;
+    fence.len = 0;
+    weir__slot_encode(header, &fence);
+    weir__slot_key(key, fence.node_id, fence.epoch, slot);
+    ck_assert_ptr_null(weir__sim_object_find(world.sim, key));
+    ck_assert_int_eq(
+        weir__sim_object_put(world.sim, key, header, sizeof(header)), 0);
+}
+
+/* It waited at a slot that was written and removed while it slept, and was
+ * fenced then by who did not know (weir-sim, cluster, seed 150264264 of
+ * version 6). */
+START_TEST(a_reader_that_follows_a_forgotten_fence_comes_back)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *reader = &world.machines[1];
+    struct weir_fetch waiting;
+    struct weir__slot slot;
+    int over = 0;
+
+    world_open(test_seed());
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(owner), 0);
+    ck_assert_int_eq(machine_start(reader), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    machine_append_now(owner, 0, 1);
+    ck_assert_uint_eq(fetch(reader, 0, 0, 0), 1);
+    waiting = (struct weir_fetch){.req = {.done = fetch_done, .ctx = &over},
+                                  .offset = 1,
+                                  .max_bytes = 100,
+                                  .min_bytes = 1,
+                                  .max_wait = (int64_t)(3600 * SECOND)};
+    ck_assert_int_eq(weir_fetch(reader->readers[0], &waiting), 0);
+    world_run(5 * SECOND);
+    weir_sim_pause(reader->sim);
+    slot = newest_slot();
+    machine_append_now(owner, 0, 2);
+    ck_assert_int_eq(machine_flush(owner), 0);
+    machine_append_now(owner, 0, 3);
+    ck_assert_int_eq(machine_flush(owner), 0); /* That moves the mark. */
+    world_run(60 * SECOND);
+    machine_append_now(owner, 0, 4);
+    fence_in_place_of(&slot, slot.slot + 1);
+    weir_sim_resume(reader->sim);
+    world_run(60 * SECOND);
+    ck_assert_int_eq(over, 1);
+    weir_fetch_release(&waiting);
+    ck_assert_uint_eq(fetch(reader, 0, 3, 0), 1);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+    world.upload_interval = "10s";
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim readers");
@@ -255,5 +342,6 @@ int main(void)
     tcase_add_test(
         tc, a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
+    tcase_add_test(tc, a_reader_that_follows_a_forgotten_fence_comes_back);
     return test_run();
 }
