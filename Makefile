@@ -315,9 +315,9 @@ bench: ## Print figures of this machine
 	$(Q)$(PYTHON) tests/bench/cluster.py
 	$(Q)$(PYTHON) bindings/python/bench.py
 bench-s3: ## Print figures on a real S3 server (radosgw)
-	$(Q).ci/deps build test s3
-	$(Q)$(MAKE) --no-print-directory benches
-	$(Q)BUILD=$(B) tests/bench/s3
+	$(Q).ci/deps build test python s3
+	$(Q)$(MAKE) --no-print-directory all benches python
+	$(Q)BUILD=$(B) PYTHON=$(PYTHON) tests/bench/s3
 benches: $(BENCHES)
 
 # T is shared out: a quarter for the kills on each log, for the power cuts of
