@@ -28,6 +28,8 @@
 #define WEIR__OBJECT_REMOVALS 32u
 /** Pieces of a group, and its header. */
 #define WEIR__OBJECT_PIECES 32u
+/** Slots that recovery reads ahead of the one it is at. */
+#define WEIR__OBJECT_EARLY 3u
 
 struct wal_object;
 
@@ -67,6 +69,18 @@ struct slot_place {
     uint64_t end; /* Position behind it. */
 };
 
+/** A slot that is read before its turn.  It holds the slot, if it was there,
+ * while `req.body` is not NULL. */
+struct early_read {
+    struct wal_object *w;
+    struct weir_store_req req;
+    uint64_t epoch;
+    uint64_t slot;
+    int under_way;
+    char key[WEIR__SLOT_KEY];
+    struct weir_error error;
+};
+
 struct wal_object {
     struct weir_wal base;
     const struct weir_host *host;
@@ -91,6 +105,11 @@ struct wal_object {
     uint64_t deadline; /* Of all tries. */
     struct weir_timer timer;
     struct weir_error error;
+    struct early_read early[WEIR__OBJECT_EARLY];
+    uint32_t early_most;        /* So many slots ahead, for now. */
+    uint64_t early_next;        /* Slots below were read ahead. */
+    unsigned early_count;       /* So many are under way. */
+    struct early_read *awaited; /* It is the turn of this one. */
 
     /* Writing. */
     struct weir_wal_req *start;
@@ -121,6 +140,7 @@ struct wal_object {
     unsigned deleting;                 /* so many are under way. */
     int stuck;                         /* Some were not removed. */
     struct weir_wal_req *close;
+    int closing; /* The log goes once nothing is under way. */
 };
 
 /* wal_slot_io.c */
@@ -131,6 +151,8 @@ void weir__slot_put(struct slot_io *io, uint64_t epoch);
 
 /* wal_object_recover.c */
 void weir__object_recover(struct weir_wal *wal, struct weir_wal_recover *req);
+/** Let go of what was read ahead. */
+void weir__object_drop(struct wal_object *w);
 
 /* wal_object_write.c */
 void weir__object_start(struct weir_wal *wal, struct weir_wal_req *req);
@@ -143,6 +165,8 @@ int weir__object_place(struct wal_object *w, uint64_t epoch, uint64_t slot,
 void weir__object_trim(struct weir_wal *wal, uint64_t position);
 void weir__object_noted(struct weir_wal *wal, const struct weir_wal_mark *mark);
 void weir__object_close(struct weir_wal *wal, struct weir_wal_req *req);
+/** Something has ended that a closing log waits for. */
+void weir__object_close_step(struct wal_object *w);
 
 static inline struct wal_object *weir__wal_object(struct weir_wal *wal)
 {

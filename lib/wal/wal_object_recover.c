@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recovery of the object WAL: slot by slot, epoch by epoch, each sealed. */
+/* Recovery of the object WAL: slot by slot, epoch by epoch, each sealed.
+ *
+ * Some slots are read ahead, to save time and nothing else.  A slot that is
+ * there never changes, so it is used as if it had been read in its turn; that
+ * one is not there, or could not be read, tells nothing, and it is read again
+ * in its turn. */
 #include "base/error.h"
 #include "base/list.h"
 #include "base/sometimes.h"
@@ -35,6 +40,9 @@ static void epoch_sealed(struct wal_object *w)
     w->ahead = 0;
     w->crc = 0;
     w->depth = WEIR__OBJECT_DEPTH_MAX;
+    w->early_most = 0;
+    w->early_next = 0;
+    weir__object_drop(w);
     read_start(w);
 }
 
@@ -111,6 +119,7 @@ static void take(struct wal_object *w, const struct weir__slot *slot,
     if (w->place_count == 0)
         w->base.begin = slot->position;
     w->next = slot->position + slot->len;
+    w->early_most = w->early_most == 0 ? 1 : WEIR__OBJECT_EARLY;
     w->error.code = 0;
     rc = weir__object_place(w, slot->epoch, slot->slot, w->next);
     if (rc == 0)
@@ -179,9 +188,138 @@ static void read_done(struct weir_store_req *req, int status)
         weir_buf_unref(body);
 }
 
+static void read_now(struct wal_object *w)
+{
+    w->get = (struct weir_store_req){.verb = WEIR_STORE_GET,
+                                     .key = w->key,
+                                     .length = UINT64_MAX,
+                                     .deadline = w->deadline,
+                                     .done = read_done,
+                                     .ctx = w,
+                                     .err = &w->error};
+    w->store->ops->submit(w->store, &w->get);
+}
+
+/* ---- Reading ahead ------------------------------------------------------- */
+
+static void drop(struct early_read *r)
+{
+    if (r->under_way || r->req.body == NULL)
+        return;
+    weir_buf_unref(r->req.body);
+    r->req.body = NULL;
+}
+
+void weir__object_drop(struct wal_object *w)
+{
+    for (size_t i = 0; i < WEIR__OBJECT_EARLY; i++)
+        drop(&w->early[i]);
+}
+
+static void early_done(struct weir_store_req *req, int status);
+
+static void early_start(struct early_read *r, struct wal_object *w,
+                        uint64_t slot)
+{
+    struct weir_env *env = w->host->env;
+
+    r->w = w;
+    r->epoch = w->epoch;
+    r->slot = slot;
+    r->under_way = 1;
+    r->error.code = 0;
+    w->early_count++;
+    weir__slot_key(r->key, w->owner.node_id, r->epoch, slot);
+    r->req =
+        (struct weir_store_req){.verb = WEIR_STORE_GET,
+                                .key = r->key,
+                                .length = UINT64_MAX,
+                                .deadline = env->ops->now(env) + PATIENCE_NS,
+                                .done = early_done,
+                                .ctx = r,
+                                .err = &r->error};
+    w->store->ops->submit(w->store, &r->req);
+}
+
+/* Those behind the slot whose turn it is, each once. */
+static void read_ahead(struct wal_object *w)
+{
+    if (w->early_next <= w->slot)
+        w->early_next = w->slot + 1;
+    for (size_t i = 0; i < WEIR__OBJECT_EARLY; i++) {
+        struct early_read *r = &w->early[i];
+
+        if (w->early_next > w->slot + w->early_most)
+            return;
+        if (!r->under_way && r->req.body == NULL)
+            early_start(r, w, w->early_next++);
+    }
+}
+
+/* Its turn has come, and the slot is there. */
+static void use(struct wal_object *w, struct early_read *r)
+{
+    struct weir_buf *body = r->req.body;
+    uint64_t size = r->req.size; /* Another slot may be read into it. */
+
+    WEIR__SOMETIMES("a slot of an object log was read ahead");
+    r->req.body = NULL;
+    w->tries = 0;
+    read_ahead(w); /* There is room now. */
+    got(w, body, size);
+    weir_buf_unref(body);
+}
+
+static void early_awaited(struct wal_object *w, struct early_read *r,
+                          int status)
+{
+    w->awaited = NULL;
+    if (status == 0) {
+        use(w, r);
+    } else if (status == WEIR_ENOENT) {
+        WEIR__SOMETIMES("a slot was awaited that is not there");
+        read_now(w);
+    } else {
+        w->error = r->error;
+        retry(w, status);
+    }
+}
+
+static void early_done(struct weir_store_req *req, int status)
+{
+    struct early_read *r = req->ctx;
+    struct wal_object *w = r->w;
+
+    r->under_way = 0;
+    w->early_count--;
+    if (status != 0) {
+        req->body = NULL;
+        w->early_most = 0; /* The end is near, or the store is in trouble. */
+    }
+    if (w->awaited == r)
+        early_awaited(w, r, status);
+    else if (r->epoch != w->epoch)
+        drop(r); /* Sealed meanwhile. */
+    weir__object_close_step(w);
+}
+
+/* Of the slot whose turn it is: under way, or there; else NULL. */
+static struct early_read *early_find(struct wal_object *w)
+{
+    for (size_t i = 0; i < WEIR__OBJECT_EARLY; i++) {
+        struct early_read *r = &w->early[i];
+
+        if ((r->under_way || r->req.body != NULL) && r->epoch == w->epoch &&
+            r->slot == w->slot)
+            return r;
+    }
+    return NULL;
+}
+
 static void read_start(struct wal_object *w)
 {
     struct weir_env *env = w->host->env;
+    struct early_read *r = early_find(w);
 
     if (w->tries == 0)
         w->deadline = env->ops->now(env) + PATIENCE_NS;
@@ -191,14 +329,15 @@ static void read_start(struct wal_object *w)
     }
     weir__slot_key(w->key, w->owner.node_id, w->epoch, w->slot);
     w->error.code = 0;
-    w->get = (struct weir_store_req){.verb = WEIR_STORE_GET,
-                                     .key = w->key,
-                                     .length = UINT64_MAX,
-                                     .deadline = w->deadline,
-                                     .done = read_done,
-                                     .ctx = w,
-                                     .err = &w->error};
-    w->store->ops->submit(w->store, &w->get);
+    if (r != NULL && !r->under_way) {
+        use(w, r);
+        return;
+    }
+    if (r != NULL)
+        w->awaited = r;
+    else
+        read_now(w);
+    read_ahead(w);
 }
 
 static void recover_run(struct weir_task *task)

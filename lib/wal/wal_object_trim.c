@@ -58,9 +58,16 @@ static void free_log(struct wal_object *w)
 {
     struct weir_wal_req *req = w->close;
 
+    weir__object_drop(w);
     weir__free(w->host->alloc, w->places);
     weir__free(w->host->alloc, w);
     req->done(req, 0);
+}
+
+void weir__object_close_step(struct wal_object *w)
+{
+    if (w->closing && w->deleting == 0 && w->early_count == 0)
+        free_log(w);
 }
 
 /* Those that were not removed stay on the list, if it may pass: the next mark
@@ -97,8 +104,7 @@ static void deleted(struct weir_store_req *req, int status)
     forget(w, w->removing);
     if (!w->stuck)
         delete_some(w);
-    if (w->close != NULL && w->deleting == 0)
-        free_log(w);
+    weir__object_close_step(w);
 }
 
 /* As many as may be under way at once: an s3: store makes one request of
@@ -137,10 +143,10 @@ static void close_run(struct weir_task *task)
 {
     struct wal_object *w = WEIR__CONTAINER(task, struct wal_object, task);
 
+    w->closing = 1;
     if (w->deleting == 0 && !w->stuck)
         delete_some(w);
-    if (w->deleting == 0)
-        free_log(w);
+    weir__object_close_step(w);
 }
 
 void weir__object_close(struct weir_wal *wal, struct weir_wal_req *req)
