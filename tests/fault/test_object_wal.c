@@ -77,7 +77,7 @@ static void append_late(struct late *late, struct weir_stream *s,
 }
 
 static struct weir_store *held_in;
-static struct weir_store_req *held[2];
+static struct weir_store_req *held[3];
 static int holding; /* So many PUTs of slots are to be held. */
 static int held_count;
 
@@ -323,6 +323,150 @@ START_TEST(who_reads_records_of_a_stream_it_has_not_heard_of_begins_once_more)
 }
 END_TEST
 
+static int is_slot(const struct weir_store_req *req, enum weir_store_verb verb,
+                   unsigned slot)
+{
+    char end[24];
+
+    snprintf(end, sizeof(end), "/%016x", slot);
+    return req->verb == verb && strncmp(req->key, "wal/", 4) == 0 &&
+           strcmp(strrchr(req->key, '/'), end) == 0;
+}
+
+static int early; /* Slot 5 is read before there is a fence in slot 4. */
+
+static int see_early(struct plug *p, struct weir_store *store,
+                     struct weir_store_req *req)
+{
+    (void)store;
+    if (is_slot(req, WEIR_STORE_GET, 5))
+        early = 1;
+    else if (is_slot(req, WEIR_STORE_PUT, 4))
+        p->hook = NULL;
+    return 0;
+}
+
+/* It is read ahead, but was never acknowledged, nor can be. */
+START_TEST(a_slot_behind_one_that_is_missing_is_not_recovered)
+{
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    struct weir_takeover take = {
+        .req.err = &test_error, .node_id = 1, .flags = WEIR_TAKEOVER_FORCE};
+    struct late first, second;
+
+    configure(2, "object:");
+    test_append(s, "one");
+    test_append(s, "two");
+    test_append(s, "three");
+    hold(1);
+    append_late(&first, s, "four");
+    append_late(&second, s, "five");
+    early = 0;
+    plug.hook = see_early;
+    ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), 0);
+    ck_assert(plug.hook == NULL);
+    ck_assert_int_eq(early, 1);
+    s = test_stream(nodes[2], "s", 0);
+    test_expect(s, 0, "one", "two", "three", NULL);
+    ck_assert_uint_eq(test_append(s, "new"), 3);
+    held_in->ops->submit(held_in, held[0]);
+    test_drive(nodes[1], &second.over);
+    ck_assert_int_ne(first.status, 0);
+    ck_assert_int_ne(second.status, 0);
+}
+END_TEST
+
+/* Slot 3, whose turn it is, and the two behind it. */
+static int hold_reads(struct plug *p, struct weir_store *store,
+                      struct weir_store_req *req)
+{
+    if (!is_slot(req, WEIR_STORE_GET, 3u + (unsigned)held_count))
+        return 0;
+    held_in = store;
+    held[held_count++] = req;
+    if (held_count == 3)
+        p->hook = NULL;
+    return 1;
+}
+
+static struct late taken;
+
+/* A takeover begins, of six records, and comes to the third. */
+static void take_half(void)
+{
+    static const char *const texts[] = {"one",  "two",  "three",
+                                        "four", "five", "six"};
+    static struct weir_takeover take;
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+
+    configure(2, "object:");
+    for (int i = 0; i < 6; i++)
+        test_append(s, texts[i]);
+    held_count = 0;
+    plug.hook = hold_reads;
+    taken = (struct late){0};
+    take = (struct weir_takeover){
+        .req = {.done = late_done, .ctx = &taken, .err = &test_error},
+        .node_id = 1,
+        .flags = WEIR_TAKEOVER_FORCE};
+    ck_assert_int_eq(weir_takeover(nodes[2], &take), 0);
+    while (plug.hook != NULL)
+        weir_poll(nodes[2], 1000000);
+}
+
+static void poll_some(void)
+{
+    for (int i = 0; i < 20; i++)
+        weir_poll(nodes[2], 0);
+}
+
+START_TEST(slots_that_are_read_ahead_are_used_in_their_turn)
+{
+    take_half();
+    for (int i = 2; i >= 0; i--) {
+        ck_assert_int_eq(taken.over, 0);
+        if (_i == 0 || i == 0)
+            held_in->ops->submit(held_in, held[i]);
+        else
+            plug_answer(held_in, held[i], _i == 1 ? WEIR_EACCES : WEIR_ENOENT);
+        poll_some();
+    }
+    test_drive(nodes[2], &taken.over);
+    ck_assert_int_eq(taken.status, 0);
+    test_expect(test_stream(nodes[2], "s", 0), 0, "one", "two", "three", "four",
+                "five", "six", NULL);
+}
+END_TEST
+
+START_TEST(a_slot_that_was_awaited_in_vain_is_read_again)
+{
+    take_half();
+    plug_answer(held_in, held[0], _i == 0 ? WEIR_ENOENT : WEIR_EUNAVAILABLE);
+    poll_some();
+    held_in->ops->submit(held_in, held[2]);
+    plug_answer(held_in, held[1], WEIR_EUNAVAILABLE);
+    test_drive(nodes[2], &taken.over);
+    ck_assert_int_eq(taken.status, 0);
+    test_expect(test_stream(nodes[2], "s", 0), 0, "one", "two", "three", "four",
+                "five", "six", NULL);
+}
+END_TEST
+
+START_TEST(a_recovery_that_fails_waits_for_what_it_has_read_ahead)
+{
+    take_half();
+    plug_answer(held_in, held[0], WEIR_EACCES);
+    poll_some();
+    ck_assert_int_eq(taken.over, 0);
+    held_in->ops->submit(held_in, held[2]);
+    poll_some();
+    ck_assert_int_eq(taken.over, 0);
+    plug_answer(held_in, held[1], WEIR_EUNAVAILABLE);
+    test_drive(nodes[2], &taken.over);
+    ck_assert_int_eq(taken.status, WEIR_EACCES);
+}
+END_TEST
+
 static unsigned sums; /* Slots whose checksum was known when they were put. */
 
 static int check_sum(struct plug *p, struct weir_store *store,
@@ -392,6 +536,12 @@ int main(void)
     tcase_add_loop_test(
         tc, who_reads_records_of_a_stream_it_has_not_heard_of_begins_once_more,
         0, 2);
+    tcase_add_test(tc, a_slot_behind_one_that_is_missing_is_not_recovered);
+    tcase_add_loop_test(tc, slots_that_are_read_ahead_are_used_in_their_turn, 0,
+                        3);
+    tcase_add_loop_test(tc, a_slot_that_was_awaited_in_vain_is_read_again, 0,
+                        2);
+    tcase_add_test(tc, a_recovery_that_fails_waits_for_what_it_has_read_ahead);
     tcase_add_test(tc,
                    the_checksum_of_a_slot_is_joined_from_those_of_its_records);
     return test_run();
