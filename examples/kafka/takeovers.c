@@ -31,10 +31,14 @@ void takeovers_init(struct takeovers *takeovers, struct broker *broker)
 
 void takeovers_free(struct takeovers *takeovers)
 {
-    struct list *node;
+    struct list *node = takeovers->dead.next;
 
-    while ((node = list_pop(&takeovers->dead)) != NULL)
-        free(container_of(node, struct dead, link));
+    while (node != &takeovers->dead) {
+        struct dead *dead = container_of(node, struct dead, link);
+
+        node = node->next;
+        free(dead);
+    }
     free(takeovers->page);
 }
 
