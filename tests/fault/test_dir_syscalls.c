@@ -11,6 +11,7 @@
 #include "support/test.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -36,7 +37,9 @@
     X(LINK)                                                                    \
     X(UNLINK)                                                                  \
     X(READ)                                                                    \
-    X(LIST)
+    X(LIST)                                                                    \
+    X(FOLDER)                                                                  \
+    X(CLOSE)
 
 enum call {
 #define ENUM(name) CALL_##name,
@@ -198,6 +201,40 @@ ssize_t pread(int fd, void *data, size_t len, off_t offset)
     return syscall(SYS_pread64, fd, data, len, offset);
 }
 
+/* Those of the C library: a pointer to a function is no pointer in ISO C. */
+static void find_real(void *real, const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+
+    memcpy(real, &found, sizeof(found));
+}
+
+DIR *fdopendir(int fd)
+{
+    DIR *(*real)(int);
+
+    if (fails(CALL_FOLDER)) {
+        errno = atomic_load(&fail_errno);
+        return NULL;
+    }
+    find_real(&real, "fdopendir");
+    return real(fd);
+}
+
+/* It is closed, whatever it tells. */
+int close(int fd)
+{
+    return (int)CALL(CALL_CLOSE, syscall(SYS_close, fd));
+}
+
+int closedir(DIR *stream)
+{
+    int (*real)(DIR *);
+
+    find_real(&real, "closedir");
+    return (int)CALL(CALL_CLOSE, real(stream));
+}
+
 /* One folder at a time is read here, so one buffer will do. */
 struct dirent *readdir(DIR *stream)
 {
@@ -242,6 +279,8 @@ static const struct failure failures[] = {
     {CALL_READ, WAY_UNDONE, {EIO, EINTR}},
     {CALL_READ, WAY_SHORT, {EINTR}},
     {CALL_LIST, WAY_UNDONE, {EIO, ENOMEM}},
+    {CALL_FOLDER, WAY_UNDONE, {ENOMEM}},
+    {CALL_CLOSE, WAY_DONE, {EIO, EINTR, ENOSPC, EDQUOT, ESTALE}},
 };
 
 enum { SIZE = 1000 };

@@ -36,7 +36,10 @@
     X(WRITE)                                                                   \
     X(SYNC)                                                                    \
     X(LINK)                                                                    \
-    X(UNLINK)
+    X(UNLINK)                                                                  \
+    X(ACCESS)                                                                  \
+    X(ADVISE)                                                                  \
+    X(CLOSE)
 
 enum call {
 #define ENUM(name) CALL_##name,
@@ -59,6 +62,7 @@ static const struct failure {
     int numbers[10]; /* Up to 0. */
 } failures[] = {
     {CALL_OPEN, {EIO, EMFILE, ENFILE, EACCES, EROFS, ENOSPC, EDQUOT, EINTR}},
+    {CALL_OPEN, {ENOMEM}},
     {CALL_STAT, {EIO, EACCES, ENOMEM}},
     {CALL_RESERVE, {EIO, ENOSPC, EDQUOT, EFBIG, EINTR, EROFS}},
     {CALL_LOCK, {ENOLCK, EIO, EINTR, EAGAIN}},
@@ -69,6 +73,9 @@ static const struct failure {
     {CALL_SYNC, {EIO, ENOSPC, EDQUOT, EINTR, EROFS}},
     {CALL_LINK, {EIO, ENOSPC, EDQUOT, EACCES, EROFS, EMLINK}},
     {CALL_UNLINK, {EIO, EACCES, EROFS}},
+    {CALL_ACCESS, {EACCES, ENOENT, EIO, ENOMEM}},
+    {CALL_ADVISE, {EINVAL, EBADF}},
+    {CALL_CLOSE, {EIO, EINTR, ENOSPC, EDQUOT}},
 };
 
 /* What is to go wrong.  The disk's thread reads it. */
@@ -141,6 +148,29 @@ int posix_fallocate(int fd, off_t offset, off_t len)
     if (number != 0)
         return number;
     return syscall(SYS_fallocate, fd, 0, offset, len) == 0 ? 0 : errno;
+}
+
+int access(const char *path, int how)
+{
+    return fails(CALL_ACCESS) ? -1 : (int)syscall(SYS_access, path, how);
+}
+
+/* Tells its error in its result. */
+int posix_fadvise(int fd, off_t offset, off_t len, int advice)
+{
+    int number = failure_of(CALL_ADVISE);
+
+    if (number != 0)
+        return number;
+    return syscall(SYS_fadvise64, fd, offset, len, advice) == 0 ? 0 : errno;
+}
+
+/* It is closed, whatever it tells. */
+int close(int fd)
+{
+    int rc = (int)syscall(SYS_close, fd);
+
+    return fails(CALL_CLOSE) ? -1 : rc;
 }
 
 int flock(int fd, int how)
