@@ -33,7 +33,7 @@ void takeovers_free(struct takeovers *takeovers)
 {
     struct list *node = takeovers->dead.next;
 
-    while (node != &takeovers->dead) {
+    while (node != NULL && node != &takeovers->dead) { /* NULL: not begun. */
         struct dead *dead = container_of(node, struct dead, link);
 
         node = node->next;

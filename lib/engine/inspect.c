@@ -52,6 +52,18 @@ int weir__inspect_begin(struct weir__inspect *in,
     return weir_env_real(&in->host.env, config->alloc, 1, 0, err);
 }
 
+int weir__inspect_copy(struct weir_config **own,
+                       const struct weir_config *config, struct weir_error *err)
+{
+    int rc = weir__config_copy(own, config);
+
+    if (rc != 0)
+        return weir__fail(err, rc, "out of memory");
+    return config->number[WEIR__P_S3_PART] > 0
+               ? weir_config_set(*own, "s3_part", "5MiB", err)
+               : 0;
+}
+
 int weir__inspect_store(struct weir__inspect *in)
 {
     const char *uri = weir__config_text(in->config, WEIR__P_STORE);

@@ -33,6 +33,11 @@ int weir__inspect_begin(struct weir__inspect *in,
                         void *ctx, struct weir_error *err);
 /** Open the store. */
 int weir__inspect_store(struct weir__inspect *in);
+/** A copy of a configuration, to be freed also on failure, in which the parts
+ * of large objects are small, if there are any: 0, WEIR_ENOMEM. */
+int weir__inspect_copy(struct weir_config **own,
+                       const struct weir_config *config,
+                       struct weir_error *err);
 /** Where the manifest's log is. */
 int weir__inspect_manifest_store(struct weir__inspect *in);
 /** Close all.  `rc` is what ended the walk; what to return. */

@@ -7,7 +7,6 @@
  * or with the error that kept it from finding
  * out, which ends the probe. */
 #include "base/alloc.h"
-#include "base/config.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "engine/inspect.h"
@@ -520,28 +519,12 @@ static void tell(struct probing *p)
                    p->first);
 }
 
-/* Its parts are small, if it makes any. */
-static int copy_config(struct weir_config **own,
-                       const struct weir_config *config, struct weir_error *err)
-{
-    int rc = weir__config_copy(own, config);
-
-    if (rc != 0)
-        return weir__fail(err, rc, "out of memory");
-    return config->number[WEIR__P_S3_PART] > 0
-               ? weir_config_set(*own, "s3_part", "5MiB", err)
-               : 0;
-}
-
-int weir_probe(const struct weir_config *config, weir_inspect_fn *fn, void *ctx,
-               struct weir_error *err)
+static int probe_store(const struct weir_config *config, weir_inspect_fn *fn,
+                       void *ctx, struct weir_error *err)
 {
     struct probing p = {0};
-    struct weir_config *own = NULL;
-    int rc = config != NULL ? copy_config(&own, config, err) : 0;
+    int rc = weir__inspect_begin(&p.in, config, fn, ctx, err);
 
-    if (rc == 0)
-        rc = weir__inspect_begin(&p.in, own, fn, ctx, err);
     if (rc == 0)
         rc = weir__inspect_store(&p.in);
     if (rc == 0)
@@ -550,7 +533,20 @@ int weir_probe(const struct weir_config *config, weir_inspect_fn *fn, void *ctx,
         tell(&p);
     if (p.large != NULL)
         weir__free(p.in.host.alloc, p.large);
-    rc = weir__inspect_end(&p.in, rc);
+    return weir__inspect_end(&p.in, rc);
+}
+
+int weir_probe(const struct weir_config *config, weir_inspect_fn *fn, void *ctx,
+               struct weir_error *err)
+{
+    struct weir_config *own = NULL;
+    int rc;
+
+    if (config == NULL)
+        return probe_store(NULL, fn, ctx, err); /* Which tells so. */
+    rc = weir__inspect_copy(&own, config, err);
+    if (rc == 0)
+        rc = probe_store(own, fn, ctx, err);
     weir_config_free(own);
     return rc;
 }

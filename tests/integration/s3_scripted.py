@@ -3,12 +3,22 @@
 wrong.  It keeps objects in memory, looks at no signature, and asks `script`
 first: a function of the request that answers it and returns True, or returns
 a false value."""
+import base64
 import hashlib
 import http.server
 import re
 import threading
 import urllib.parse
 from xml.sax.saxutils import escape
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return (crc ^ 0xffffffff).to_bytes(4, "big")
 
 
 class Request(http.server.BaseHTTPRequestHandler):
@@ -44,16 +54,57 @@ class Request(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_any
 
-    def on_put(self):
+    def is_damaged(self):
+        """The body is not what its hash or checksum tells."""
+        hashed = self.headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+        summed = self.headers.get("x-amz-checksum-crc32c")
+        if hashed not in ("UNSIGNED-PAYLOAD",
+                          hashlib.sha256(self.body).hexdigest()):
+            self.error(400, "XAmzContentSHA256Mismatch")
+            return True
+        if summed is not None and base64.b64decode(summed) != crc32c(self.body):
+            self.error(400, "BadDigest")
+            return True
+        return False
+
+    def keep(self, body, kept):
+        """Make an object, unless it must not be there and is."""
         with self.server.lock:
             if self.headers.get("If-None-Match") == "*" \
                     and self.key in self.server.objects:
                 self.error(412, "PreconditionFailed")
-                return
-            kept = {name: value for name, value in self.headers.items()
-                    if name.lower().startswith("x-amz-meta-")}
-            self.server.objects[self.key] = (self.body, kept)
-        self.answer(200, ETag=f'"{hashlib.md5(self.body).hexdigest()}"')
+                return False
+            self.server.objects[self.key] = (body, kept)
+        return True
+
+    def metadata(self):
+        return {name: value for name, value in self.headers.items()
+                if name.lower().startswith("x-amz-meta-")}
+
+    def on_put(self):
+        if self.is_damaged():
+            return
+        tag = f'"{hashlib.md5(self.body).hexdigest()}"'
+        if "uploadId" in self.query:
+            parts = self.server.uploads[self.query["uploadId"]][1]
+            parts[int(self.query["partNumber"])] = self.body
+            self.answer(200, ETag=tag)
+        elif self.keep(self.body, self.metadata()):
+            self.answer(200, ETag=tag)
+
+    def upload(self):
+        """Begin an upload in parts."""
+        number = f"upload-{len(self.server.uploads)}"
+        self.server.uploads[number] = (self.metadata(), {})
+        self.answer(200, f"<InitiateMultipartUploadResult><UploadId>{number}"
+                    "</UploadId></InitiateMultipartUploadResult>".encode())
+
+    def complete(self):
+        kept, parts = self.server.uploads[self.query["uploadId"]]
+        body = b"".join(parts[number] for number in sorted(parts))
+        if self.keep(body, kept):
+            self.answer(200, b"<CompleteMultipartUploadResult><ETag>x</ETag>"
+                        b"</CompleteMultipartUploadResult>")
 
     def on_get(self):
         if self.query.get("list-type") == "2":
@@ -109,7 +160,13 @@ class Request(http.server.BaseHTTPRequestHandler):
             self.server.objects.pop(self.key, None)
         self.answer(204)
 
-    def on_post(self):  # Batches of deletions alone.
+    def on_post(self):
+        if "uploads" in self.query:
+            self.upload()
+            return
+        if "uploadId" in self.query:
+            self.complete()
+            return
         for key in re.findall(rb"<Key>([^<]*)</Key>", self.body):
             with self.server.lock:
                 self.server.objects.pop(key.decode(), None)
@@ -125,6 +182,7 @@ class S3(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Request)
         self.script = script
         self.objects = {}
+        self.uploads = {}
         self.count = 0
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
