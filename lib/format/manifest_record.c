@@ -328,12 +328,14 @@ void weir__record_close(struct weir__record_reader *r)
 uint64_t weir__record_carried(const unsigned char *data, size_t len, size_t *at,
                               struct weir_iov *out)
 {
-    size_t carried = weir__get16(data + 4) >= WEIR__COMMIT_CARRIES
-                         ? weir__get32(data + 12)
-                         : 0;
+    size_t carried = 0;
     uint64_t own;
 
-    if (len < WEIR__RECORD_HEADER || carried > len - WEIR__RECORD_HEADER)
+    if (len < WEIR__RECORD_HEADER)
+        return 0;
+    if (weir__get16(data + 4) >= WEIR__COMMIT_CARRIES)
+        carried = weir__get32(data + 12);
+    if (carried > len - WEIR__RECORD_HEADER)
         return 0;
     if (*at == 0)
         *at = len - carried;

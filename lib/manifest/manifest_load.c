@@ -415,7 +415,7 @@ static void slot_done(struct weir_mlog_req *req, int status)
     f->busy--;
     if (f->step > 0)
         ahead_answer(m, slot);
-    for (; f->step == 0;) {
+    while (f->step == 0) {
         slot = slot_of(m, weir__state_version(m->state) + 1);
         if (f->stop || !slot->ready)
             break;

@@ -267,6 +267,12 @@ START_TEST(a_long_commit_is_read_by_itself)
 }
 END_TEST
 
+static void refreshed(struct weir__refresh *req, int status)
+{
+    (void)req;
+    ck_assert_int_eq(status, 0);
+}
+
 /* Whatever fails of the reads, once or three times, all is read. */
 START_TEST(a_read_that_fails_is_made_good)
 {
@@ -287,6 +293,49 @@ START_TEST(a_read_that_fails_is_made_good)
 }
 END_TEST
 
+/* It has read too far ahead once, and goes on one by one; then there is more
+ * than ever. */
+START_TEST(a_reader_that_went_too_far_goes_far_again)
+{
+    struct weir__refresh refresh = {.done = refreshed};
+    long before;
+
+    commit_many(a, 3);
+    before = fault_store_count(b->store);
+    fault_store_set(b->store, FAULT_HELD, 4, 1);
+    weir__manifest_refresh(b->manifest, &refresh);
+    virtual_env_settle(&rig.env);
+    ck_assert_int_eq(fault_store_count(b->store) - before, 4);
+    commit_many(a, 2 * MANY);
+    fault_store_release(b->store);
+    virtual_env_settle(&rig.env);
+    rig_same(a, b);
+    ck_assert_int_lt(fault_store_count(b->store) - before, MANY);
+}
+END_TEST
+
+/* After a burst a node waits, and another one comes to its turn meanwhile. */
+START_TEST(who_wins_leaves_room_for_another)
+{
+    struct weir__op op = op_put("a", "1", WEIR_KV_ANY);
+    struct rig_commit call;
+
+    a->manifest->turn.pace = UINT64_C(10000000);
+    for (int i = 0; i < MANY && !a->manifest->turn.paused; i++)
+        commit(a, "burst");
+    ck_assert(a->manifest->turn.paused);
+    rig_start(a, &call, &op, 1);
+    virtual_env_settle(&rig.env);
+    commit(b, "other");
+    ck_assert_int_eq(call.done, 0);
+    rig_run(&rig, &call.done);
+    ck_assert_int_eq(call.status, 0);
+    ck_assert_uint_eq(
+        weir__state_kv(weir__manifest_state(a->manifest), "a")->version,
+        1 + weir__state_kv(weir__manifest_state(a->manifest), "k")->version);
+}
+END_TEST
+
 int main(void)
 {
     TCase *bytes = test_case("carried bytes");
@@ -303,5 +352,7 @@ int main(void)
     tcase_add_test(nodes, a_node_alone_carries_nothing);
     tcase_add_test(nodes, a_long_commit_is_read_by_itself);
     tcase_add_loop_test(nodes, a_read_that_fails_is_made_good, 0, 2);
+    tcase_add_test(nodes, a_reader_that_went_too_far_goes_far_again);
+    tcase_add_test(nodes, who_wins_leaves_room_for_another);
     return test_run();
 }
