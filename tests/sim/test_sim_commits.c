@@ -101,6 +101,15 @@ static void run_until_done(int first, int nodes, uint64_t seconds)
     ck_abort_msg("not done after %llu s", (unsigned long long)seconds);
 }
 
+/* The one that has not ended yet among them. */
+static uint64_t longest_wait(const struct committer *c)
+{
+    uint64_t now = weir_sim_now(sim);
+
+    return c->left > 0 && now - c->since > c->longest ? now - c->since
+                                                      : c->longest;
+}
+
 static uint64_t requests;
 
 static void count(void *ctx)
@@ -150,8 +159,7 @@ START_TEST(who_commits_without_a_pause_lets_others_in)
         run_until_done(1, 4, 60);
     }
     for (int i = 0; i < 4; i++)
-        ck_assert_uint_lt(committers[i].longest, 20 * SECOND);
-    ck_assert_uint_gt(committers[0].done, 15);
+        ck_assert_uint_lt(longest_wait(&committers[i]), 20 * SECOND);
     weir_sim_free(sim);
 }
 END_TEST
