@@ -135,6 +135,7 @@ feed() {
 # each.
 append_on() { # NODE STREAM
     rm -f "$dir/enough"
+    : >"$dir/acked" # It is there to be counted before the program starts.
     AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret \
         "$build/weir" --store "s3://weir/bucket?endpoint=$endpoint" \
         --wal object: -X "node_id=$1" -X upload_interval=1h \
@@ -146,7 +147,7 @@ until_acked() { # COUNT: and it goes on all the time
     local i
     for ((i = 0; i < 600; i++)); do
         kill -0 "$appender" || return 1
-        [ "$(acked)" -lt "$1" ] || return 0
+        [ "$(acked)" -ge "$1" ] && return 0
         sleep 0.1
     done
     return 1
@@ -166,6 +167,7 @@ killed() {
     ended 137
 }
 taken_over() { bucket 2 takeover --force 1; }
+read=0
 kept() { # A beginning of the numbers, at least what was acknowledged.
     bucket 2 cat numbers >"$dir/read" || return 1
     read=$(wc -l <"$dir/read")
