@@ -89,8 +89,10 @@
  * 24 bytes.  A first epoch is 0 then, or the one behind the epoch of the debt
  * before.  From its first epoch on the owner appends behind the last debt.
  * What its WAL holds of an earlier epoch is a part of the stream as far as it
- * is owed; the rest was given up when the stream was given away.  The same
- * goes for a debt and the first epoch of its owner.
+ * is owed; the rest was given up when the stream was given away, or when the
+ * owner was opened with another WAL: the first epoch is the next one then,
+ * until it opens the stream.  The same goes for a debt and the first epoch of
+ * its owner.
  *
  *     24  16 B  id of the cluster
  *     40  u64   manifest version

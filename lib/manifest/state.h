@@ -33,8 +33,10 @@ struct weir__debt {
 struct weir__mstream {
     uint64_t id;
     uint64_t epoch; /* 0: never opened to append. */
-    uint64_t since; /* The owner's first epoch.  What its WAL holds of an
-                       earlier one is a debt, or was given up. */
+    uint64_t since; /* The first epoch of the owner with the log it has; the
+                       next one, if it has not opened the stream since.  What
+                       its WAL holds of an earlier one is a debt, or was given
+                       up. */
     uint64_t start;
     uint64_t committed_end; /* Offsets below are in objects or trimmed. */
     uint64_t bytes;

@@ -163,7 +163,9 @@ static int hand_over(struct weir__state *state, uint32_t node_id, uint32_t to,
     if (hand->end > weir__mstream_next(stream)) {
         if (stream->debt_count == WEIR__DEBTS_MAX)
             return WEIR_ETOOBIG;
-        debt.since = stream->since;
+        /* The same epoch at least, if its owner has had no log since. */
+        debt.since = stream->since < hand->stream_epoch ? stream->since
+                                                        : hand->stream_epoch;
         weir__debt_push(state, stream, &debt);
     }
     stream->epoch++;

@@ -24,6 +24,22 @@ struct weir__mnode *weir__state_node(struct weir__state *state,
     return node;
 }
 
+/* The node has another log, though the one before may be needed: that is given
+ * up, also if it is attached again.  One in memory (0) is another each time.
+ * Nothing of an earlier log is needed: this one begins here. */
+static void begin_log(struct weir__state *state, struct weir__mnode *node)
+{
+    struct weir__order_at at = {0, 0};
+    struct weir__mstream *stream;
+
+    weir__debt_forgive(state, node);
+    while ((stream = weir__order_next(&state->streams, &at)) != NULL)
+        if (stream->owner == node->id)
+            stream->since = stream->epoch + 1;
+    node->mark_epoch = node->epoch;
+    node->mark_slot = 0;
+}
+
 int weir__state_node_open(struct weir__state *state, int64_t wall,
                           struct weir__op *op)
 {
@@ -57,16 +73,9 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
     node->range_count = 0;
     node->range_room = 0;
     node->reserved_ids = 0;
-    /* Another log, though the one before may be needed: it is given up.  One in
-     * memory (0) is another each time. */
-    if (node->wal_id == 0 || node->wal_id != op->u.node_open.wal_id)
-        weir__debt_forgive(state, node);
     op->u.node_open.epoch = ++node->epoch;
-    /* Nothing of an earlier log is needed: this one begins here. */
-    if (node->wal_id == 0 || node->wal_id != op->u.node_open.wal_id) {
-        node->mark_epoch = node->epoch;
-        node->mark_slot = 0;
-    }
+    if (node->wal_id == 0 || node->wal_id != op->u.node_open.wal_id)
+        begin_log(state, node);
     node->wal_id = op->u.node_open.wal_id;
     return 0;
 }

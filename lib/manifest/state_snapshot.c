@@ -323,7 +323,7 @@ static int decode_streams(struct weir__state *state,
 
         if (!weir__snapshot_read_stream(r, header->format, &snap) ||
             snap.id == 0 || snap.id >= state->next_stream ||
-            snap.since > snap.epoch)
+            snap.since > snap.epoch + 1)
             return WEIR_ECORRUPT;
         rc = decode_stream(state, &snap, header->format, r);
         if (rc != 0)

@@ -464,7 +464,7 @@ START_TEST(manifest_shows_a_snapshot_of_each_version)
     put_snapshot(_i);
     ck_assert_int_eq(inspect_manifest(), 0);
     ck_assert_int_eq(strncmp(lines, "snapshot 0 version=2 ", 21), 0);
-    ck_assert_int_eq(count(" owner=9 first_epoch=2 "), _i == 2);
+    ck_assert_int_eq(count(" owner=9 first_epoch=3 "), _i == 2);
     ck_assert_int_eq(count(debts[_i - 1]), 1);
     ck_assert_int_eq(count("\ndead 0 object_id=12 "), 1);
     ck_assert_int_eq(count("\nkey 0 key=broker/7 version=2 length=4 "), 1);

@@ -275,6 +275,52 @@ START_TEST(what_was_given_away_is_no_part_of_what_comes_back)
 }
 END_TEST
 
+/* Whether it is opened with the log that was given up or with a third one: of
+ * what either has nothing comes back, nor of the second what is in objects. */
+START_TEST(a_log_that_was_given_up_holds_nothing)
+{
+    ck_assert(holds(1, 1, 15, 25));
+    join(1, 99);
+    ck_assert(!holds(1, 1, 15, 25));
+    ck_assert_int_eq(open_stream(1, 1), 0);
+    ck_assert(!holds(1, 1, 15, 25));
+    ck_assert(holds(1, 2, 10, 15));
+    join(1, 99); /* As after a crash. */
+    ck_assert(holds(1, 2, 10, 15));
+    ck_assert_int_eq(add(1, 2, 10, 15), 0);
+    ck_assert_int_eq(clean(1), 0);
+    join(1, _i == 0 ? 11 : 12);
+    ck_assert(!holds(1, 1, 15, 25));
+    ck_assert(!holds(1, 2, 15, 25));
+    ck_assert_int_eq(open_stream(1, 1), 0);
+    ck_assert(holds(1, 3, 15, 25));
+}
+END_TEST
+
+/* Not opened since: the next epoch is the first one, also in a snapshot, and
+ * whoever gets the stream begins behind. */
+START_TEST(a_stream_is_given_away_by_who_has_another_log)
+{
+    struct weir__writer w;
+    uint64_t version;
+
+    join(1, 99);
+    ck_assert_uint_eq(stream()->since, 2);
+    weir__writer_init(&w, &heap.alloc);
+    ck_assert_int_eq(weir__state_encode(state, &w), 0);
+    version = weir__state_version(state);
+    weir__state_free(state);
+    ck_assert_int_eq(
+        weir__state_decode(&state, &heap.alloc, w.data, w.len, version, NULL),
+        0);
+    weir__writer_free(&w);
+    ck_assert_uint_eq(stream()->since, 2);
+    ck_assert_int_eq(hand(1, 1, 25, 2), 0);
+    ck_assert_uint_eq(stream()->debts[0].since, 1);
+    ck_assert_uint_eq(stream()->since, 2);
+}
+END_TEST
+
 static size_t cut_out(struct weir__writer *w, size_t at)
 {
     w->len -= 8;
@@ -337,6 +383,8 @@ int main(void)
     tcase_add_test(tc, a_node_that_owes_is_not_clean);
     tcase_add_test(tc, a_node_that_opens_again_still_owes_and_pays);
     tcase_add_test(tc, what_a_lost_log_owed_is_a_gap);
+    tcase_add_loop_test(tc, a_log_that_was_given_up_holds_nothing, 0, 2);
+    tcase_add_test(tc, a_stream_is_given_away_by_who_has_another_log);
     tcase_add_loop_test(tc, what_a_log_in_memory_owed_is_a_gap, 0, 2);
     tcase_add_test(tc, a_debt_that_is_trimmed_need_not_be_paid);
     tcase_add_test(tc, a_deleted_stream_owes_nothing);

@@ -51,7 +51,7 @@ struct model_stream {
     int name;
     unsigned owner;
     uint64_t epoch;
-    uint64_t since; /* First epoch of the owner. */
+    uint64_t since; /* First epoch of the owner, with its log. */
     uint64_t start;
     uint64_t end; /* Committed. */
 };
@@ -65,6 +65,7 @@ struct model_extent {
 
 struct model {
     uint64_t epochs[NODES + 1];
+    uint64_t logs[NODES + 1];
     struct model_stream streams[STREAMS]; /* By id. */
     uint64_t stream_count;
     enum fate fates[OBJECTS]; /* By id. */
@@ -221,7 +222,7 @@ static void model_put(struct weir__op *op)
     op->u.kv_put.version = model.has_key[key] ? model.puts : 0;
 }
 
-/* Its log is in memory: what it owed is lost. */
+/* It has another log: what it owed is lost, and what it had. */
 static void forgive(unsigned node)
 {
     for (uint64_t id = 1; id <= model.stream_count; id++) {
@@ -231,6 +232,8 @@ static void forgive(unsigned node)
             if (s->debts[i].node == node)
                 s->debts[i].node = 0;
         settle(s);
+        if (s->there && s->owner == node)
+            s->since = s->epoch + 1;
     }
 }
 
@@ -246,7 +249,9 @@ static void model_node_open(struct weir__op *op)
     for (uint64_t id = 1; id <= model.object_count; id++)
         if (model.fates[id] == RESERVED && model.reserver[id] == node)
             model.fates[id] = DEAD;
-    forgive(node);
+    if (model.logs[node] == 0 || model.logs[node] != op->u.node_open.wal_id)
+        forgive(node);
+    model.logs[node] = op->u.node_open.wal_id;
     op->u.node_open.epoch = ++model.epochs[node];
 }
 
@@ -289,6 +294,9 @@ static void model_stream_op(unsigned node, struct weir__op *op)
     } else if (op->kind == WEIR__OP_STREAM_DELETE) {
         s->there = 0;
         drop(id, UINT64_MAX);
+    } else if (op->kind == WEIR__OP_STREAM_OPEN && s->owner != node &&
+               model.logs[s->owner] != 0) {
+        op->status = WEIR_EBUSY;
     } else if (op->kind == WEIR__OP_STREAM_OPEN) {
         op->u.stream_open.epoch = ++s->epoch;
         s->since = s->owner == node ? s->since : s->epoch;
@@ -319,7 +327,9 @@ static void model_hand(unsigned node, struct weir__op *op)
             continue;
         if (hand->end > next_of(s)) {
             s->debts[s->debt_count++] =
-                (struct model_debt){hand->end, s->epoch, s->since, node};
+                (struct model_debt){
+                    hand->end, s->epoch,
+                    s->since > s->epoch ? s->epoch : s->since, node};
             model.hands++;
         }
         s->since = ++s->epoch;
@@ -484,6 +494,15 @@ static void any_put(struct weir__op *op)
     *op = op_put(keys[key], values[roll(4)], expected[roll(4)]);
 }
 
+/* With a log in memory, or one of two that last. */
+static struct weir__op any_open(unsigned node)
+{
+    struct weir__op op = op_node_open(node);
+
+    op.u.node_open.wal_id = roll(2) == 0 ? 0 : 1 + roll(2);
+    return op;
+}
+
 static void any_op(int slot, unsigned node, struct weir__op *op)
 {
     const struct model_stream *s;
@@ -491,7 +510,7 @@ static void any_op(int slot, unsigned node, struct weir__op *op)
 
     switch (roll(13)) {
     case 0:
-        *op = op_node_open(1 + roll(NODES));
+        *op = any_open(1 + roll(NODES));
         if (roll(2) == 0) /* The next epoch, or one that was or will be. */
             op->u.node_open.next =
                 model.epochs[op->u.node_open.node_id] + roll(3);
@@ -594,7 +613,7 @@ static void commit(int n)
     for (uint32_t i = 0; i < header.op_count; i++) {
         any_op((int)i, header.node_id, &mine[i]);
         if (header.node_epoch == 0) /* Nothing comes before that. */
-            mine[i] = op_node_open(header.node_id);
+            mine[i] = any_open(header.node_id);
         ck_assert_int_eq(weir__record_add(&records[n], &mine[i], NULL), 0);
         if (weir__op_format(&mine[i]) > header.format)
             header.format = weir__op_format(&mine[i]);

@@ -631,6 +631,34 @@ START_TEST(acknowledged_data_is_not_forgotten_with_its_log)
 }
 END_TEST
 
+/* What it has of then does not come again behind what was appended since. */
+START_TEST(a_log_that_was_given_up_is_given_up_when_it_comes_back)
+{
+    struct weir_stream *s;
+
+    open_node(1);
+    ck_assert_int_eq(open_with_wal("first", "false"), 0);
+    test_append(orders(), "given up");
+    test_append(orders(), "this too");
+    ck_assert_int_eq(open_with_wal("second", "true"), 0);
+    s = orders();
+    test_expect(s, 0, NULL);
+    ck_assert_uint_eq(test_append(s, "kept"), 0);
+    test_flush(node);
+    ck_assert_int_eq(open_with_wal("first", "false"), 0);
+    s = orders();
+    test_expect(s, 0, "kept", NULL);
+    ck_assert_uint_eq(test_append(s, "next"), 1);
+    ck_assert_int_eq(open_with_wal("first", "false"), 0);
+    test_expect(orders(), 0, "kept", "next", NULL);
+    /* Given up at once: the one that comes back has not been the last one. */
+    ck_assert_int_eq(open_with_wal("second", "true"), 0);
+    ck_assert_int_eq(open_with_wal("first", "true"), 0);
+    test_expect(orders(), 0, "kept", NULL);
+    close_node();
+}
+END_TEST
+
 START_TEST(a_stream_does_not_move_away_from_its_owners_log)
 {
     struct weir_stream_open open = {.req.err = &test_error, .name = "orders"};
@@ -688,6 +716,8 @@ int main(void)
     tcase_add_loop_test(tc, a_close_ends_what_waits, 0, n);
     tcase_add_loop_test(tc, keys_are_set_only_at_the_version_expected, 0, n);
     tcase_add_loop_test(tc, a_read_only_node_sees_what_is_in_objects, 0, n);
+    tcase_add_test(tc,
+                   a_log_that_was_given_up_is_given_up_when_it_comes_back);
     tcase_add_test(tc, a_stream_does_not_move_away_from_its_owners_log);
     tcase_add_test(tc, acknowledged_data_is_not_forgotten_with_its_log);
     return test_run();
