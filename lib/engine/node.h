@@ -227,6 +227,10 @@ struct weir__open_req {
                           same again may succeed. */
     uint64_t expected; /* Epoch that the node must have, or it is refused
                           (WEIR_EFENCED); 0: any. */
+    uint64_t beat;     /* Version of its newest commit when its lease had run
+                          out: if it commits another one until it has its next
+                          epoch, it lives, and is refused (WEIR_EAGAIN); 0: it
+                          may. */
     uint64_t granted;  /* Out: epoch that it was raised to, 0: none. */
 };
 

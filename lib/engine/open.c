@@ -157,6 +157,25 @@ static int check_streams(struct weir__open *open)
     return 0;
 }
 
+/* Where the lease alone keeps the former process from acknowledging, it may
+ * have renewed it while its log was read, and written and acknowledged more.
+ * It cannot any more; but what it has by now runs out first, as others see it,
+ * and only then the log holds all.  So who asked begins with a look. */
+static int check_beat(struct weir__open *open)
+{
+    const struct weir *node = open->node;
+    uint64_t seen = open->req->beat;
+
+    if ((node->wal->flags & WEIR_WAL_SELF_FENCING) != 0 || seen == 0 ||
+        seen == open->op.u.node_open.beat)
+        return 0;
+    open->again = 1;
+    return weir__fail(&open->error, WEIR_EAGAIN,
+                      "node %u: it has renewed its lease while its write-ahead "
+                      "log was read: open it again when that has run out",
+                      node->id);
+}
+
 static void epoch_granted(struct weir__commit *commit, int status)
 {
     struct weir__open *open = commit->ctx;
@@ -172,6 +191,8 @@ static void epoch_granted(struct weir__commit *commit, int status)
                             "node %u was opened by another process at the "
                             "same time",
                             node->id);
+    if (status == 0)
+        status = check_beat(open);
     if (status == 0) {
         open->req->granted = node->epoch;
         status = check_mark(open);

@@ -365,13 +365,16 @@ static bool find(const struct weir *node, uint32_t id, struct weir__member *out)
 static int start(struct takeover *t)
 {
     const struct weir_takeover *req = takeover_req(t);
-    uint64_t granted = t->call->granted;
+    uint64_t epoch = t->call->granted;
     const char *wal = req->wal;
+    bool forced = (req->flags & WEIR_TAKEOVER_FORCE) != 0;
     struct weir__member member = {0};
     int rc;
 
     if (!find(t->node, req->node_id, &member))
         return WEIR_ENOENT;
+    if (epoch == 0)
+        epoch = member.epoch;
 
     if ((req->flags & WEIR_TAKEOVER_ABANDON) != 0)
         wal = "mem:";
@@ -391,8 +394,8 @@ static int start(struct takeover *t)
                                       .done = opened,
                                       .ctx = t,
                                       .err = &t->error,
-                                      .expected = granted != 0 ? granted
-                                                               : member.epoch};
+                                      .expected = epoch,
+                                      .beat = forced ? 0 : member.beat};
     return weir__node_open(&t->open);
 }
 

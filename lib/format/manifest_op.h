@@ -78,6 +78,8 @@ struct weir__op {
             uint64_t next;     /* Epoch it must get: WEIR_EFENCED if that is
                                   not the next one; 0: whichever is next. */
             uint64_t epoch;    /* Out. */
+            uint64_t beat;     /* Out: version of the node's newest commit
+                                  before this one, 0: none. */
         } node_open; /* Ids the node had reserved become dead, and keys that
                         were bound to it are removed. */
         struct {

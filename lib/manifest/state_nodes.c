@@ -63,6 +63,7 @@ int weir__state_node_open(struct weir__state *state, int64_t wall,
     node->wal = wal;
     node->lease_ms = op->u.node_open.lease_ms;
     node->closed = false;
+    op->u.node_open.beat = node->beat;
     node->beat = state->version + 1;
     weir__state_drop_keys(state, node);
     for (size_t i = 0; i < node->range_count; i++)

@@ -5,6 +5,7 @@
 #include "support/test.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* An append whose write takes minutes. */
 static struct appended *slow_append(void)
@@ -130,6 +131,84 @@ START_TEST(a_close_outlasts_a_takeover_that_waits_for_a_disk)
 }
 END_TEST
 
+/* ---- A log on a volume that both have ------------------------------------ */
+
+static void shared_done(struct weir_req *req, int status)
+{
+    (void)req;
+    world.machines[1].status = status;
+    taken = 1;
+}
+
+static void take_shared_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    taking = (struct weir_takeover){
+        .req.done = shared_done, .node_id = 1, .wal = "sim:3"};
+    taken = 0;
+    m->status = weir_takeover(m->node, &taking);
+}
+
+/* The world's volumes are with one node at a time: the taker gets what is on
+ * it now as that of the third node. */
+static void start_to_take_what_is_there(void)
+{
+    struct machine *taker = &world.machines[1];
+    size_t size;
+    unsigned char *from = weir_sim_disk_data(world.machines[0].sim, &size);
+    unsigned char *to = weir_sim_disk_data(world.machines[2].sim, &size);
+
+    memcpy(to, from, size);
+    ck_assert_int_eq(machine_call(taker, take_shared_program), 0);
+    ck_assert_int_eq(taker->status, 0);
+}
+
+/* It has lapsed, and its log is being read, for ten minutes: when it renews its
+ * lease after all, and acknowledges what that reading does not see. */
+START_TEST(who_lives_on_while_its_log_is_read_loses_nothing)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *taker = &world.machines[1];
+    struct appended *one, *two;
+
+    world.lease = "3s";
+    world.upload_interval = "1h";
+    world_open(test_seed());
+    for (int i = 0; i < NODES; i++)
+        ck_assert_int_eq(machine_start(&world.machines[i]), 0);
+    ck_assert_int_eq(machine_call(&world.machines[2], machine_stop), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    one = machine_append_now(owner, 0, 1);
+    ck_assert_int_eq(one->status, 0);
+    weir_sim_cut(owner->sim, WEIR_SIM_CUT_REFUSES);
+    ck_assert_int_eq(machine_life_of(taker, 0), WEIR_NODE_LIVE);
+    world_run(10 * SECOND);
+    ck_assert_int_eq(machine_life_of(taker, 0), WEIR_NODE_LAPSED);
+    weir_sim_faults(world.sim)->disk_hang = 1000000;
+    start_to_take_what_is_there();
+    world_run(SECOND);
+    weir_sim_faults(world.sim)->disk_hang = 0;
+    weir_sim_heal(owner->sim);
+    two = machine_append_now(owner, 0, 2);
+    ck_assert_int_eq(two->status, 0);
+    ck_assert_int_eq(taken, 0);
+    world_run(1300 * SECOND);
+    ck_assert_int_eq(taken, 1);
+    ck_assert_int_eq(taker->status, WEIR_EAGAIN);
+    /* It is fenced now, and what it has is all that there will be. */
+    world_run(10 * SECOND);
+    start_to_take_what_is_there();
+    world_run(60 * SECOND);
+    ck_assert_int_eq(taken, 1);
+    ck_assert_int_eq(taker->status, 0);
+    ck_assert_uint_eq(taking.batches, 2);
+    ck_assert_int_eq(machine_open_stream(taker, 0), 0);
+    ck_assert_uint_eq(machine_append_now(taker, 0, 3)->req.base_offset, 2);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim lease");
@@ -140,5 +219,6 @@ int main(void)
     tcase_add_test(tc,
                    what_waits_for_the_lease_stays_when_a_write_behind_it_fails);
     tcase_add_test(tc, a_close_outlasts_a_takeover_that_waits_for_a_disk);
+    tcase_add_test(tc, who_lives_on_while_its_log_is_read_loses_nothing);
     return test_run();
 }
