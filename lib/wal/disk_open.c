@@ -185,14 +185,20 @@ static int is_blank(const struct weir__disk_place *place, const char *path,
 {
     unsigned char *data = weir__aligned(place->alloc, BLANK_PIECE, BLANK_PIECE);
     ssize_t n = 0;
+    size_t at = 0;
     int rc = 0;
 
     if (data == NULL)
         return weir__fail(err, WEIR_ENOMEM, "open %s", path);
     *blank = true;
-    for (size_t at = 0; at < BLANK && n >= 0 && *blank; at += BLANK_PIECE) {
+    while (*blank && at < BLANK) {
         n = pread(place->fd, data, BLANK_PIECE, (off_t)at);
-        *blank = n >= 0 && zeros(data, (size_t)n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break; /* It fails, or ends. */
+        *blank = zeros(data, (size_t)n);
+        at += (size_t)n; /* Of a part, behind which may be anything. */
     }
     if (n < 0)
         rc = weir__fail_errno(err, errno, "read %s", path);

@@ -665,6 +665,24 @@ START_TEST(a_device_is_opened_for_oneself_alone)
 }
 END_TEST
 
+/* A read that stops short has not seen that the rest is zeros. */
+START_TEST(a_device_with_something_behind_a_short_read_is_not_blank)
+{
+    int fd;
+
+    begin_device();
+    fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR);
+    ck_assert_int_eq((int)syscall(SYS_pwrite64, fd, "x", 1, (off_t)65535), 1);
+    syscall(SYS_close, fd);
+    atomic_store(&fail_number, SHORT);
+    atomic_store(&fail_from, 1);
+    atomic_store(&fail_times, 1);
+    atomic_store(&fail_call, (int)CALL_READ);
+    refused(WEIR_EFORMAT, "is not a write-ahead log");
+    end_device();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("wal sweep");
@@ -678,5 +696,7 @@ int main(void)
                         (int)(sizeof(answers) / sizeof(answers[0])));
     tcase_add_test(tc, a_log_on_a_device_that_has_changed_is_refused);
     tcase_add_test(tc, a_device_is_opened_for_oneself_alone);
+    tcase_add_test(tc,
+                   a_device_with_something_behind_a_short_read_is_not_blank);
     return test_run();
 }
