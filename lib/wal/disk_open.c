@@ -215,7 +215,8 @@ static int enter_device(struct weir__disk_place *place,
     if (ioctl(place->fd, BLKGETSIZE64, &place->size) != 0 ||
         ioctl(place->fd, BLKSSZGET, &sector) != 0)
         return weir__fail_errno(err, errno, "size of %s", wish->path);
-    if (sector < 512 || sector > 65536)
+    /* Blocks of 4096 bytes or more are whole sectors then. */
+    if (sector < 512 || sector > 65536 || (sector & (sector - 1)) != 0)
         return weir__fail(err, WEIR_EUNSUPPORTED, "%s: has sectors of %d bytes",
                           wish->path, sector);
     place->align = (uint32_t)sector;

@@ -607,6 +607,7 @@ static const struct answer {
     {DEVICE_SIZE, 0, WEIR_EUNSUPPORTED, "has sectors of 0 bytes"},
     {DEVICE_SIZE, 3, WEIR_EUNSUPPORTED, "has sectors of 3 bytes"},
     {DEVICE_SIZE, -512, WEIR_EUNSUPPORTED, "has sectors of -512 bytes"},
+    {DEVICE_SIZE, 520, WEIR_EUNSUPPORTED, "has sectors of 520 bytes"},
     {DEVICE_SIZE, 131072, WEIR_EUNSUPPORTED, "has sectors of 131072 bytes"},
 };
 
