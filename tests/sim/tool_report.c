@@ -2,6 +2,7 @@
 #include "sim/cluster.h"
 #include "sim/scenario.h"
 #include "sim/seeds.h"
+#include "sim/shortest.h"
 #include "sim/tool.h"
 
 #include <inttypes.h>
@@ -12,6 +13,9 @@
 #include <unistd.h>
 
 enum { COMMAND_ROOM = 1024, LINE_ROOM = 512, TAIL = 30 };
+
+/* Runs to look for the fewest steps in: no scenario has as many steps. */
+enum { SHORTER_MOST = 1000 };
 
 const char *tool_kind_name(int kind)
 {
@@ -140,6 +144,7 @@ struct shrinking {
     struct run_options least;
     struct run_result result; /* Of `least`. */
     unsigned runs;
+    int exact; /* Each run of fewer steps was tried, with the same faults. */
 };
 
 /* 1 if it fails: it is the least one then. */
@@ -156,24 +161,32 @@ static int fails(struct shrinking *s, const struct run_options *run)
     return 1;
 }
 
-/* The fewest steps, and then the fewest kinds of faults, with which it fails
- * too: 0, or -1 if it does not fail again.  Each run ends by the limits of its
- * world, and there are no more of them than the logarithm of the steps and one
- * for each kind of fault that has happened. */
+static int fails_within(void *ctx, unsigned steps)
+{
+    struct shrinking *s = ctx;
+    struct run_options run = s->least;
+
+    run.steps = steps;
+    return fails(s, &run);
+}
+
+/* The fewest steps, and then, with these, the fewest kinds of faults, with
+ * which it fails too: 0, or -1 if it does not fail again.  Each run ends by
+ * the limits of its world; there is one for each number of steps that is
+ * smaller, some for halving, and one for each kind of fault that has
+ * happened. */
 static int shrink(struct shrinking *s)
 {
+    struct shortest search = {
+        .fails = fails_within, .ctx = s, .most = SHORTER_MOST};
     struct run_options run = s->least;
-    unsigned least = 0;
 
     if (!fails(s, &run))
         return -1;
     s->least.steps = s->result.steps > 0 ? s->result.steps : 1;
-    while (s->least.steps - least > 1) {
-        run = s->least;
-        run.steps = least + (s->least.steps - least) / 2;
-        if (!fails(s, &run))
-            least = run.steps;
-    }
+    search.steps = s->least.steps;
+    shortest_find(&search);
+    s->exact = search.exact;
     for (unsigned i = 0; i < FAULTS; i++) {
         run = s->least;
         run.without |= 1u << i;
@@ -227,11 +240,10 @@ static void print_least(const struct shrinking *s)
     char list[400];
 
     seeds_print_faults(list, sizeof(list), s->least.without);
-    printf(
-        "  the shortest that fails too (%u runs were tried) has %u steps%s%s: "
-        "%s\n",
-        s->runs, s->least.steps, list[0] != '\0' ? " without " : "", list,
-        s->result.failure);
+    printf("  the shortest that fails too (%u runs were tried, %s that have "
+           "fewer steps) has %u steps%s%s: %s\n",
+           s->runs, s->exact ? "all" : "not all", s->least.steps,
+           list[0] != '\0' ? " without " : "", list, s->result.failure);
 }
 
 void tool_report(int kind, const struct tool_options *o,
