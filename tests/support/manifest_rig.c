@@ -197,6 +197,54 @@ int rig_refresh(struct rig_node *node)
     return call.status;
 }
 
+struct store_call {
+    struct weir_store_req req;
+    int status;
+    int done;
+};
+
+static void store_done(struct weir_store_req *req, int status)
+{
+    struct store_call *call = req->ctx;
+
+    call->status = status;
+    call->done = 1;
+}
+
+static void store_run(struct manifest_rig *rig, struct store_call *call)
+{
+    call->req.done = store_done;
+    call->req.ctx = call;
+    rig->store->ops->submit(rig->store, &call->req);
+    rig_run(rig, &call->done);
+    ck_assert_int_eq(call->status, 0);
+}
+
+void rig_put(struct manifest_rig *rig, const char *key, const void *data,
+             size_t len)
+{
+    struct weir_iov iov = {data, len};
+    struct store_call call = {
+        .req = {
+            .verb = WEIR_STORE_PUT, .key = key, .iov = &iov, .iov_count = 1}};
+
+    store_run(rig, &call);
+}
+
+size_t rig_get(struct manifest_rig *rig, const char *key, void *to, size_t room)
+{
+    struct store_call call = {
+        .req = {.verb = WEIR_STORE_GET, .key = key, .length = UINT64_MAX}};
+    size_t len;
+
+    store_run(rig, &call);
+    len = call.req.body->len;
+    ck_assert_uint_le(len, room);
+    memcpy(to, call.req.body->data, len);
+    weir_buf_unref(call.req.body);
+    return len;
+}
+
 struct weir__op op_node_open(uint32_t node_id)
 {
     struct weir__op op = {.kind = WEIR__OP_NODE_OPEN};

@@ -69,6 +69,13 @@ int rig_refresh(struct rig_node *node);
 /** Run until `*flag`; fails the test if that never comes. */
 void rig_run(struct manifest_rig *rig, const int *flag);
 
+/** Put an object into the store, whatever is there; read one, of `room` bytes
+ * at most: its length. */
+void rig_put(struct manifest_rig *rig, const char *key, const void *data,
+             size_t len);
+size_t rig_get(struct manifest_rig *rig, const char *key, void *to,
+               size_t room);
+
 /** Operations. */
 struct weir__op op_node_open(uint32_t node_id);
 struct weir__op op_create(const char *name);

@@ -6,6 +6,7 @@
 #include "support/manifest_rig.h"
 #include "support/test.h"
 
+#include "format/object_name.h"
 #include "manifest/manifest_inside.h"
 
 #include <stdio.h>
@@ -172,12 +173,17 @@ enum { MANY = 40 };
 static struct manifest_rig rig;
 static struct rig_node *a, *b;
 
-static void setup(void)
+static void join_both(void)
 {
-    rig_init(&rig);
     a = rig_join(&rig, 0);
     b = rig_join(&rig, 1);
     ck_assert_int_eq(rig_refresh(a), 0);
+}
+
+static void setup(void)
+{
+    rig_init(&rig);
+    join_both();
 }
 
 static void teardown(void)
@@ -336,6 +342,161 @@ START_TEST(who_wins_leaves_room_for_another)
 }
 END_TEST
 
+/* ---- What is carried, and what is taken of it ---------------------------- */
+
+static unsigned char stored[64 << 10]; /* Of a commit, from the store. */
+
+static uint64_t version_of(const struct rig_node *node)
+{
+    return weir__state_version(weir__manifest_state(node->manifest));
+}
+
+static size_t read_commit(uint64_t version)
+{
+    char name[WEIR__KEY_SIZE];
+
+    weir__manifest_log_key(name, version);
+    return rig_get(&rig, name, stored, sizeof(stored));
+}
+
+/* The newest commit of a node carries those from `first` on, as they are in
+ * the log, but for what they carry. */
+static void check_carried(const struct rig_node *node, uint64_t first)
+{
+    const struct weir__group *group = &node->manifest->group;
+    struct weir_iov carried;
+    uint64_t found;
+    size_t at = 0;
+
+    while ((found = weir__record_carried(group->bytes.data, group->bytes.len,
+                                         &at, &carried)) != 0) {
+        ck_assert_uint_eq(found, first);
+        ck_assert_uint_le(carried.len, read_commit(found));
+        weir__record_strip(stored, carried.len);
+        ck_assert_mem_eq(stored, carried.data, carried.len);
+        first++;
+    }
+    ck_assert_uint_eq(first, group->record.version);
+}
+
+/* Between what was kept before and what is read behind the snapshot there are
+ * commits that this node has never had. */
+START_TEST(after_a_snapshot_what_was_kept_before_it_is_not_carried)
+{
+    uint64_t snapshot;
+
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.snapshot_commits = 64;
+    join_both();
+    commit_many(a, MANY);
+    commit(b, "full");
+    check_carried(b, version_of(b) - WEIR__MANIFEST_CARRY);
+    virtual_env_sleep(&rig.env, WEIR__MANIFEST_GRACE);
+    while (version_of(a) % 64 != 0 || version_of(a) < 128)
+        commit(a, "unseen");
+    snapshot = version_of(a);
+    virtual_env_settle(&rig.env);
+    commit_many(a, 3);
+    commit(b, "behind it");
+    ck_assert_uint_eq(version_of(b), snapshot + 4);
+    check_carried(b, snapshot + 1);
+    commit_many(b, MANY);
+    check_carried(b, version_of(b) - WEIR__MANIFEST_CARRY);
+    ck_assert_int_eq(rig_refresh(a), 0);
+    rig_same(a, b);
+    ck_assert_int_eq(rig_open(&rig, 2), 0);
+    rig_same(a, &rig.nodes[2]);
+}
+END_TEST
+
+/* States as they were behind each commit. */
+static struct {
+    uint64_t version;
+    unsigned char *data;
+    size_t len;
+} states[12];
+
+static void keep_state(int i)
+{
+    free(states[i].data);
+    states[i].version = version_of(a);
+    states[i].data = rig_state(a, &states[i].len);
+}
+
+/* Commits of several operations, which take memory to read and to apply. */
+static void commit_states(void)
+{
+    static int number;
+    struct weir__range range = {.stream_id = 1, .end = 1, .bytes = 1};
+
+    keep_state(0);
+    for (int i = 1; i < 12; i++) {
+        char name[16];
+        struct weir__op ops[3];
+
+        snprintf(name, sizeof(name), "n-%d", ++number);
+        ops[0] = op_create(name);
+        ops[1] = op_put(name, name, WEIR_KV_ANY);
+        ops[2] = op_add(999, &range, 1);
+        ck_assert_int_eq(rig_commit(a, ops, 3), 0);
+        keep_state(i);
+    }
+}
+
+/* Its state is that behind one of the commits, or it is in the middle of the
+ * next one, and says so: which, of 12. */
+static int which_state(struct rig_node *node)
+{
+    size_t len;
+    unsigned char *data;
+    int i = 0;
+
+    while (i < 12 && states[i].version != version_of(node))
+        i++;
+    ck_assert_int_lt(i, 12);
+    if (weir__state_partial(weir__manifest_state(node->manifest)))
+        return i;
+    data = rig_state(node, &len);
+    ck_assert_uint_eq(len, states[i].len);
+    ck_assert_mem_eq(data, states[i].data, len);
+    free(data);
+    return i;
+}
+
+/* Each allocation fails, by itself or with those behind it. */
+START_TEST(out_of_memory_while_carried_commits_are_taken_loses_nothing)
+{
+    static const int rows[] = {0, 3, 8};
+    struct weir__refresh refresh = {.done = refreshed};
+    int amid = 0; /* It stopped between the first and the last. */
+    long calls;
+    long n = 0;
+
+    do {
+        int i;
+
+        commit_states();
+        calls = rig.env.alloc.calls;
+        test_alloc_fail(&rig.env.alloc, ++n, rows[_i]);
+        weir__manifest_refresh(b->manifest, &refresh);
+        virtual_env_settle(&rig.env);
+        i = which_state(b);
+        amid += i > 0 && i < 11;
+        calls = rig.env.alloc.calls - calls;
+        virtual_env_sleep(&rig.env, UINT64_C(60000000000));
+        ck_assert_int_eq(which_state(b), 11);
+        rig_same(a, b);
+    } while (n <= calls);
+    for (int i = 0; i < 12; i++) {
+        free(states[i].data);
+        states[i].data = NULL;
+    }
+    ck_assert_int_gt(n, 50);
+    ck_assert_int_gt(amid, 10);
+}
+END_TEST
+
 int main(void)
 {
     TCase *bytes = test_case("carried bytes");
@@ -354,5 +515,10 @@ int main(void)
     tcase_add_loop_test(nodes, a_read_that_fails_is_made_good, 0, 2);
     tcase_add_test(nodes, a_reader_that_went_too_far_goes_far_again);
     tcase_add_test(nodes, who_wins_leaves_room_for_another);
+    tcase_add_test(nodes,
+                   after_a_snapshot_what_was_kept_before_it_is_not_carried);
+    tcase_add_loop_test(
+        nodes, out_of_memory_while_carried_commits_are_taken_loses_nothing, 0,
+        3);
     return test_run();
 }

@@ -91,35 +91,6 @@ static void list(struct listing *listing, const char *prefix)
     rig_run(&rig, &listing->done);
 }
 
-struct put_call {
-    struct weir_store_req req;
-    int status;
-    int done;
-};
-
-static void put_done(struct weir_store_req *req, int status)
-{
-    struct put_call *call = req->ctx;
-
-    call->status = status;
-    call->done = 1;
-}
-
-static void put(const char *key, const void *data, size_t len)
-{
-    struct weir_iov iov = {data, len};
-    struct put_call call = {.req = {.verb = WEIR_STORE_PUT,
-                                    .key = key,
-                                    .iov = &iov,
-                                    .iov_count = 1,
-                                    .done = put_done}};
-
-    call.req.ctx = &call;
-    rig.store->ops->submit(rig.store, &call.req);
-    rig_run(&rig, &call.done);
-    ck_assert_int_eq(call.status, 0);
-}
-
 START_TEST(a_snapshot_bounds_the_replay)
 {
     struct listing snaps;
@@ -150,7 +121,7 @@ START_TEST(a_damaged_snapshot_falls_back_to_the_one_before)
     a = rig_join(&rig, 0);
     commit_many(a, _i == 0 ? 30 : 10);
     virtual_env_settle(&rig.env);
-    put(last, "not a snapshot", 14);
+    rig_put(&rig, last, "not a snapshot", 14);
     ck_assert_int_eq(rig_open(&rig, 1), 0);
     rig_same(a, &rig.nodes[1]);
 }
@@ -291,7 +262,7 @@ START_TEST(a_damaged_commit_is_told_and_not_skipped)
     struct rig_node *a = rig_join(&rig, 0);
 
     commit_many(a, 3);
-    put("manifest/log/0000000000000004", "nonsense", 8);
+    rig_put(&rig, "manifest/log/0000000000000004", "nonsense", 8);
     ck_assert_int_eq(rig_open(&rig, 1), WEIR_ECORRUPT);
     ck_assert_ptr_nonnull(strstr(rig.nodes[1].err.text, "commit 4"));
 }
@@ -314,7 +285,7 @@ static void put_foreign(const char *key, uint64_t version, int newer)
         w.data[4] = WEIR__COMMIT_VERSION + 1;
         weir__manifest_seal(w.data, w.len);
     }
-    put(key, w.data, w.len);
+    rig_put(&rig, key, w.data, w.len);
     weir__writer_free(&w);
 }
 
