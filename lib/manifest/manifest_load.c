@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/sometimes.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 void weir__refresh_end(struct weir__manifest *m, struct weir__refresh **list,
@@ -164,9 +165,10 @@ static bool is_own(const struct weir__manifest *m,
            memcmp(m->group.record.nonce, record->nonce, 16) == 0;
 }
 
-/* Apply the record of the version behind the state's. */
+/* Apply the record of the version behind the state's; `carried`: it was found
+ * in another one, which nobody puts there with what it carries itself. */
 static int apply_bytes(struct weir__manifest *m, const unsigned char *data,
-                       size_t len)
+                       size_t len, bool carried)
 {
     struct weir__record_reader r;
     uint64_t version = weir__state_version(m->state) + 1;
@@ -175,6 +177,13 @@ static int apply_bytes(struct weir__manifest *m, const unsigned char *data,
 
     if (rc != 0)
         return rc;
+    if (carried && r.header.carried > 0) {
+        weir__record_close(&r);
+        return weir__fail(&m->err, WEIR_ECORRUPT,
+                          "manifest commit %" PRIu64
+                          ": is carried with %" PRIu32 " bytes that it carries",
+                          version, r.header.carried);
+    }
     m->carry.found = r.header.carried > 0;
     if (is_own(m, &r.header)) {
         weir__record_close(&r);
@@ -214,9 +223,9 @@ static int apply_ahead(struct weir__manifest *m, const struct weir_buf *body,
         if (found == 0 || found > weir__state_version(m->state) + 1)
             return WEIR_ERANGE;
         if (found == weir__state_version(m->state) + 1)
-            rc = apply_bytes(m, one.data, one.len);
+            rc = apply_bytes(m, one.data, one.len, true);
     }
-    return rc != 0 ? rc : apply_bytes(m, data, body->len);
+    return rc != 0 ? rc : apply_bytes(m, data, body->len, false);
 }
 
 /* Look at the answer for the version behind the state's. */
@@ -239,7 +248,7 @@ static void follow_answer(struct weir__manifest *m,
     }
     if (status == 0)
         status = apply_bytes(m, (const unsigned char *)slot->req.body->data,
-                             slot->req.body->len);
+                             slot->req.body->len, false);
     else
         weir__error_copy(&m->err, &slot->err);
     if (status != 0) {

@@ -6,6 +6,7 @@
 #include "support/manifest_rig.h"
 #include "support/test.h"
 
+#include "base/bytes.h"
 #include "format/object_name.h"
 #include "manifest/manifest_inside.h"
 
@@ -497,6 +498,50 @@ START_TEST(out_of_memory_while_carried_commits_are_taken_loses_nothing)
 }
 END_TEST
 
+/* A commit, the last of whose carried ones carries the one before it once
+ * more: nobody writes that. */
+static void nest(uint64_t version)
+{
+    static unsigned char nested[2 * sizeof(stored)];
+    struct weir_iov list[WEIR__MANIFEST_CARRY + 1];
+    size_t len = read_commit(version);
+    unsigned char *inner;
+    size_t count = 0;
+    size_t more;
+    size_t at = 0;
+    char name[WEIR__KEY_SIZE];
+
+    while (weir__record_carried(stored, len, &at, &list[count]) != 0)
+        count++;
+    ck_assert_uint_ge(count, 2);
+    more = list[count - 2].len;
+    memcpy(nested, stored, len);
+    memcpy(nested + len, list[count - 2].data, more);
+    inner = nested + len - list[count - 1].len;
+    weir__put16(inner + 4, WEIR__COMMIT_CARRIES);
+    weir__put32(inner + 12, (uint32_t)more);
+    weir__manifest_seal(inner, list[count - 1].len + more);
+    weir__put32(nested + 12, weir__get32(nested + 12) + (uint32_t)more);
+    weir__manifest_seal(nested, len + more);
+    weir__manifest_log_key(name, version);
+    rig_put(&rig, name, nested, len + more);
+}
+
+/* It is damage, and nothing of it is taken: each commit is read by itself. */
+START_TEST(a_carried_commit_that_carries_others_is_not_taken)
+{
+    long before = fault_store_count(b->store);
+    uint64_t first = version_of(a) + 1;
+
+    commit_many(a, MANY);
+    for (uint64_t version = first; version <= version_of(a); version++)
+        nest(version);
+    ck_assert_int_eq(rig_refresh(b), 0);
+    rig_same(a, b);
+    ck_assert_int_ge(fault_store_count(b->store) - before, MANY);
+}
+END_TEST
+
 int main(void)
 {
     TCase *bytes = test_case("carried bytes");
@@ -520,5 +565,6 @@ int main(void)
     tcase_add_loop_test(
         nodes, out_of_memory_while_carried_commits_are_taken_loses_nothing, 0,
         3);
+    tcase_add_test(nodes, a_carried_commit_that_carries_others_is_not_taken);
     return test_run();
 }
