@@ -53,6 +53,13 @@ static void commit(struct rig_node *node, const char *name)
     ck_assert_int_eq(rig_commit(node, &op, 1), 0);
 }
 
+static void commit_key(struct rig_node *node)
+{
+    struct weir__op op = op_put("key", "value", WEIR_KV_ANY);
+
+    ck_assert_int_eq(rig_commit(node, &op, 1), 0);
+}
+
 START_TEST(a_commit_that_is_told_of_is_read_with_one_request)
 {
     long before = fault_store_count(a->store);
@@ -90,6 +97,28 @@ START_TEST(where_nobody_knows_the_log_is_read_to_its_end)
     virtual_env_settle(&rig.env);
     ck_assert_int_eq(fault_store_count(a->store), before + 3);
     ck_assert(weir__manifest_hears(a->manifest));
+}
+END_TEST
+
+/* Each commit carries those before it, so it reads ahead, further each time,
+ * and no further than it was told. */
+START_TEST(no_more_is_read_ahead_than_was_told_of)
+{
+    for (uint64_t told = 1; told <= 40; told++) {
+        long before = fault_store_count(a->store);
+        uint64_t from = version_of(a);
+
+        while (version_of(b) < from + told + 20)
+            commit_key(b);
+        tell(from + told);
+        virtual_env_settle(&rig.env);
+        ck_assert_uint_eq(version_of(a), from + told);
+        ck_assert_int_le(fault_store_count(a->store) - before,
+                         told < 5 ? (long)told : 5 + (long)told / 10);
+        tell(version_of(b));
+        virtual_env_settle(&rig.env);
+        rig_same(a, b);
+    }
 }
 END_TEST
 
@@ -200,6 +229,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_commit_that_is_told_of_is_read_with_one_request);
+    tcase_add_test(tc, no_more_is_read_ahead_than_was_told_of);
     tcase_add_test(tc, where_nobody_knows_the_log_is_read_to_its_end);
     tcase_add_test(tc, an_own_commit_that_is_told_of_is_not_read);
     tcase_add_loop_test(tc, a_commit_that_is_not_there_is_looked_for_once, 0,
