@@ -250,10 +250,23 @@ static int owes(const struct weir_stream *s, const struct weir__mstream *m)
     return 0;
 }
 
-/* The stream was handed over.  What of it is here is still to be uploaded,
- * and stays readable. */
+/* What was not acknowledged is no part of the stream as far as is known here,
+ * and must not be taken for what the new owner writes. */
+static void drop_unfinished(struct weir_stream *s)
+{
+    size_t kept = weir__entries_find(&s->entries, s->durable);
+
+    for (size_t i = kept; i < s->entries.count; i++)
+        entry_settle(s, weir__entries_at(&s->entries, i));
+    s->entries.count = kept;
+    s->next = s->durable;
+}
+
+/* The stream was handed over, or this node taken over.  What of it is here is
+ * still to be uploaded, and stays readable. */
 static void stream_given(struct weir_stream *s)
 {
+    drop_unfinished(s);
     s->local = 0;
     s->giving = 0;
     s->failed = WEIR_EFENCED;

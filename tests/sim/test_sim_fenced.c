@@ -5,6 +5,7 @@
 #include "support/test.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static void trim_program(void *ctx)
 {
@@ -94,6 +95,64 @@ START_TEST(it_does_not_open_what_it_had)
 }
 END_TEST
 
+static struct weir_fetch fetched;
+
+static void fetch_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    fetched = (struct weir_fetch){.offset = 1,
+                                  .max_bytes = 1,
+                                  .min_bytes = 1,
+                                  .max_wait = (int64_t)(60 * SECOND)};
+    m->status = weir_fetch_sync(m->streams[0], &fetched);
+}
+
+/* It is cut off in the middle of an append, and owes what it had finished:
+ * nobody has uploaded that.  Its successor writes another batch in the place.
+ */
+static void cut_off(uint64_t seed)
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(seed);
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    for (int i = 0; i < NODES; i++)
+        ck_assert_int_eq(machine_start(&world.machines[i]), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    machine_append_now(m, 0, 1);
+    weir_sim_cut(m->sim, WEIR_SIM_CUT_HANGS);
+    machine_append(m, 0, 2);
+    machine_append(m, 0, 2);
+    world_run(30 * SECOND);
+    ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
+    machine_crash(&world.machines[1]);
+    ck_assert_int_eq(machine_open_stream(&world.machines[2], 0), 0);
+    machine_append_now(&world.machines[2], 0, 3);
+}
+
+/* Now and then it hears of its successor before its own append has failed. */
+START_TEST(it_does_not_show_what_it_has_not_finished)
+{
+    struct machine *m = &world.machines[0];
+
+    for (uint64_t i = 0; i < 50; i++) {
+        uint64_t number = 0;
+
+        cut_off(test_seed() + i);
+        weir_sim_heal(m->sim);
+        ck_assert_int_eq(machine_call(m, fetch_program), 0);
+        ck_assert_int_eq(m->status, 0);
+        ck_assert_uint_eq(fetched.count, 1);
+        memcpy(&number, fetched.batches[0].data, sizeof(number));
+        ck_assert_uint_eq(number, 3);
+        weir_fetch_release(&fetched);
+        weir_sim_free(world.sim);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim fenced");
@@ -102,5 +161,6 @@ int main(void)
     tcase_add_test(tc, it_uploads_nothing);
     tcase_add_test(tc, it_tells_who_asks_for_a_flush);
     tcase_add_test(tc, it_does_not_open_what_it_had);
+    tcase_add_test(tc, it_does_not_show_what_it_has_not_finished);
     return test_run();
 }
