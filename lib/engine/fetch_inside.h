@@ -32,7 +32,7 @@ struct weir__fetch {
     int unclear;      /* Why it was not, or 0. */
     int asked;        /* So is a look at other nodes' logs, */
     int looked;       /* and that has ended: */
-    uint64_t look;    /* it is later than this one. */
+    uint64_t look;    /* it is later than this one; then, which it was. */
 };
 
 /** Go on with what there is now. */

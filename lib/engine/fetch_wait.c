@@ -58,14 +58,23 @@ static uint64_t patience(const struct weir__fetch *f)
     return wait;
 }
 
+/* 1 if the logs were looked at in the wrong place, for all that is known now;
+ * also if a later look has begun in the right one. */
+static int looked_astray(const struct weir__fetch *f)
+{
+    const struct weir_stream *s = f->stream;
+
+    return f->looked && weir__tail_can(s) &&
+           (weir__tail_is_stale(s) || s->node->tail.moved > f->look);
+}
+
 /* The manifest was read.  If it tells that the logs were looked at in the
  * wrong place, that begins anew. */
 static void told(struct weir__fetch *f, int status)
 {
     f->refreshed = 1;
     f->unclear = status;
-    if (!f->looked || !weir__tail_can(f->stream) ||
-        !weir__tail_is_stale(f->stream))
+    if (!looked_astray(f))
         return;
     f->refreshed = 0;
     f->told = 0;
@@ -252,6 +261,7 @@ void weir__fetch_looked(struct weir *node)
         if (!f->asked || f->looked || f->look >= node->tail.round)
             continue;
         f->looked = 1;
+        f->look = node->tail.round;
         f->told = 0; /* It must be read later than that. */
         f->refreshed = 0;
     }

@@ -91,6 +91,7 @@ struct weir__tail {
     size_t bytes;             /* Of them all. */
     size_t ranges;            /* Of all streams. */
     uint64_t round;           /* Looks begun. */
+    uint64_t moved;           /* The last that reads a log anew. */
     int looking;              /* The last one is under way, */
     int again;                /* and another one is to follow. */
     int found;                /* It has found something. */

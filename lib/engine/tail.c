@@ -310,6 +310,8 @@ static void catch_up(struct tail_log *log, const struct weir__member *member)
     struct weir_wal_mark mark = {member->mark_epoch, member->mark_slot};
     struct weir_wal_mark *at = &log->get.at;
 
+    if (has_moved(log, member))
+        log->node->tail.moved = log->node->tail.round;
     if (!log->begun || log->rewind || log->epoch != member->epoch) {
         log->epoch = member->epoch;
         log->mark = mark;

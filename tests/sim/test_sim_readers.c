@@ -183,6 +183,42 @@ START_TEST(a_log_that_is_not_read_in_time_does_not_end_a_stream)
 }
 END_TEST
 
+/* Its owner starts anew again and again, so that its log has to be read anew.
+ * Of two that ask at one time neither takes the reading before for its own. */
+START_TEST(a_log_that_is_being_read_anew_does_not_end_a_stream)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *reader = &world.machines[1];
+
+    world_open(test_seed());
+    world.wal = "object:";
+    ck_assert_int_eq(machine_start(owner), 0);
+    ck_assert_int_eq(machine_start(reader), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    machine_append_now(owner, 0, 0);
+    for (uint64_t i = 1; i < 200; i++) {
+        struct weir_fetch beside = {
+            .req = {.done = fetch_done}, .offset = i, .max_bytes = 100};
+        int over = 0;
+
+        beside.req.ctx = &over;
+        ck_assert_uint_eq(fetch(reader, 0, i - 1, 0), 1);
+        machine_crash(owner);
+        ck_assert_int_eq(machine_start(owner), 0);
+        ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+        ck_assert_int_eq(weir_fetch(reader->readers[0], &beside), 0);
+        machine_append_now(owner, 0, i);
+        world_run(weir_sim_below(world.sim, 20 * MS));
+        ck_assert_uint_eq(fetch(reader, 0, i, 0), 1);
+        while (!over)
+            world_run(MS);
+        weir_fetch_release(&beside);
+    }
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
 /* Its lease has run out while it slept: what it knows of its own stream may be
  * old, and so it looks first. */
 START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
@@ -339,6 +375,7 @@ int main(void)
     tcase_add_test(tc,
                    a_reader_that_is_cut_off_is_not_told_that_there_is_no_more);
     tcase_add_test(tc, a_log_that_is_not_read_in_time_does_not_end_a_stream);
+    tcase_add_test(tc, a_log_that_is_being_read_anew_does_not_end_a_stream);
     tcase_add_test(
         tc, a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
