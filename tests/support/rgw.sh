@@ -9,9 +9,11 @@
 #     tests/support/rgw.sh stop DIR     # ends it and removes DIR
 #     tests/support/rgw.sh check        # are the packages there?
 #
-# The key is WEIRTESTKEY with the secret WEIRTESTSECRET; the certificate is
-# DIR/ca.pem, for the name localhost alone.  It takes some 15 seconds to start,
-# and about 500 MiB of memory.
+# The key is WEIRTESTKEY with the secret WEIRTESTSECRET.  A bucket is in the
+# path or in the host's name (http://BUCKET.localhost:34567, which libcurl takes
+# to this machine by itself).  The certificate is DIR/ca.pem, for the names
+# localhost and weir.localhost alone: libcurl takes no wildcard in front of a
+# single word.  It takes some 15 seconds to start, and about 500 MiB of memory.
 set -u
 
 programs=(radosgw ceph-mon ceph-osd monmaptool ceph-authtool ceph
@@ -81,6 +83,7 @@ osd_class_default_list = *
 [client.rgw.a]
 rgw_frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1 ssl_endpoint=127.0.0.1:$tls_port ssl_certificate=$dir/server.pem
 rgw_data = $dir/rgw
+rgw_dns_name = localhost
 rgw_enable_usage_log = false
 rgw_thread_pool_size = 64
 C
@@ -88,8 +91,8 @@ C
 
 make_certificate() {
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost \
-        -addext subjectAltName=DNS:localhost -keyout "$dir/key.pem" \
-        -out "$dir/ca.pem" && cat "$dir/key.pem" "$dir/ca.pem" \
+        -addext subjectAltName=DNS:localhost,DNS:weir.localhost \
+        -keyout "$dir/key.pem" -out "$dir/ca.pem" && cat "$dir/key.pem" "$dir/ca.pem" \
         >"$dir/server.pem"
 }
 
