@@ -142,7 +142,9 @@ BENCHES := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 SAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(SAMPLE_SRC))
 # The simulator's program shares code with the tests, which need Check.
 SIM := $(if $(TEST_LIBS),$(if $(wildcard tests/sim/weir_sim.c),$(B)/weir-sim))
-CHILDREN := $(patsubst %.c,$(B)/%,$(wildcard tests/crash/crash_child.c))
+CHILD_SRC := $(sort $(wildcard tests/crash/crash_child.c \
+  tests/integration/commit_child.c))
+CHILDREN := $(patsubst %.c,$(B)/%,$(CHILD_SRC))
 PROGRAMS := $(if $(WEIR_SRC),$(B)/weir) $(if $(KAFKA_SRC),$(B)/weir-kafka) $(SIM)
 
 .DEFAULT_GOAL := all
@@ -374,7 +376,7 @@ $(B)/tests/lint/tables: $(B)/obj/tests/lint/tables.o $(LIBA)
 # looked at again.
 LINT_SRC := $(LIB_SRC) $(WEIR_SRC) $(KAFKA_SRC) $(SAMPLE_SRC) $(SIM_SRC) \
   $(TEST_SRC) $(SUPPORT_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/*.c) \
-  $(wildcard tests/crash/crash_child.c tests/lint/*.c)
+  $(CHILD_SRC) $(wildcard tests/lint/*.c)
 LINT_HDR := $(sort $(PUBLIC) $(wildcard lib/*/*.h examples/*/*.h tests/*/*.h))
 LINT_STAMPS := $(LINT_SRC:%=build/lint/%.ok) $(LINT_HDR:%=build/lint/%.ok)
 LINT_FLAGS = $(STD) $(WARN) $(if $(filter lib/%,$<),$(INC_lib),\

@@ -256,5 +256,62 @@ if [ -x "$build/weir" ]; then
     fact 'another node follows the tail' followed
 fi
 
+# 16 processes that begin to commit at one moment: what was reported is there,
+# once, and nothing else is.
+nodes=16 count=20
+child() { # NODE COUNT
+    AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret timeout 120 \
+        "$build/tests/integration/commit_child" \
+        "s3://weir/commits?endpoint=$endpoint" "$@"
+}
+all_ready() {
+    local i
+    for ((i = 0; i < 600; i++)); do
+        [ "$(grep -lx ready "$dir"/did.* | wc -l)" = $nodes ] && return 0
+        sleep 0.1
+    done
+    return 1
+}
+at_once() {
+    local i pids=() good=0 gate
+    mkfifo "$dir/gate" || return 1
+    exec {gate}<>"$dir/gate"
+    for ((i = 1; i <= nodes; i++)); do
+        child "$i" $count <"$dir/gate" >"$dir/did.$i" {gate}>&- &
+        pids+=($!)
+    done
+    all_ready || good=1
+    exec {gate}>&- # It has no writer any more: all of them begin.
+    for i in "${pids[@]}"; do wait "$i" || good=1; done
+    return $good
+}
+did() { cat "$dir"/did.* | sed -n "s/^$1 //p" | sort; }
+nothing_in_doubt() { # It may be, of a server that fails; this one does not.
+    ! grep '^?' "$dir"/did.*
+}
+marks_once() {
+    child 17 0 | sort >"$dir/marks"
+    diff "$dir/marks" <(did marked) &&
+        [ "$(wc -l <"$dir/marks")" = $((nodes * count)) ]
+}
+commits() { # COMMAND...
+    AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret timeout 60 \
+        "$build/weir" --store "s3://weir/commits?endpoint=$endpoint" \
+        --wal mem: -X node_id=18 "$@"
+}
+streams_are() {
+    commits ls | sort >"$dir/streams"
+    diff "$dir/streams" <(comm -23 <(did made) <(did deleted)) &&
+        [ "$(wc -l <"$dir/streams")" = $((nodes * count / 2)) ]
+}
+whole() { commits dump manifest >"$dir/manifest"; }
+if [ -x "$build/weir" ]; then
+    fact 'sixteen processes commit at once' at_once
+    fact 'nobody is left in doubt' nothing_in_doubt
+    fact 'each compare-and-set that was done is there once' marks_once
+    fact 'so are the streams that were made and not deleted' streams_are
+    fact 'the manifest can be read from its beginning' whole
+fi
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
