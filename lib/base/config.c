@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/config_value.h"
 #include "base/error.h"
+#include "base/secret.h"
 
 #include <string.h>
 
@@ -65,12 +66,21 @@ static void free_scheme(const struct weir_alloc *alloc,
     weir__free(alloc, scheme);
 }
 
-/* Secrets do not stay behind in freed memory. */
+/* Secrets have memory of their own. */
+static char *copy_value(const struct weir_config *config, size_t i,
+                        const char *value)
+{
+    return property_at(i)->type == WEIR_TYPE_SECRET
+               ? weir__secret_strdup(config->alloc, value)
+               : weir__strdup(config->alloc, value);
+}
+
 static void free_value(struct weir_config *config, size_t i)
 {
-    if (config->text[i] != NULL && property_at(i)->type == WEIR_TYPE_SECRET)
-        explicit_bzero(config->text[i], strlen(config->text[i]));
-    weir__free(config->alloc, config->text[i]);
+    if (property_at(i)->type == WEIR_TYPE_SECRET)
+        weir__secret_free(config->alloc, config->text[i]);
+    else
+        weir__free(config->alloc, config->text[i]);
     config->text[i] = NULL;
 }
 
@@ -121,7 +131,7 @@ int weir_config_set(struct weir_config *config, const char *key,
     rc = weir__config_parse(property_at(i), config->alloc, value, &number, err);
     if (rc != 0)
         return rc;
-    copy = weir__strdup(config->alloc, value);
+    copy = copy_value(config, i, value);
     if (copy == NULL)
         return weir__fail(err, WEIR_ENOMEM, "%s: out of memory", key);
     free_value(config, i);
@@ -256,7 +266,7 @@ static int copy_into(struct weir_config *to, const struct weir_config *from)
         to->number[i] = from->number[i];
         if (from->text[i] == NULL)
             continue;
-        to->text[i] = weir__strdup(to->alloc, from->text[i]);
+        to->text[i] = copy_value(to, i, from->text[i]);
         if (to->text[i] == NULL)
             return WEIR_ENOMEM;
     }

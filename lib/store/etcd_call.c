@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "http/json.h"
 
 #include <errno.h>
@@ -21,9 +22,7 @@ enum { CONNECTIONS = 8, ATTEMPTS = 30 };
 
 void weir__etcd_wipe(const struct weir_alloc *alloc, char **text)
 {
-    if (*text != NULL)
-        explicit_bzero(*text, strlen(*text));
-    weir__free(alloc, *text);
+    weir__secret_free(alloc, *text);
     *text = NULL;
 }
 
@@ -131,8 +130,8 @@ static int copy_user(struct weir__etcd_line *line,
 
     if (user[0] == '\0')
         return 0;
-    line->user = weir__strdup(line->host.alloc, user);
-    line->password = weir__strdup(line->host.alloc, password);
+    line->user = weir__secret_strdup(line->host.alloc, user);
+    line->password = weir__secret_strdup(line->host.alloc, password);
     return line->user != NULL && line->password != NULL
                ? 0
                : weir__fail(err, WEIR_ENOMEM, "etcd: out of memory");
@@ -199,15 +198,12 @@ void weir__etcd_call_init(struct weir__etcd_call *call,
         .line = line, .err = err, .deadline = deadline};
     weir__list_init(&call->link);
     weir__writer_init(&call->body, line->host.alloc);
-    weir__writer_init(&call->login, line->host.alloc);
+    weir__writer_init_secret(&call->login, line->host.alloc);
 }
 
 static void drop_login(struct weir__etcd_call *call)
 {
-    if (call->login.data != NULL)
-        explicit_bzero(call->login.data, call->login.len);
     weir__writer_free(&call->login);
-    weir__writer_init(&call->login, call->line->host.alloc);
 }
 
 static void end(struct weir__etcd_call *call, int status,
@@ -285,7 +281,7 @@ static int have_token(struct weir__etcd_call *call,
                           "etcd: log in as %.60s: no token came", line->user);
     room = strlen(token) + 20;
     weir__etcd_wipe(line->host.alloc, &line->token);
-    line->token = weir__malloc(line->host.alloc, room);
+    line->token = weir__secret_calloc(line->host.alloc, room);
     if (line->token == NULL)
         return WEIR_ENOMEM;
     snprintf(line->token, room, "Authorization: %s", token);
@@ -382,7 +378,7 @@ static int copy_token(struct weir__etcd_call *call)
     weir__etcd_wipe(line->host.alloc, &call->token);
     if (call->logging_in || line->token == NULL)
         return 0;
-    call->token = weir__strdup(line->host.alloc, line->token);
+    call->token = weir__secret_strdup(line->host.alloc, line->token);
     return call->token != NULL ? 0 : WEIR_ENOMEM;
 }
 

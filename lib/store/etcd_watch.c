@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "http/json.h"
 
 #include <inttypes.h>
@@ -244,7 +245,7 @@ static int write_request(struct weir__etcd_watch *w)
     weir__etcd_end(end, sizeof(end), from);
     weir__etcd_write_watch(&w->body, from, end);
     if (line->token != NULL)
-        w->token = weir__strdup(line->host.alloc, line->token);
+        w->token = weir__secret_strdup(line->host.alloc, line->token);
     return w->body.bad || (line->token != NULL && w->token == NULL)
                ? weir__fail(&w->error, WEIR_ENOMEM, "out of memory")
                : 0;

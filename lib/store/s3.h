@@ -23,9 +23,10 @@
  * from, and are renewed, belongs behind this. */
 struct weir__s3_credentials {
     const struct weir_alloc *alloc;
-    char *access_key;
-    char *secret_key;
-    char *token; /* NULL: none. */
+    char *room; /* Memory for secrets, which the others point into. */
+    const char *access_key;
+    const char *secret_key;
+    const char *token; /* NULL: none. */
 };
 
 /** Copy the keys: 0 or WEIR_ENOMEM. */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/secret.h"
 #include "store/s3_found.h"
 
 #include <string.h>
@@ -53,7 +54,7 @@ int weir_s3_keys_set(struct weir_s3_keys *keys, const char *access_key,
 int weir__s3_host_new(struct weir__s3_host **out, const struct weir_host *host,
                       weir_s3_keys_fn *give, void *ctx)
 {
-    struct weir__s3_host *h = weir__calloc(host->alloc, 1, sizeof(*h));
+    struct weir__s3_host *h = weir__secret_calloc(host->alloc, sizeof(*h));
 
     *out = h;
     if (h == NULL)
@@ -67,10 +68,8 @@ int weir__s3_host_new(struct weir__s3_host **out, const struct weir_host *host,
 
 void weir__s3_host_free(struct weir__s3_host *h)
 {
-    if (h == NULL)
-        return;
-    weir__s3_found_wipe(&h->keys.found);
-    weir__free(h->alloc, h);
+    if (h != NULL)
+        weir__secret_free(h->alloc, h);
 }
 
 /* On a worker. */

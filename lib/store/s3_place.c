@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "store/store_request.h"
 
 #include <stdio.h>
@@ -287,30 +288,26 @@ int weir__s3_credentials_copy(struct weir__s3_credentials *to,
                               const char *access_key, const char *secret_key,
                               const char *token)
 {
-    bool has_token = token != NULL && token[0] != '\0';
+    size_t access_room = strlen(access_key) + 1;
+    size_t secret_room = strlen(secret_key) + 1;
+    size_t token_room = token != NULL ? strlen(token) + 1 : 0;
+    char *room =
+        weir__secret_calloc(alloc, access_room + secret_room + token_room);
 
-    to->alloc = alloc;
-    to->access_key = weir__strdup(alloc, access_key);
-    to->secret_key = weir__strdup(alloc, secret_key);
-    to->token = has_token ? weir__strdup(alloc, token) : NULL;
-    if (to->access_key != NULL && to->secret_key != NULL &&
-        (to->token != NULL || !has_token))
-        return 0;
-    weir__s3_credentials_wipe(to);
-    return WEIR_ENOMEM;
-}
-
-static void wipe(const struct weir_alloc *alloc, char *text)
-{
-    if (text != NULL)
-        explicit_bzero(text, strlen(text));
-    weir__free(alloc, text);
+    *to = (struct weir__s3_credentials){.alloc = alloc, .room = room};
+    if (room == NULL)
+        return WEIR_ENOMEM;
+    to->access_key = memcpy(room, access_key, access_room);
+    room += access_room;
+    to->secret_key = memcpy(room, secret_key, secret_room);
+    room += secret_room;
+    if (token_room > 1)
+        to->token = memcpy(room, token, token_room);
+    return 0;
 }
 
 void weir__s3_credentials_wipe(struct weir__s3_credentials *credentials)
 {
-    wipe(credentials->alloc, credentials->access_key);
-    wipe(credentials->alloc, credentials->secret_key);
-    wipe(credentials->alloc, credentials->token);
+    weir__secret_free(credentials->alloc, credentials->room);
     *credentials = (struct weir__s3_credentials){0};
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The places that credentials are looked for in, but for the environment. */
-#include "base/alloc.h"
+#include "base/secret.h"
 #include "store/s3_source_inside.h"
 
 #include <stdio.h>
@@ -230,7 +230,9 @@ static void have_imds_token(struct weir__s3_source *s, const char *text,
                             size_t len)
 {
     weir__s3_source_wipe(s->host.alloc, &s->imds_token);
-    s->imds_token = weir__strndup(s->host.alloc, text, len);
+    s->imds_token = weir__secret_calloc(s->host.alloc, len + 1);
+    if (s->imds_token != NULL)
+        memcpy(s->imds_token, text, len);
     if (s->imds_token == NULL || !authorize_imds(s) ||
         !weir__s3_source_url(s, imds(s), IMDS_KEYS, ""))
         weir__s3_source_failed(s, WEIR_EAUTH, "%s: no token", s->url);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/secret.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -40,9 +41,7 @@ const char *weir__s3_source_setting(const struct weir__s3_source *s,
 
 void weir__s3_source_wipe(const struct weir_alloc *alloc, char **text)
 {
-    if (*text != NULL)
-        explicit_bzero(*text, strlen(*text));
-    weir__free(alloc, *text);
+    weir__secret_free(alloc, *text);
     *text = NULL;
 }
 
@@ -53,15 +52,14 @@ void weir__s3_source_free(struct weir__s3_source *s)
     for (size_t i = 0; i < WEIR__S3_VARS; i++)
         weir__s3_source_wipe(s->host.alloc, &s->settings[i]);
     weir__free(s->host.alloc, s->region);
-    weir__s3_found_wipe(&s->found);
-    weir__free(s->host.alloc, s);
+    weir__secret_free(s->host.alloc, s);
 }
 
 int weir__s3_source_new(struct weir__s3_source **out,
                         const struct weir_host *host, unsigned kinds,
                         const char *region)
 {
-    struct weir__s3_source *s = weir__calloc(host->alloc, 1, sizeof(*s));
+    struct weir__s3_source *s = weir__secret_calloc(host->alloc, sizeof(*s));
     bool good = s != NULL;
 
     *out = NULL;
@@ -76,7 +74,7 @@ int weir__s3_source_new(struct weir__s3_source **out,
 
         if (value == NULL || value[0] == '\0')
             continue;
-        s->settings[i] = weir__strdup(host->alloc, value);
+        s->settings[i] = weir__secret_strdup(host->alloc, value);
         good = s->settings[i] != NULL;
     }
     if (!good) {
@@ -93,17 +91,15 @@ void weir__s3_source_drop(struct weir__s3_source *s)
 {
     for (size_t i = 0; i < 2; i++)
         weir__s3_source_wipe(s->host.alloc, &s->lines[i]);
-    if (s->body.data != NULL)
-        explicit_bzero(s->body.data, s->body.len);
     weir__writer_free(&s->body);
-    weir__writer_init(&s->body, s->host.alloc);
 }
 
 void weir__s3_source_end(struct weir__s3_source *s, int status)
 {
     weir__s3_source_drop(s);
     weir__s3_source_wipe(s->host.alloc, &s->text);
-    weir__s3_source_wipe(s->host.alloc, &s->path);
+    weir__free(s->host.alloc, s->path);
+    s->path = NULL;
     weir__s3_source_wipe(s->host.alloc, &s->imds_token);
     s->done(s->ctx, status, status == 0 ? &s->found : NULL);
 }
@@ -239,7 +235,7 @@ void weir__s3_source_look(struct weir__s3_source *s, struct weir__http *http,
     s->err = err;
     s->kind = 0;
     s->worst = 0;
-    weir__writer_init(&s->body, s->host.alloc);
+    weir__writer_init_secret(&s->body, s->host.alloc);
     s->task.run = begin;
     s->host.env->ops->post(s->host.env, &s->task);
 }

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/secret.h"
 #include "store/s3_source_inside.h"
 
 #include <errno.h>
@@ -28,15 +29,13 @@ static void read_file(struct weir_work *work)
     ssize_t n = -1;
     size_t len = 0;
 
-    s->text = fd >= 0 ? weir__malloc(s->host.alloc, FILE_MAX + 1) : NULL;
+    s->text = fd >= 0 ? weir__secret_calloc(s->host.alloc, FILE_MAX + 1) : NULL;
     s->read_errno = fd < 0 ? errno : s->text == NULL ? ENOMEM : 0;
     while (s->read_errno == 0 && len < FILE_MAX &&
            (n = read(fd, s->text + len, FILE_MAX - len)) > 0)
         len += (size_t)n;
     if (s->read_errno == 0 && n < 0)
         s->read_errno = errno;
-    if (s->text != NULL)
-        s->text[len] = '\0';
     if (fd >= 0)
         close(fd);
 }
@@ -142,7 +141,7 @@ bool weir__s3_source_line(struct weir__s3_source *s, size_t i, const char *name,
 
     if (value[strcspn(value, "\r\n")] != '\0')
         return false;
-    s->lines[i] = weir__malloc(s->host.alloc, room);
+    s->lines[i] = weir__secret_calloc(s->host.alloc, room);
     if (s->lines[i] == NULL)
         return false;
     snprintf(s->lines[i], room, "%s: %s", name, value);

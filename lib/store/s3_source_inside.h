@@ -42,6 +42,7 @@ struct weir__s3_source {
     struct weir_host host;
     unsigned kinds;
     char *region;
+    /* Memory for secrets, as all texts but the path. */
     char *settings[WEIR__S3_VARS]; /* NULL: not set, or empty. */
 
     struct weir__http *http; /* While it looks, from here on. */
@@ -77,7 +78,7 @@ struct weir__s3_source {
 /** The value of a variable, or `otherwise`. */
 const char *weir__s3_source_setting(const struct weir__s3_source *s,
                                     enum weir__s3_var i, const char *otherwise);
-/** Overwrite and free a text; NULL is allowed. */
+/** Overwrite and free a text, of memory for secrets; NULL is allowed. */
 void weir__s3_source_wipe(const struct weir_alloc *alloc, char **text);
 
 /** Forget the headers and the body of a request. */
