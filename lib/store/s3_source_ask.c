@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "store/s3_source_inside.h"
 
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_MAX = 64 << 10, ANSWER_MAX = 64 << 10, TRIES = 3 };
@@ -19,6 +21,18 @@ enum { FILE_MAX = 64 << 10, ANSWER_MAX = 64 << 10, TRIES = 3 };
 #define AGAIN_NS UINT64_C(100000000)
 
 /* ---- Files --------------------------------------------------------------- */
+
+/* Of a file of another owner's the group may be what gives it to us. */
+static void read_mode(struct weir__s3_source *s, int fd)
+{
+    struct stat st;
+
+    s->mode = s->open = 0;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return;
+    s->mode = st.st_mode & 0777;
+    s->open = s->mode & (st.st_uid == geteuid() ? 0066 : 0006);
+}
 
 /* On a worker. */
 static void read_file(struct weir_work *work)
@@ -36,8 +50,10 @@ static void read_file(struct weir_work *work)
         len += (size_t)n;
     if (s->read_errno == 0 && n < 0)
         s->read_errno = errno;
-    if (fd >= 0)
+    if (fd >= 0) {
+        read_mode(s, fd);
         close(fd);
+    }
 }
 
 /* Without a word of the user's, a file that is not there is no fault. */
@@ -48,20 +64,34 @@ static bool may_be_missing(const struct weir__s3_source *s)
            s->settings[WEIR__S3_VAR_PROFILE] == NULL;
 }
 
+/* Once, and no more than that: to refuse them would stop a node that runs. */
+static void warn_of_others(struct weir__s3_source *s)
+{
+    if (s->open == 0 || (s->told & (1u << s->kind)) != 0)
+        return;
+    s->told |= 1u << s->kind;
+    weir__log(s->host.log, WEIR_LOG_WARN,
+              "s3: %.160s has credentials in it, and its mode %03o opens it to "
+              "others: chmod %s-rw %.160s",
+              s->path, s->mode, (s->open & 0060) != 0 ? "go" : "o", s->path);
+}
+
 static void file_read(struct weir_work *work)
 {
     struct weir__s3_source *s =
         WEIR__CONTAINER(work, struct weir__s3_source, work);
 
-    if (s->stopping)
+    if (s->stopping) {
         weir__s3_source_end(s, WEIR_ECANCELED);
-    else if (may_be_missing(s))
+    } else if (may_be_missing(s)) {
         weir__s3_source_pass_over(s);
-    else if (s->read_errno != 0)
+    } else if (s->read_errno != 0) {
         weir__s3_source_failed(s, WEIR_EAUTH, "read %.120s: %s", s->path,
                                strerrorname_np(s->read_errno));
-    else
+    } else {
+        warn_of_others(s);
         s->have_file(s);
+    }
 }
 
 void weir__s3_source_read(struct weir__s3_source *s, const char *path,

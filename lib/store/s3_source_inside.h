@@ -61,6 +61,9 @@ struct weir__s3_source {
     char *path;
     char *text;
     int read_errno;
+    unsigned mode; /* Of that file, */
+    unsigned open; /* and what of it lets others read or change it. */
+    unsigned told; /* Kinds (bits) whose file is known to be so. */
     void (*have_file)(struct weir__s3_source *s);
 
     struct weir__http_req req;

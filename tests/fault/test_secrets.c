@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <weir/s3_keys.h>
 
@@ -311,6 +312,132 @@ START_TEST(the_secret_key_of_a_function_is_in_no_core_dump)
 }
 END_TEST
 
+/* ---- Files that others can read ------------------------------------------ */
+
+static int warnings;
+static char warning[600];
+
+static void keep_warning(void *ctx, enum weir_log_level level, const char *text)
+{
+    (void)ctx;
+    if (level != WEIR_LOG_WARN || strstr(text, "chmod") == NULL)
+        return;
+    warnings++;
+    snprintf(warning, sizeof(warning), "%s", text);
+}
+
+static void open_warned(const char *credentials)
+{
+    struct weir_config *config = new_config(credentials, 0);
+
+    warnings = 0;
+    open_store(config);
+    weir_config_free(config);
+    rig.host.log.write = keep_warning;
+}
+
+/* Twice: the keys are not taken, so they are looked for again. */
+static void read_profile(const char *path, mode_t mode)
+{
+    static const struct s3_fault expired = {
+        .kind = S3_ANSWER, .status = 400, .code = "ExpiredToken"};
+
+    ck_assert_int_eq(chmod(path, mode), 0);
+    open_warned("profile");
+    s3_server_fault(server, &expired);
+    ck_assert_int_eq(store_get(&rig, "key", 0, UINT64_MAX, 0, NULL, NULL),
+                     WEIR_ENOENT);
+    close_store();
+}
+
+static void check_warning(const char *path, unsigned mode, const char *who)
+{
+    char text[600];
+
+    snprintf(text, sizeof(text),
+             "s3: %s has credentials in it, and its mode %03o opens it to "
+             "others: chmod %s-rw %s",
+             path, mode, who, path);
+    ck_assert_int_eq(warnings, 1);
+    ck_assert_str_eq(warning, text);
+}
+
+static void write_file(char *path, size_t room, const char *name,
+                       const char *text)
+{
+    FILE *file;
+
+    snprintf(path, room, "%s/%s", test_dir(), name);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void write_profile(char *path, size_t room)
+{
+    write_file(path, room, "profiles",
+               "[default]\naws_access_key_id=" S3_SERVER_KEY
+               "\naws_secret_access_key=" S3_SERVER_SECRET "\n");
+    setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
+    unsetenv("AWS_PROFILE");
+}
+
+START_TEST(a_profile_that_others_can_read_is_told_once_and_used)
+{
+    static const struct {
+        mode_t mode;
+        const char *who; /* NULL: nobody but its owner. */
+    } modes[] = {{0644, "go"}, {0640, "go"}, {0620, "go"}, {0604, "o"},
+                 {0602, "o"},  {0600, NULL}, {0711, NULL}};
+    char path[300];
+
+    write_profile(path, sizeof(path));
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        read_profile(path, modes[i].mode);
+        if (modes[i].who != NULL)
+            check_warning(path, modes[i].mode, modes[i].who);
+        else
+            ck_assert_int_eq(warnings, 0);
+    }
+}
+END_TEST
+
+/* To be read by its group is what it is for. */
+START_TEST(a_profile_of_another_owner_may_be_its_groups)
+{
+    char path[300];
+
+    if (geteuid() != 0) {
+        printf("left out: only root can give a file away\n");
+        return;
+    }
+    write_profile(path, sizeof(path));
+    ck_assert_int_eq(chown(path, 65534, 0), 0);
+    read_profile(path, 0640);
+    ck_assert_int_eq(warnings, 0);
+    read_profile(path, 0644);
+    check_warning(path, 0644, "o");
+}
+END_TEST
+
+START_TEST(a_token_file_that_others_can_read_is_told)
+{
+    char path[300];
+
+    write_file(path, sizeof(path), "token", "header.body.signature\n");
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", path, 1);
+    setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/r", 1);
+    setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1", 1);
+    open_warned("web-identity");
+    ck_assert_int_eq(store_get(&rig, "key", 0, UINT64_MAX, 0, NULL, NULL),
+                     WEIR_EUNAVAILABLE);
+    check_warning(path, 0644, "go");
+    close_store();
+}
+END_TEST
+
 START_TEST(the_password_of_etcd_is_in_no_core_dump)
 {
     struct weir_config *config = NULL;
@@ -348,5 +475,8 @@ int main(void)
     tcase_add_test(tc, the_secret_key_of_a_profile_is_in_no_core_dump);
     tcase_add_test(tc, the_secret_key_of_a_function_is_in_no_core_dump);
     tcase_add_test(tc, the_password_of_etcd_is_in_no_core_dump);
+    tcase_add_test(tc, a_profile_that_others_can_read_is_told_once_and_used);
+    tcase_add_test(tc, a_profile_of_another_owner_may_be_its_groups);
+    tcase_add_test(tc, a_token_file_that_others_can_read_is_told);
     return test_run();
 }
