@@ -134,7 +134,8 @@ static int check_mark(struct weir__open *open)
 /* Recovery went by the manifest as it was before this node had its epoch.  What
  * the former process had sent may have come first: a stream that was handed
  * over by that is without what was not acknowledged, and the log may have it.
- */
+ * And one that is in objects as a whole, as the former process has said, is
+ * without what the log has of a write that failed. */
 static int check_streams(struct weir__open *open)
 {
     const struct weir *node = open->node;
@@ -145,12 +146,12 @@ static int check_streams(struct weir__open *open)
     while ((s = weir__map_next(&node->streams, &at)) != NULL) {
         const struct weir__mstream *m = weir__state_stream(state, s->id);
 
-        if (m == NULL || m->epoch == s->epoch)
+        if (m == NULL || (m->epoch == s->epoch && m->since <= s->epoch))
             continue;
         open->again = 1;
         return weir__fail(&open->error, WEIR_EAGAIN,
                           "node %u: a stream that it has in its write-ahead "
-                          "log changed hands while that was read: open it "
+                          "log changed hands, or is no more in that: open it "
                           "again",
                           node->id);
     }

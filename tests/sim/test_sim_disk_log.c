@@ -181,6 +181,35 @@ START_TEST(what_a_failing_disk_kept_does_not_come_back_with_its_stream)
 }
 END_TEST
 
+/* All that was acknowledged is in objects, and the node says so when it closes:
+ * what failed is no part of the stream then, the first time that the log is
+ * opened or any time (weir-sim, core, seed 531512580389 of version 6). */
+START_TEST(what_a_clean_log_has_does_not_come_and_go)
+{
+    struct machine *m = &world.machines[0];
+    int kept = 0;
+
+    for (uint64_t i = 0; i < FEW || (kept == 0 && i < RUNS); i++) {
+        world_open(test_seed() + i);
+        world.upload_interval = "1h";
+        fail_to_append(m, &world.machines[1], 0);
+        must(machine_flush(m), "flush");
+        ck_assert_int_eq(machine_call(m, machine_stop), 0);
+        kept += is_kept(m);
+        must(machine_start(m), "start again");
+        must(machine_open_stream(m, 0), "open");
+        ck_assert_uint_eq(read_all(m), 1);
+        append(m, 20, 1);
+        restart(m);
+        must(machine_open_stream(m, 0), "open again");
+        ck_assert_uint_eq(read_all(m), 2);
+        ck_assert_uint_eq(found[1], 20);
+        weir_sim_free(world.sim);
+    }
+    ck_assert_int_gt(kept, 0);
+}
+END_TEST
+
 /* ---- A hand-over that comes late ----------------------------------------- */
 
 static struct weir_handover late;
@@ -295,6 +324,7 @@ int main(void)
                    a_header_block_outlasts_a_closing_and_an_opening_that_fail);
     tcase_add_test(tc,
                    what_a_failing_disk_kept_does_not_come_back_with_its_stream);
+    tcase_add_test(tc, what_a_clean_log_has_does_not_come_and_go);
     tcase_add_test(tc, a_hand_over_to_nobody_that_comes_late_leaves_no_gap);
     tcase_add_test(tc, a_hand_over_that_comes_late_gives_up_what_failed);
     return test_run();
