@@ -21,13 +21,13 @@
 #define PAUSE_FIRST 6u
 #define PAUSE_LATER 4u
 #define WAIT_FIRST 8u
-#define WAIT_EACH 8u
-#define WAIT_LATE 4u
+#define WAIT_EACH 12u
+#define WAIT_LATE 8u
 #define HEAT_MOST 8u
 /* Nanoseconds: a first burst, the longest one, and the longest wait. */
 #define FIRST_NS UINT64_C(100000000)
 #define MOST_NS UINT64_C(2000000000)
-#define WAIT_MOST UINT64_C(500000000)
+#define WAIT_MOST UINT64_C(1000000000)
 /* A node is at work if it has one of so many versions. */
 #define RECENT 256u
 
