@@ -18,7 +18,7 @@
  * "stale" a new leader does not wait until it has read the ledger; with
  * "memory" a machine counts what it has read, and does not look for more.
  *
- * Ends with 1 at the first of 100 seeds that shows a bug, and with a SEED runs
+ * Ends with 1 at the first of 200 seeds that shows a bug, and with a SEED runs
  * that one, with its trace.
  */
 #include "sim_teller.h"
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 {
     char *end = NULL;
     unsigned long long seed = argc > 2 ? strtoull(argv[2], &end, 10) : 1;
-    unsigned long long last = argc > 2 ? seed : 100;
+    unsigned long long last = argc > 2 ? seed : 200;
     unsigned long long first = seed;
 
     while (argc > 1 && bug < BUGS && strcmp(argv[1], bugs[bug]) != 0)

@@ -5,8 +5,8 @@
  * Its truth is a stream, the ledger: each transfer is a record, and the books
  * are what a replay gives.  Each machine keeps a copy of them by reading the
  * ledger's tail.  One leads: it has the ledger open to append, and is asked
- * for transfers by message; it answers when they are durable.  The others tell
- * how many transfers there are.
+ * for transfers by message; it answers when they are durable.  All tell how
+ * many transfers there are.
  *
  * When the leader's lease has run out another machine takes it over.  A
  * machine that does not know what became of an append, or that was taken
@@ -127,14 +127,14 @@ static void end_read(struct weir_req *req, int status)
     question_free(q); /* Without an answer the teller will ask again. */
 }
 
-/* Not of the leader: it may have been taken over, and not know it yet. */
+/* A leader that was taken over, and does not know it yet, looks as well. */
 static void asked_count(struct bank *b, const struct message *m)
 {
     struct question *q;
 
     if (bug == MEMORY)
         reply(b, m);
-    if (bug == MEMORY || b->leads || (q = question_new(b, m)) == NULL)
+    if (bug == MEMORY || (q = question_new(b, m)) == NULL)
         return;
     q->fetch = (struct weir_fetch){.req = {.done = end_read, .ctx = q},
                                    .offset = b->books.next,

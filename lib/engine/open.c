@@ -158,23 +158,23 @@ static int check_streams(struct weir__open *open)
     return 0;
 }
 
-/* Where the lease alone keeps the former process from acknowledging, it may
- * have renewed it while its log was read, and written and acknowledged more.
- * It cannot any more; but what it has by now runs out first, as others see it,
- * and only then the log holds all.  So who asked begins with a look. */
+/* Who has been found dead may have renewed its lease while its log was read.
+ * Where that alone keeps it from acknowledging, it has written and acknowledged
+ * more.  With any log it tells readers that there is no more, without asking,
+ * as long as the lease runs: nobody may append in its place until then.  It
+ * cannot renew it any more, but what it has by now runs out first, as others
+ * see it.  So who asked begins with a look. */
 static int check_beat(struct weir__open *open)
 {
-    const struct weir *node = open->node;
     uint64_t seen = open->req->beat;
 
-    if ((node->wal->flags & WEIR_WAL_SELF_FENCING) != 0 || seen == 0 ||
-        seen == open->op.u.node_open.beat)
+    if (seen == 0 || seen == open->op.u.node_open.beat)
         return 0;
     open->again = 1;
     return weir__fail(&open->error, WEIR_EAGAIN,
                       "node %u: it has renewed its lease while its write-ahead "
                       "log was read: open it again when that has run out",
-                      node->id);
+                      open->node->id);
 }
 
 static void epoch_granted(struct weir__commit *commit, int status)

@@ -246,6 +246,75 @@ START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
 }
 END_TEST
 
+static void take_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    world.took = (struct weir_takeover){.req = {.done = fetch_done},
+                                        .node_id = 1};
+    world.took.req.ctx = &m->sick;
+    m->status = weir_takeover(m->node, &world.took);
+}
+
+/* It takes the first node over, which wakes up while its log is read, slot
+ * after slot; the status. */
+static int take_over_who_wakes_up(struct machine *taker)
+{
+    int status;
+
+    taker->sick = 0;
+    ck_assert_int_eq(machine_call(taker, take_program), 0);
+    ck_assert_int_eq(taker->status, 0);
+    world_run(200 * MS);
+    weir_sim_resume(world.machines[0].sim);
+    while (taker->sick == 0)
+        world_run(MS);
+    status = taker->sick > 0 ? 0 : taker->sick;
+    taker->sick = 0;
+    return status;
+}
+
+/* Its lease runs again, and that vouches for what it says: so nobody may have
+ * its streams before that has run out. */
+START_TEST(who_renews_its_lease_while_it_is_taken_over_does_not_miss_the_next)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *taker = &world.machines[1];
+    int refused = 0;
+
+    for (uint64_t i = 0; i < 5; i++) {
+        int status;
+
+        world_open(test_seed() + i);
+        world.wal = "object:";
+        world.upload_interval = "1h";
+        ck_assert_int_eq(machine_start(owner), 0);
+        ck_assert_int_eq(machine_start(taker), 0);
+        ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+        for (uint64_t n = 0; n < 200; n++)
+            machine_append_now(owner, 0, n);
+        ck_assert_uint_eq(fetch(owner, 0, 0, 0), 200);
+        weir_sim_pause(owner->sim);
+        world_run(30 * SECOND);
+        ck_assert_int_eq(machine_life_of(taker, 0), WEIR_NODE_LAPSED);
+        status = take_over_who_wakes_up(taker);
+        if (status != 0) {
+            ck_assert_int_eq(status, WEIR_EBUSY);
+            refused++;
+            world_run(20 * SECOND);
+            ck_assert_int_eq(machine_take_over(taker, 0), 0);
+        }
+        ck_assert_int_eq(machine_open_stream(taker, 0), 0);
+        machine_append_now(taker, 0, 200);
+        ck_assert_uint_eq(fetch(owner, 0, 200, 0), 1);
+        weir_sim_free(world.sim);
+    }
+    ck_assert_int_gt(refused, 0);
+    world.wal = NULL;
+    world.upload_interval = "10s";
+}
+END_TEST
+
 /* What its owner left behind is read from its log, whoever has the stream now;
  * the writes of the former owner that are still on their way are not. */
 START_TEST(a_reader_goes_on_across_a_takeover)
@@ -378,6 +447,8 @@ int main(void)
     tcase_add_test(tc, a_log_that_is_being_read_anew_does_not_end_a_stream);
     tcase_add_test(
         tc, a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more);
+    tcase_add_test(
+        tc, who_renews_its_lease_while_it_is_taken_over_does_not_miss_the_next);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
     tcase_add_test(tc, a_reader_that_follows_a_forgotten_fence_comes_back);
     return test_run();
