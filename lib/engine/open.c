@@ -229,13 +229,28 @@ static void start_patience(struct weir__open *open)
     env->ops->timer_start(env, &open->patience);
 }
 
+/* How long others wait for a sign of life.  Where a dead node is opened for a
+ * takeover, not shorter than that one's lease, which may run yet. */
+static uint32_t lease_ms(const struct weir *node)
+{
+    int64_t lease = node->config->number[WEIR__P_LEASE];
+    uint32_t ms = (uint32_t)((lease + 999999) / 1000000);
+    struct weir__member member;
+
+    if (node->beside &&
+        weir__state_member(weir__manifest_state(node->manifest), node->id - 1,
+                           &member) &&
+        member.id == node->id && member.lease_ms > ms)
+        return member.lease_ms;
+    return ms;
+}
+
 /* What others need to know of this node. */
 static void register_node(const struct weir *node, struct weir__op *op)
 {
     const char *wal = weir__config_text(node->config, WEIR__P_WAL);
-    int64_t lease = node->config->number[WEIR__P_LEASE];
 
-    op->u.node_open.lease_ms = (uint32_t)((lease + 999999) / 1000000);
+    op->u.node_open.lease_ms = lease_ms(node);
     op->u.node_open.wal = strlen(wal) <= WEIR__WAL_URI_MAX ? wal : "";
 }
 

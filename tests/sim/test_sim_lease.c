@@ -209,6 +209,59 @@ START_TEST(who_lives_on_while_its_log_is_read_loses_nothing)
 }
 END_TEST
 
+/* What that node has acknowledged counts for as long as its own lease: also if
+ * the taker's is shorter. */
+START_TEST(a_lease_that_a_taker_ended_runs_for_as_long_as_it_was)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *taker = &world.machines[1];
+    struct appended *two;
+
+    world.upload_interval = "1h";
+    world_open(test_seed());
+    world.lease = "3s";
+    ck_assert_int_eq(machine_start(taker), 0);
+    ck_assert_int_eq(machine_start(&world.machines[2]), 0);
+    ck_assert_int_eq(machine_call(&world.machines[2], machine_stop), 0);
+    world.lease = "1h";
+    ck_assert_int_eq(machine_start(owner), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    machine_append_now(owner, 0, 1);
+    weir_sim_cut(owner->sim, WEIR_SIM_CUT_REFUSES);
+    ck_assert_int_eq(machine_life_of(taker, 0), WEIR_NODE_LIVE);
+    world_run(7200 * SECOND);
+    ck_assert_int_eq(machine_life_of(taker, 0), WEIR_NODE_LAPSED);
+    weir_sim_faults(world.sim)->disk_hang = 1000000;
+    start_to_take_what_is_there();
+    world_run(SECOND);
+    weir_sim_faults(world.sim)->disk_hang = 0;
+    /* It renews its lease, and is cut off before it can know that it is fenced.
+     */
+    weir_sim_heal(owner->sim);
+    world_run(60 * SECOND);
+    weir_sim_cut(owner->sim, WEIR_SIM_CUT_REFUSES);
+    ck_assert_int_eq(taken, 0);
+    world_run(1300 * SECOND);
+    ck_assert_int_eq(taken, 1);
+    ck_assert_int_ne(taker->status, 0);
+    start_to_take_what_is_there();
+    world_run(10 * SECOND);
+    two = machine_append_now(owner, 0, 2);
+    ck_assert_int_eq(two->over, 1);
+    ck_assert_int_eq(two->status, 0);
+    ck_assert_int_eq(taken, 1);
+    ck_assert_int_eq(taker->status, WEIR_EBUSY);
+    world_run(7200 * SECOND);
+    start_to_take_what_is_there();
+    world_run(60 * SECOND);
+    ck_assert_int_eq(taken, 1);
+    ck_assert_int_eq(taker->status, 0);
+    ck_assert_int_eq(machine_open_stream(taker, 0), 0);
+    ck_assert_uint_eq(machine_append_now(taker, 0, 3)->req.base_offset, 2);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim lease");
@@ -220,5 +273,6 @@ int main(void)
                    what_waits_for_the_lease_stays_when_a_write_behind_it_fails);
     tcase_add_test(tc, a_close_outlasts_a_takeover_that_waits_for_a_disk);
     tcase_add_test(tc, who_lives_on_while_its_log_is_read_loses_nothing);
+    tcase_add_test(tc, a_lease_that_a_taker_ended_runs_for_as_long_as_it_was);
     return test_run();
 }
