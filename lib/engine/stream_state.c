@@ -241,32 +241,36 @@ static void stream_lost(struct weir_stream *s, const struct weir__mstream *m)
     weir__fetch_wake(s); /* From now on they wait for the other node. */
 }
 
-/* 1 if this node has yet to upload a part of the stream. */
-static int owes(const struct weir_stream *s, const struct weir__mstream *m)
+/* Where what this node has yet to upload of the stream ends; 0: nothing. */
+static uint64_t owed_here(const struct weir_stream *s,
+                          const struct weir__mstream *m)
 {
-    for (uint16_t i = 0; i < m->debt_count; i++)
-        if (m->debts[i].node_id == s->node->id)
-            return 1;
+    for (uint16_t i = m->debt_count; i > 0; i--)
+        if (m->debts[i - 1].node_id == s->node->id)
+            return m->debts[i - 1].end;
     return 0;
 }
 
-/* What was not acknowledged is no part of the stream as far as is known here,
- * and must not be taken for what the new owner writes. */
-static void drop_unfinished(struct weir_stream *s)
+/* What is behind `end` is no part of the stream as far as is known here, and
+ * must not be taken for what the new owner writes. */
+static void drop_behind(struct weir_stream *s, uint64_t end)
 {
-    size_t kept = weir__entries_find(&s->entries, s->durable);
+    size_t kept = weir__entries_find(&s->entries, end);
 
     for (size_t i = kept; i < s->entries.count; i++)
         entry_settle(s, weir__entries_at(&s->entries, i));
     s->entries.count = kept;
-    s->next = s->durable;
+    s->next = end;
+    s->durable = end;
 }
 
 /* The stream was handed over, or this node taken over.  What of it is here is
- * still to be uploaded, and stays readable. */
-static void stream_given(struct weir_stream *s)
+ * still to be uploaded, and stays readable: but for what was not acknowledged,
+ * and for what came behind the part that is owed and is lost, as another node
+ * could open the stream without asking (a log in memory). */
+static void stream_given(struct weir_stream *s, uint64_t owed)
 {
-    drop_unfinished(s);
+    drop_behind(s, s->durable < owed ? s->durable : owed);
     s->local = 0;
     s->giving = 0;
     s->failed = WEIR_EFENCED;
@@ -294,6 +298,7 @@ void weir__stream_sync(struct weir_stream *s)
 {
     const struct weir__state *state = weir__manifest_state(s->node->manifest);
     const struct weir__mstream *m = weir__state_stream(state, s->id);
+    int gone;
 
     if (m == NULL) {
         stream_deleted(s);
@@ -302,13 +307,14 @@ void weir__stream_sync(struct weir_stream *s)
     note_owed(s, m);
     if (s->tail.count > 0)
         weir__tail_settle(s);
-    if ((s->local || s->view.owner == s->node->id) && m->owner != s->node->id) {
-        if (!owes(s, m)) {
-            stream_lost(s, m);
-            return;
-        }
-        stream_given(s);
+    gone =
+        (s->local || s->view.owner == s->node->id) && m->owner != s->node->id;
+    if (gone && owed_here(s, m) == 0) {
+        stream_lost(s, m);
+        return;
     }
+    if (gone)
+        stream_given(s, owed_here(s, m));
     if (m->start > s->start) {
         s->start = m->start;
         weir__stream_uploaded(s, s->start);
@@ -326,6 +332,8 @@ void weir__stream_sync(struct weir_stream *s)
     s->epoch = m->epoch;
     publish_manifest(s, m);
     weir__stream_publish(s);
+    if (gone)
+        weir__fetch_wake(s); /* From now on they wait for the other node. */
 }
 
 void weir__stream_begin(struct weir_stream *s)

@@ -39,6 +39,22 @@ static size_t fetch(struct machine *m, int stream, uint64_t offset,
     return count;
 }
 
+/* The number in the batch at `offset`. */
+static uint64_t fetch_number(struct machine *m, int stream, uint64_t offset)
+{
+    uint64_t number = 0;
+
+    world.arg = stream;
+    ck_assert_int_eq(machine_call(m, machine_reader), 0);
+    fetched = (struct weir_fetch){.offset = offset, .max_bytes = 1};
+    ck_assert_int_eq(machine_call(m, fetch_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    ck_assert_uint_eq(fetched.count, 1);
+    memcpy(&number, fetched.batches[0].data, sizeof(number));
+    weir_fetch_release(&fetched);
+    return number;
+}
+
 static void fetch_done(struct weir_req *req, int status)
 {
     *(int *)req->ctx = status == 0 ? 1 : status;
@@ -315,6 +331,94 @@ START_TEST(who_renews_its_lease_while_it_is_taken_over_does_not_miss_the_next)
 }
 END_TEST
 
+/* It waits for more of its own stream; then that is another node's. */
+static void wait_while_it_goes(int taken)
+{
+    struct machine *owner = &world.machines[0];
+    struct weir_fetch waiting;
+    int over = 0;
+
+    world_open(test_seed());
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(owner), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    machine_append_now(owner, 0, 1);
+    waiting = (struct weir_fetch){.req = {.done = fetch_done, .ctx = &over},
+                                  .offset = 1,
+                                  .max_bytes = 100,
+                                  .min_bytes = 1,
+                                  .max_wait = WEIR_FOREVER};
+    ck_assert_int_eq(weir_fetch(owner->streams[0], &waiting), 0);
+    world_run(SECOND);
+    if (taken) {
+        weir_sim_pause(owner->sim);
+        world_run(30 * SECOND);
+        ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
+        weir_sim_resume(owner->sim);
+        world_run(30 * SECOND);
+    } else {
+        ck_assert_int_eq(machine_hand_over(owner, 0), 0);
+    }
+    ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
+    world_run(SECOND);
+    machine_append_now(&world.machines[1], 0, 2);
+    world_run(60 * SECOND);
+    ck_assert_int_eq(over, 1);
+    ck_assert_uint_eq(waiting.count, 1);
+    weir_fetch_release(&waiting);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+    world.upload_interval = "10s";
+}
+
+START_TEST(who_waits_while_its_stream_goes_sees_what_its_successor_appends)
+{
+    wait_while_it_goes(0);
+    wait_while_it_goes(1);
+}
+END_TEST
+
+/* Its log is in memory, and so anyone may have its stream: what came behind the
+ * part that it owes is lost, and not shown in the place of what the other one
+ * appends. */
+START_TEST(what_a_node_lost_behind_what_it_owes_is_not_shown)
+{
+    struct machine *first = &world.machines[0];
+    struct machine *owner = &world.machines[1];
+    struct machine *other = &world.machines[2];
+
+    world_open(test_seed());
+    world.upload_interval = "1h";
+    world.wal = "mem:";
+    ck_assert_int_eq(machine_start(owner), 0);
+    world.wal = "object:";
+    ck_assert_int_eq(machine_start(first), 0);
+    ck_assert_int_eq(machine_start(other), 0);
+    ck_assert_int_eq(machine_open_stream(first, 0), 0);
+    machine_append_now(first, 0, 1);
+    ck_assert_int_eq(machine_hand_over(first, 0), 0);
+    machine_crash(first); /* It owes the first batch, before all others. */
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    machine_append_now(owner, 0, 2);
+    ck_assert_int_eq(machine_hand_over(owner, 0), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    machine_append_now(owner, 0, 3);
+    ck_assert_int_eq(machine_open_stream(other, 0), 0);
+    ck_assert_uint_eq(machine_append_now(other, 0, 4)->req.base_offset, 2);
+    world_run(20 * SECOND);
+    ck_assert_uint_eq(fetch_number(owner, 0, 1), 2);
+    ck_assert_uint_eq(fetch_number(owner, 0, 2), 4);
+    ck_assert_int_eq(machine_hand_over(other, 0), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    ck_assert_uint_eq(machine_append_now(owner, 0, 5)->req.base_offset, 3);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+    world.upload_interval = "10s";
+}
+END_TEST
+
 /* What its owner left behind is read from its log, whoever has the stream now;
  * the writes of the former owner that are still on their way are not. */
 START_TEST(a_reader_goes_on_across_a_takeover)
@@ -449,6 +553,9 @@ int main(void)
         tc, a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more);
     tcase_add_test(
         tc, who_renews_its_lease_while_it_is_taken_over_does_not_miss_the_next);
+    tcase_add_test(
+        tc, who_waits_while_its_stream_goes_sees_what_its_successor_appends);
+    tcase_add_test(tc, what_a_node_lost_behind_what_it_owes_is_not_shown);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
     tcase_add_test(tc, a_reader_that_follows_a_forgotten_fence_comes_back);
     return test_run();
