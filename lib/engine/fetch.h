@@ -14,6 +14,9 @@ void weir__fetch_wake(struct weir_stream *stream);
 void weir__fetch_close(struct weir *node);
 /** Objects that a fetch is reading are not to be removed. */
 int weir__fetch_reads(const struct weir *node, uint64_t object_id);
+/** 1 if other nodes append to the stream, or a successor of this one does, as
+ * far as this node knows. */
+int weir__fetch_foreign(const struct weir_stream *s);
 /** Read the manifest's log up to its end, soon. */
 void weir__fetch_refresh(struct weir *node);
 /** A look at other nodes' logs has ended: tell who waits for it. */

@@ -48,8 +48,6 @@ int weir__fetch_tail(struct weir__fetch *f, int *rc);
 /** Ask for the block that holds `next`: 0, or why there is none. */
 int weir__fetch_object(struct weir__fetch *f);
 
-/** 1 if other nodes append to the stream, as far as this node knows. */
-int weir__fetch_foreign(const struct weir_stream *s);
 /** 1 if what comes next is in another node's WAL alone. */
 int weir__fetch_elsewhere(const struct weir__fetch *f);
 /** At the end of a shared stream the logs that hold its tail are read once,

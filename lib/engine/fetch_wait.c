@@ -14,7 +14,8 @@
 
 int weir__fetch_foreign(const struct weir_stream *s)
 {
-    return s->node->read_only || s->view.owner != s->node->id;
+    return s->node->read_only || s->node->fenced ||
+           s->view.owner != s->node->id;
 }
 
 /* 1 if other nodes may append to the stream, or may do so since this one was

@@ -458,7 +458,7 @@ static void fence(struct weir *node)
     weir__log(node->host.log, WEIR_LOG_ERROR,
               "node %u: fenced: another process has opened it", node->id);
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
-        weir__append_fail_waiting(s, WEIR_EFENCED);
+        weir__stream_fence(s);
     weir__group_release(node);
     weir__handover_look(node);
 }

@@ -278,6 +278,13 @@ static void stream_given(struct weir_stream *s, uint64_t owed)
     weir__append_fail_waiting(s, WEIR_EFENCED);
 }
 
+void weir__stream_fence(struct weir_stream *s)
+{
+    weir__append_fail_waiting(s, WEIR_EFENCED);
+    drop_behind(s, s->durable);
+    weir__fetch_wake(s); /* From now on they wait for the successor. */
+}
+
 /* The damage is below the start now: it is forgotten. */
 static void forget_damage(struct weir_stream *s)
 {

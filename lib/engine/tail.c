@@ -66,7 +66,7 @@ static int source(const struct weir__mstream *m, uint16_t i, uint32_t *id)
 /* 1 if the stream's tail is, or may be, with others. */
 static int is_elsewhere(const struct weir_stream *s)
 {
-    return s->node->read_only || s->view.owner != s->node->id || s->owed != 0;
+    return weir__fetch_foreign(s) || s->owed != 0;
 }
 
 int weir__tail_can(const struct weir_stream *s)

@@ -153,6 +153,113 @@ START_TEST(it_does_not_show_what_it_has_not_finished)
 }
 END_TEST
 
+static void start_again_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    m->status = weir_sim_config(&m->config, m->sim);
+    if (m->status == 0)
+        m->status = weir_config_set(m->config, "node_id", "1", NULL);
+    if (m->status == 0)
+        m->status = weir_config_set(m->config, "lease", world.lease, NULL);
+    if (m->status == 0)
+        m->status = weir_config_set(m->config, "wal", world.wal, NULL);
+    if (m->status == 0)
+        m->status = weir_config_set(m->config, "upload_interval",
+                                    world.upload_interval, NULL);
+    if (m->status == 0)
+        m->status = weir_open(&m->node, m->config, NULL);
+}
+
+static void cut_off_in_an_append(uint64_t seed)
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(seed);
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    machine_append_now(m, 0, 1);
+    weir_sim_cut(m->sim, WEIR_SIM_CUT_HANGS);
+    machine_append(m, 0, 2);
+}
+
+/* The lease has run out by then, which nobody waits for. */
+static void open_elsewhere(void)
+{
+    struct machine *again = &world.machines[1];
+
+    world_run(30 * SECOND);
+    weir_sim_start(again->sim);
+    ck_assert_int_eq(machine_call(again, start_again_program), 0);
+    ck_assert_int_eq(again->status, 0);
+    ck_assert_int_eq(machine_open_stream(again, 0), 0);
+    machine_append_now(again, 0, 3);
+}
+
+/* Its successor has its name, and so the stream is still its own. */
+static void show_what_a_successor_of_that_name_appends(int flushed)
+{
+    struct machine *m = &world.machines[0];
+
+    for (uint64_t i = 0; i < 20; i++) {
+        uint64_t number = 0;
+
+        cut_off_in_an_append(test_seed() + i);
+        open_elsewhere();
+        if (flushed)
+            ck_assert_int_eq(machine_flush(&world.machines[1]), 0);
+        weir_sim_heal(m->sim);
+        ck_assert_int_eq(machine_call(m, fetch_program), 0);
+        ck_assert_int_eq(m->status, 0);
+        ck_assert_uint_eq(fetched.count, 1);
+        memcpy(&number, fetched.batches[0].data, sizeof(number));
+        ck_assert_uint_eq(number, 3);
+        weir_fetch_release(&fetched);
+        weir_sim_free(world.sim);
+    }
+}
+
+START_TEST(it_does_not_show_what_it_has_not_finished_in_its_successors_place)
+{
+    show_what_a_successor_of_that_name_appends(1);
+}
+END_TEST
+
+static void over(struct weir_req *req, int status)
+{
+    *(int *)req->ctx = status == 0 ? 1 : status;
+}
+
+START_TEST(who_waits_there_sees_what_a_successor_of_its_name_appends)
+{
+    struct machine *m = &world.machines[0];
+    struct weir_fetch waiting = {.req = {.done = over},
+                                 .offset = 1,
+                                 .max_bytes = 1,
+                                 .min_bytes = 1,
+                                 .max_wait = WEIR_FOREVER};
+    int ended = 0;
+
+    waiting.req.ctx = &ended;
+    cut_off_in_an_append(test_seed());
+    ck_assert_int_eq(weir_fetch(m->streams[0], &waiting), 0);
+    open_elsewhere();
+    weir_sim_heal(m->sim);
+    world_run(60 * SECOND);
+    ck_assert_int_eq(ended, 1);
+    weir_fetch_release(&waiting);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
+START_TEST(it_sees_what_a_successor_of_its_name_appends)
+{
+    show_what_a_successor_of_that_name_appends(0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim fenced");
@@ -162,5 +269,10 @@ int main(void)
     tcase_add_test(tc, it_tells_who_asks_for_a_flush);
     tcase_add_test(tc, it_does_not_open_what_it_had);
     tcase_add_test(tc, it_does_not_show_what_it_has_not_finished);
+    tcase_add_test(
+        tc, it_does_not_show_what_it_has_not_finished_in_its_successors_place);
+    tcase_add_test(tc, it_sees_what_a_successor_of_its_name_appends);
+    tcase_add_test(tc,
+                   who_waits_there_sees_what_a_successor_of_its_name_appends);
     return test_run();
 }

@@ -266,8 +266,8 @@ static void take_program(void *ctx)
 {
     struct machine *m = ctx;
 
-    world.took = (struct weir_takeover){.req = {.done = fetch_done},
-                                        .node_id = 1};
+    world.took =
+        (struct weir_takeover){.req = {.done = fetch_done}, .node_id = 1};
     world.took.req.ctx = &m->sick;
     m->status = weir_takeover(m->node, &world.took);
 }
