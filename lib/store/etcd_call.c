@@ -20,10 +20,19 @@ enum { CONNECTIONS = 8, ATTEMPTS = 30 };
 
 /* ---- The cluster --------------------------------------------------------- */
 
-void weir__etcd_wipe(const struct weir_alloc *alloc, char **text)
+struct weir__etcd_token *weir__etcd_token_use(struct weir__etcd_line *line)
 {
-    weir__secret_free(alloc, *text);
-    *text = NULL;
+    if (line->token != NULL)
+        line->token->users++;
+    return line->token;
+}
+
+void weir__etcd_token_leave(struct weir__etcd_line *line,
+                            struct weir__etcd_token **token)
+{
+    if (*token != NULL && --(*token)->users == 0)
+        weir__secret_free(line->host.alloc, *token);
+    *token = NULL;
 }
 
 void weir__etcd_line_free(struct weir__etcd_line *line)
@@ -33,15 +42,17 @@ void weir__etcd_line_free(struct weir__etcd_line *line)
     for (size_t i = 0; i < line->endpoint_count; i++)
         weir__free(alloc, line->endpoints[i]);
     line->endpoint_count = 0;
-    weir__etcd_wipe(alloc, &line->user);
-    weir__etcd_wipe(alloc, &line->password);
-    weir__etcd_wipe(alloc, &line->token);
+    weir__secret_free(alloc, line->user);
+    weir__secret_free(alloc, line->password);
+    line->user = line->password = NULL;
+    weir__etcd_token_leave(line, &line->token);
 }
 
-void weir__etcd_forget(struct weir__etcd_line *line, const char *token)
+void weir__etcd_forget(struct weir__etcd_line *line,
+                       const struct weir__etcd_token *token)
 {
-    if (line->token != NULL && token != NULL && strcmp(line->token, token) == 0)
-        weir__etcd_wipe(line->host.alloc, &line->token);
+    if (line->token == token)
+        weir__etcd_token_leave(line, &line->token);
 }
 
 /* Bytes of HOST in HOST or HOST:PORT; 0 if it is neither. */
@@ -210,7 +221,7 @@ static void end(struct weir__etcd_call *call, int status,
                 const struct weir__json *answer)
 {
     drop_login(call);
-    weir__etcd_wipe(call->line->host.alloc, &call->token);
+    weir__etcd_token_leave(call->line, &call->token);
     weir__writer_free(&call->body);
     if (status != 0 && call->ambiguous && call->changes)
         status = WEIR_EUNKNOWN;
@@ -280,11 +291,13 @@ static int have_token(struct weir__etcd_call *call,
         return weir__fail(&call->error, WEIR_EAUTH,
                           "etcd: log in as %.60s: no token came", line->user);
     room = strlen(token) + 20;
-    weir__etcd_wipe(line->host.alloc, &line->token);
-    line->token = weir__secret_calloc(line->host.alloc, room);
+    weir__etcd_token_leave(line, &line->token);
+    line->token =
+        weir__secret_calloc(line->host.alloc, sizeof(*line->token) + room);
     if (line->token == NULL)
         return WEIR_ENOMEM;
-    snprintf(line->token, room, "Authorization: %s", token);
+    line->token->users = 1; /* The line. */
+    snprintf(line->token->header, room, "Authorization: %s", token);
     return 0;
 }
 
@@ -371,15 +384,11 @@ static int write_login(struct weir__etcd_call *call)
 }
 
 /* What is sent with the request: none with a login. */
-static int copy_token(struct weir__etcd_call *call)
+static void take_token(struct weir__etcd_call *call)
 {
-    struct weir__etcd_line *line = call->line;
-
-    weir__etcd_wipe(line->host.alloc, &call->token);
-    if (call->logging_in || line->token == NULL)
-        return 0;
-    call->token = weir__secret_strdup(line->host.alloc, line->token);
-    return call->token != NULL ? 0 : WEIR_ENOMEM;
+    weir__etcd_token_leave(call->line, &call->token);
+    if (!call->logging_in)
+        call->token = weir__etcd_token_use(call->line);
 }
 
 static void submit(struct weir__etcd_call *call)
@@ -396,7 +405,7 @@ static void submit(struct weir__etcd_call *call)
              line->endpoints[call->endpoint],
              call->logging_in ? "/v3/auth/authenticate" : call->path);
     call->headers[0] = "Content-Type: application/json";
-    call->headers[1] = call->token;
+    call->headers[1] = call->token != NULL ? call->token->header : NULL;
     call->iov = (struct weir_iov){body->data, body->len};
     call->error = (struct weir_error){0};
     call->http = (struct weir__http_req){
@@ -429,13 +438,12 @@ static void attempt(struct weir__etcd_call *call)
         end(call, 0, NULL);
         return;
     }
-    if (rc == 0)
-        rc = copy_token(call);
     if (rc != 0) {
         weir__fail(&call->error, rc, "%s: %s", call->what, weir_error_text(rc));
         end(call, rc, NULL);
         return;
     }
+    take_token(call);
     submit(call);
 }
 

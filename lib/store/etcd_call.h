@@ -17,6 +17,13 @@
 
 enum { WEIR__ETCD_ENDPOINTS = 16 };
 
+/** What a member knows us by.  Those that were begun with it share it, as
+ * another one may drop the line's meanwhile; they count in the core alone. */
+struct weir__etcd_token {
+    unsigned users;
+    char header[]; /* "Authorization: ..." */
+};
+
 /** What all exchanges of a store share. */
 struct weir__etcd_line {
     struct weir_host host; /* Set before it is opened. */
@@ -28,7 +35,7 @@ struct weir__etcd_line {
     uint64_t attempt_timeout;
     char *user; /* NULL: no one logs in. */
     char *password;
-    char *token; /* "Authorization: ..."; NULL: not logged in. */
+    struct weir__etcd_token *token; /* NULL: not logged in. */
     bool closing;
     struct weir__list idle; /* Exchanges that wait for time to pass. */
 };
@@ -45,10 +52,15 @@ void weir__etcd_line_close(struct weir__etcd_line *line,
                            struct weir_task *closed);
 /** Overwrite and free. */
 void weir__etcd_line_free(struct weir__etcd_line *line);
-/** The same with a text, which becomes NULL. */
-void weir__etcd_wipe(const struct weir_alloc *alloc, char **text);
+/** The line's token, which gets a user more; NULL: it has none. */
+struct weir__etcd_token *weir__etcd_token_use(struct weir__etcd_line *line);
+/** A user less, whose pointer becomes NULL; the last one overwrites and frees
+ * the token.  NULL is allowed. */
+void weir__etcd_token_leave(struct weir__etcd_line *line,
+                            struct weir__etcd_token **token);
 /** `token` is refused: the next exchange logs in, unless another one has. */
-void weir__etcd_forget(struct weir__etcd_line *line, const char *token);
+void weir__etcd_forget(struct weir__etcd_line *line,
+                       const struct weir__etcd_token *token);
 
 struct weir__json;
 
@@ -73,7 +85,7 @@ struct weir__etcd_call {
     struct weir__writer login;
     struct weir_iov iov;
     struct weir_error error;
-    char *token; /* A copy: another exchange may drop the line's. */
+    struct weir__etcd_token *token; /* That it was begun with, or NULL. */
     char url[300];
     const char *headers[3];
     size_t endpoint;

@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "http/json.h"
 
 #include <inttypes.h>
@@ -45,7 +44,7 @@ static void free_parts(struct weir__etcd_watch *w)
 {
     weir__writer_free(&w->body);
     weir__writer_free(&w->text);
-    weir__etcd_wipe(w->line->host.alloc, &w->token);
+    weir__etcd_token_leave(w->line, &w->token);
 }
 
 /* ---- Telling ------------------------------------------------------------- */
@@ -237,18 +236,16 @@ static int write_request(struct weir__etcd_watch *w)
 {
     char from[2 * WEIR_STORE_KEY_MAX];
     char end[2 * WEIR_STORE_KEY_MAX];
-    const struct weir__etcd_line *line = w->line;
+    const struct weir_alloc *alloc = w->line->host.alloc;
 
-    weir__writer_init(&w->body, line->host.alloc);
-    weir__writer_init(&w->text, line->host.alloc);
+    weir__writer_init(&w->body, alloc);
+    weir__writer_init(&w->text, alloc);
     snprintf(from, sizeof(from), "%s%s", w->prefix, w->user->prefix);
     weir__etcd_end(end, sizeof(end), from);
     weir__etcd_write_watch(&w->body, from, end);
-    if (line->token != NULL)
-        w->token = weir__secret_strdup(line->host.alloc, line->token);
-    return w->body.bad || (line->token != NULL && w->token == NULL)
-               ? weir__fail(&w->error, WEIR_ENOMEM, "out of memory")
-               : 0;
+    w->token = weir__etcd_token_use(w->line);
+    return w->body.bad ? weir__fail(&w->error, WEIR_ENOMEM, "out of memory")
+                       : 0;
 }
 
 static void ask(struct weir__etcd_watch *w)
@@ -260,7 +257,7 @@ static void ask(struct weir__etcd_watch *w)
     snprintf(w->url, sizeof(w->url), "%s/v3/watch",
              w->line->endpoints[w->endpoint]);
     w->headers[0] = "Content-Type: application/json";
-    w->headers[1] = w->token;
+    w->headers[1] = w->token != NULL ? w->token->header : NULL;
     w->iov = (struct weir_iov){w->body.data, w->body.len};
     w->http = (struct weir__http_req){
         .method = "POST",

@@ -50,7 +50,7 @@ struct weir__etcd_watch {
     struct weir__writer text; /* Of a line that is not complete. */
     struct weir_iov iov;
     struct weir_error error;
-    char *token; /* That it was begun with, or NULL. */
+    struct weir__etcd_token *token; /* That it was begun with, or NULL. */
     char url[300];
     const char *headers[3];
 };
