@@ -32,6 +32,9 @@
 /** Make a connection of its own, with a fresh look at the address: the last
  * try may have failed because of the connection. */
 #define WEIR__HTTP_FRESH 2u
+/** The answer may have a secret in it: its body is overwritten before the
+ * memory is given back, whoever does that. */
+#define WEIR__HTTP_SECRET 4u
 
 /** What is kept of an answer's headers; "" when there was none. */
 struct weir__http_answer {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/transfer.h"
 
+#include "base/buf.h"
 #include "base/error.h"
 
 #include <stdio.h>
@@ -132,6 +133,23 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
     return len;
 }
 
+static void wipe_body(struct weir_buf *buf, void *ctx)
+{
+    (void)ctx;
+    explicit_bzero(buf->data, buf->len);
+    weir__buf_free(buf);
+}
+
+static struct weir_buf *new_body(const struct weir__transfer *t,
+                                 size_t capacity)
+{
+    struct weir_buf *buf = weir_buf_new(t->alloc, capacity, 0);
+
+    if (buf != NULL && (t->req->flags & WEIR__HTTP_SECRET) != 0)
+        weir__buf_on_free(buf, wipe_body, NULL);
+    return buf;
+}
+
 /* Room for `more` bytes behind what is there, `limit` in all at most. */
 static bool make_room(struct weir__transfer *t, size_t more, uint64_t limit)
 {
@@ -156,7 +174,7 @@ static bool make_room(struct weir__transfer *t, size_t more, uint64_t limit)
         capacity = (size_t)limit;
     if (capacity < need)
         capacity = need;
-    buf = weir_buf_new(t->alloc, capacity, 0);
+    buf = new_body(t, capacity);
     if (buf == NULL)
         return false;
     if (old != NULL) {

@@ -148,6 +148,7 @@ int weir__xml_parse(const struct weir_alloc *alloc, const void *data,
                           : run(p, data, len, err);
     if (p->expat != NULL)
         XML_ParserFree(p->expat);
+    explicit_bzero(p->text, sizeof(p->text)); /* It may have been a secret. */
     weir__free(alloc, p);
     return rc;
 }

@@ -417,7 +417,7 @@ static void submit(struct weir__etcd_call *call)
         .body_size = body->len,
         .max_body = WEIR__JSON_SIZE,
         .deadline = deadline < call->deadline ? deadline : call->deadline,
-        .flags = WEIR__HTTP_ONCE,
+        .flags = WEIR__HTTP_ONCE | (call->logging_in ? WEIR__HTTP_SECRET : 0),
         .done = answered,
         .ctx = call,
         .err = &call->error,

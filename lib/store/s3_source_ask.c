@@ -145,8 +145,6 @@ static void answered(struct weir__http_req *req, int status)
                                "%s %.120s: HTTP status %d", req->method, s->url,
                                http);
     }
-    if (body != NULL)
-        explicit_bzero(body->data, body->len);
     weir_buf_unref(body);
 }
 
@@ -194,6 +192,7 @@ void weir__s3_source_ask(struct weir__s3_source *s, const char *method,
         .iov_count = s->body.len > 0,
         .body_size = s->body.len,
         .max_body = ANSWER_MAX,
+        .flags = WEIR__HTTP_SECRET,
         .done = answered,
         .err = &s->req_err,
     };

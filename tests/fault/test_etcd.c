@@ -131,6 +131,7 @@ START_TEST(who_asks_logs_in_and_again_when_the_token_is_old)
     struct http_script *etcd = http_script_start(lines);
 
     open_on(host(etcd), "root");
+    rig.host.alloc.secret = "first.1";
     ck_assert_msg(put() == 0, "%s", rig.err.text);
     ck_assert_msg(put() == 0, "%s", rig.err.text);
     store_rig_close(&rig);

@@ -60,6 +60,7 @@ static int try_open(const char *credentials)
     int rc;
 
     store_rig_init(&rig);
+    rig.host.alloc.secret = S3_SERVER_SECRET;
     set_wall_clock();
     server = s3_server_start();
     snprintf(uri, sizeof(uri), "s3://bucket/p?endpoint=%s",
@@ -206,7 +207,8 @@ START_TEST(a_token_of_a_web_identity_is_exchanged)
          "<AssumeRoleWithWebIdentityResult><Credentials>"
          "<AccessKeyId>" S3_SERVER_KEY "</AccessKeyId>"
          "<SecretAccessKey>" S3_SERVER_SECRET "</SecretAccessKey>"
-         "<SessionToken>of-sts</SessionToken>"
+         "<SessionToken>of-sts-and-longer-than-a-date-by-the-rest-of-it</"
+         "SessionToken>"
          "<Expiration>2099-01-01T00:00:00Z</Expiration>"
          "</Credentials></AssumeRoleWithWebIdentityResult>"
          "</AssumeRoleWithWebIdentityResponse>",
@@ -221,8 +223,9 @@ START_TEST(a_token_of_a_web_identity_is_exchanged)
     setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/r", 1);
     setenv("AWS_ENDPOINT_URL_STS", http_script_url(sts), 1);
     open_with("chain");
+    rig.host.alloc.secret = "the-rest-of-it"; /* A date comes behind. */
     ck_assert_msg(get("none") == WEIR_ENOENT, "%s", rig.err.text);
-    expect_token("of-sts");
+    expect_token("of-sts-and-longer-than-a-date-by-the-rest-of-it");
     ck_assert_int_eq(get("none"), WEIR_ENOENT);
     ck_assert_int_eq(http_script_requests(sts), 1);
     close_rig();
@@ -401,6 +404,23 @@ START_TEST(who_finds_no_keys_anywhere_says_so)
     ck_assert_int_eq(get("none"), WEIR_EUNAVAILABLE);
     check_err("127.0.0.1:1/keys");
     close_rig();
+}
+END_TEST
+
+/* All that came of it by then. */
+START_TEST(an_answer_that_is_too_long_is_overwritten)
+{
+    static char body[80000];
+    struct http_line lines[] = {{"GET /keys", NULL, 200, body, 0}, {0}};
+    struct http_script *container = http_script_start(lines);
+
+    memset(body, ' ', sizeof(body) - 1);
+    memcpy(body, "{" KEYS "}", strlen("{" KEYS "}"));
+    open_container(container);
+    ck_assert_int_eq(get("none"), WEIR_EUNAVAILABLE);
+    check_err("longer than the 65536 bytes");
+    close_rig(); /* Looks for the secret in all that was given back. */
+    http_script_stop(container);
 }
 END_TEST
 
@@ -847,6 +867,7 @@ int main(void)
     tcase_add_test(tc, keys_that_come_again_are_not_asked_for_at_once);
     tcase_add_test(tc, keys_that_the_store_calls_expired_are_replaced_once);
     tcase_add_test(tc, who_finds_no_keys_anywhere_says_so);
+    tcase_add_test(tc, an_answer_that_is_too_long_is_overwritten);
     tcase_add_test(tc, closing_ends_a_look_for_keys);
     tcase_add_checked_fixture(tc, host_over, host_over);
     tcase_add_test(tc, a_host_is_asked_for_keys_once);

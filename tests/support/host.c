@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct test_alloc *self(void *ctx)
 {
@@ -28,8 +29,11 @@ static bool fails(struct test_alloc *alloc)
             (call > at && (alloc->fail_on == 1 || call - at < alloc->fail_on)));
 }
 
+/* What was there before would be found, too. */
 static void *count_in(struct test_alloc *alloc, void *ptr)
 {
+    if (ptr != NULL && alloc->secret != NULL)
+        memset(ptr, 0xaa, malloc_usable_size(ptr));
     if (ptr != NULL) {
         add(&alloc->blocks, 1);
         add(&alloc->bytes, (long)malloc_usable_size(ptr));
@@ -39,6 +43,9 @@ static void *count_in(struct test_alloc *alloc, void *ptr)
 
 static void count_out(struct test_alloc *alloc, void *ptr)
 {
+    if (alloc->secret != NULL && memmem(ptr, malloc_usable_size(ptr),
+                                        alloc->secret, strlen(alloc->secret)))
+        add(&alloc->unwiped, 1);
     add(&alloc->blocks, -1);
     add(&alloc->bytes, -(long)malloc_usable_size(ptr));
 }
@@ -62,6 +69,19 @@ static void count_free(void *ctx, void *ptr)
     free(ptr);
 }
 
+/* Moved by hand, to look at what is left behind. */
+static void *count_moved(void *ctx, void *ptr, size_t size)
+{
+    size_t old = malloc_usable_size(ptr);
+    void *moved = count_malloc(ctx, size);
+
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, ptr, old < size ? old : size);
+    count_free(ctx, ptr);
+    return moved;
+}
+
 static void *count_realloc(void *ctx, void *ptr, size_t size)
 {
     void *moved;
@@ -69,6 +89,8 @@ static void *count_realloc(void *ctx, void *ptr, size_t size)
 
     if (ptr == NULL)
         return count_malloc(ctx, size);
+    if (self(ctx)->secret != NULL)
+        return count_moved(ctx, ptr, size);
     if (fails(self(ctx)))
         return NULL;
     old = (long)malloc_usable_size(ptr);
@@ -104,6 +126,9 @@ void test_alloc_check(struct test_alloc *alloc)
     if (alloc->blocks != 0 || alloc->bytes != 0)
         ck_abort_msg("%ld blocks of %ld bytes were not given back",
                      alloc->blocks, alloc->bytes);
+    if (alloc->unwiped != 0)
+        ck_abort_msg("%ld blocks were given back with a secret in them",
+                     alloc->unwiped);
 }
 
 static void print_line(void *ctx, enum weir_log_level level, const char *text)

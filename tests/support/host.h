@@ -8,7 +8,8 @@
 
 #include <weir/env.h>
 
-/** An allocator that counts what is in use and fails when told to. */
+/** An allocator that counts what is in use, fails when told to, and looks for
+ * a secret in what it is given back. */
 struct test_alloc {
     struct weir_alloc alloc; /* Give this one to what is tested. */
     long calls;              /* Allocations asked for so far. */
@@ -17,6 +18,8 @@ struct test_alloc {
                                 so many fail in a row. */
     long blocks;             /* In use. */
     long bytes;
+    const char *secret; /* Set it before it is there; NULL: none. */
+    long unwiped;       /* Blocks that were given back with it. */
 };
 
 /** Nothing in use, nothing fails. */
@@ -24,7 +27,7 @@ void test_alloc_init(struct test_alloc *alloc);
 /** Let the `n`th allocation from now on fail (1: the next), and with
  * `from_then_on` all after it. */
 void test_alloc_fail(struct test_alloc *alloc, long n, int from_then_on);
-/** Fails the test unless all was given back. */
+/** Fails the test unless all was given back, and no secret with it. */
 void test_alloc_check(struct test_alloc *alloc);
 
 /** A host on a real environment that the test drives. */
