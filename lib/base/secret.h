@@ -5,7 +5,12 @@
  * Whole pages of the host's allocator, so that what is asked of the kernel
  * holds for nothing else: they are left out of core dumps, and kept out of
  * swap space as far as the process may lock memory.  A kernel that does
- * neither is no error.  They are overwritten before they are given back.
+ * neither is no error.  They are overwritten before they are given back, and
+ * then neither left out nor locked, even if the host had them so before.
+ *
+ * Two calls to the kernel to get them and two to give them back change the
+ * process's map of memory, for which its threads wait: for what is kept, not
+ * for each request.
  */
 #ifndef WEIR_BASE_SECRET_H
 #define WEIR_BASE_SECRET_H
