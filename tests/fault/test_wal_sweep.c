@@ -478,7 +478,7 @@ static void check_device(void)
 /* Whether the call was reached. */
 static bool one_life(enum call call, int number, int from, int times)
 {
-    bool reached;
+    bool well, reached;
 
     snprintf(point, sizeof(point), "%s %d fails with %s%s", call_names[call],
              from, number == SHORT ? "a part done" : strerror(number),
@@ -496,9 +496,10 @@ static bool one_life(enum call call, int number, int from, int times)
     atomic_store(&fail_from, from);
     atomic_store(&fail_times, times);
     atomic_store(&fail_call, (int)call);
-    kept += live() == 0;
+    well = live() == 0;
     reached = atomic_load(&calls[call]) >= from;
     points += reached;
+    kept += reached && well;
     if (device.on)
         check_device();
     check();
