@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * Inside of the scripted S3 server: connections and faults (s3_server.c),
- * uploads in parts and deletions in batches (s3_uploads.c).
+ * what the requests do (s3_requests.c), uploads in parts and deletions in
+ * batches (s3_uploads.c).
  */
 #ifndef TESTS_SUPPORT_S3_SERVER_INSIDE_H
 #define TESTS_SUPPORT_S3_SERVER_INSIDE_H
