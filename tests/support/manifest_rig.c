@@ -172,26 +172,26 @@ int rig_commit(struct rig_node *node, struct weir__op *ops, size_t count)
     return call.status;
 }
 
-struct refresh_call {
-    struct weir__refresh refresh;
-    int status;
-    int done;
-};
-
 static void refresh_done(struct weir__refresh *req, int status)
 {
-    struct refresh_call *call = (struct refresh_call *)req;
+    struct rig_refresh *call = (struct rig_refresh *)req;
 
     call->status = status;
     call->done++;
 }
 
+void rig_refresh_start(struct rig_node *node, struct rig_refresh *refresh)
+{
+    *refresh = (struct rig_refresh){
+        .refresh = {.done = refresh_done, .err = &node->err}};
+    weir__manifest_refresh(node->manifest, &refresh->refresh);
+}
+
 int rig_refresh(struct rig_node *node)
 {
-    struct refresh_call call = {
-        .refresh = {.done = refresh_done, .err = &node->err}};
+    struct rig_refresh call;
 
-    weir__manifest_refresh(node->manifest, &call.refresh);
+    rig_refresh_start(node, &call);
     rig_run(node->rig, &call.done);
     ck_assert_int_eq(call.done, 1);
     return call.status;

@@ -65,6 +65,16 @@ void rig_start(struct rig_node *node, struct rig_commit *commit,
                struct weir__op *ops, size_t count);
 /** Commit, and wait: a status. */
 int rig_commit(struct rig_node *node, struct weir__op *ops, size_t count);
+
+/** A refresh under way. */
+struct rig_refresh {
+    struct weir__refresh refresh;
+    int status;
+    int done;
+};
+
+/** Begin a refresh; wait for one: a status. */
+void rig_refresh_start(struct rig_node *node, struct rig_refresh *refresh);
 int rig_refresh(struct rig_node *node);
 /** Run until `*flag`; fails the test if that never comes. */
 void rig_run(struct manifest_rig *rig, const int *flag);

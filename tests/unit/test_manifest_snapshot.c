@@ -24,20 +24,6 @@ static void teardown(void)
     rig_close(&rig);
 }
 
-struct refreshing {
-    struct weir__refresh req;
-    int status;
-    int done;
-};
-
-static void refreshing_done(struct weir__refresh *req, int status)
-{
-    struct refreshing *refresh = (struct refreshing *)req;
-
-    refresh->status = status;
-    refresh->done++;
-}
-
 static struct weir__op op_count(const char *value)
 {
     return op_put("count", value, WEIR_KV_ANY);
@@ -219,7 +205,7 @@ END_TEST
 /* Its read was on the way: "not there" does not mean "not yet". */
 START_TEST(a_read_that_slept_is_not_believed)
 {
-    struct refreshing refresh = {.req = {.done = refreshing_done}};
+    struct rig_refresh refresh;
     struct rig_node *a;
     struct rig_node *b;
 
@@ -227,7 +213,7 @@ START_TEST(a_read_that_slept_is_not_believed)
     a = rig_join(&rig, 0);
     b = rig_join(&rig, 1);
     fault_store_set(b->store, FAULT_HELD, 1, 1);
-    weir__manifest_refresh(b->manifest, &refresh.req);
+    rig_refresh_start(b, &refresh);
     virtual_env_settle(&rig.env);
     ck_assert_int_eq(fault_store_hits(b->store), 1);
     commit_for_hours(a, 10);
