@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * Random commits on the manifest's state, against a model that is too simple
- * to be wrong: tables that are searched from end to end.
+ * Random commits on the manifest's state and on the model of it, which must
+ * agree; and on from snapshots.
  */
 #include "support/host.h"
 #include "support/manifest_rig.h"
+#include "support/state_model.h"
 #include "support/test.h"
 
 #include "manifest/state_inside.h"
@@ -13,16 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    NAMES = 10,
-    KEYS = 8,
-    NODES = 3,
-    STREAMS = 2000,
-    OBJECTS = 20000,
-    EXTENTS = 4000,
-    OPS = 6,
-    COMMITS = 1800
-};
+enum { NAMES = 10, OPS = 6, COMMITS = 1800 };
 
 static unsigned long long dice;
 
@@ -32,358 +24,18 @@ static unsigned roll(unsigned n)
     return (unsigned)(dice >> 33) % n;
 }
 
-/* ---- The model ------------------------------------------------------------
- */
-
-enum fate { UNKNOWN, RESERVED, LIVE, DEAD, GONE };
-
-struct model_debt {
-    uint64_t end;
-    uint64_t epoch;
-    uint64_t since;
-    unsigned node;
-};
-
-struct model_stream {
-    struct model_debt debts[64];
-    size_t debt_count;
-    int there;
-    int name;
-    unsigned owner;
-    uint64_t epoch;
-    uint64_t since; /* First epoch of the owner, with its log. */
-    uint64_t start;
-    uint64_t end; /* Committed. */
-};
-
-struct model_extent {
-    uint64_t stream;
-    uint64_t base;
-    uint64_t end;
-    uint64_t object;
-};
-
-struct model {
-    uint64_t epochs[NODES + 1];
-    uint64_t logs[NODES + 1];
-    struct model_stream streams[STREAMS]; /* By id. */
-    uint64_t stream_count;
-    enum fate fates[OBJECTS]; /* By id. */
-    unsigned reserver[OBJECTS];
-    uint64_t object_count;
-    struct model_extent extents[EXTENTS];
-    size_t extent_count;
-    int has_key[KEYS];
-    uint64_t key_version[KEYS];
-    char key_value[KEYS];
-    uint64_t puts;
-    uint64_t hands; /* That made a debt. */
-    uint64_t paid;  /* Debts, by a commit. */
-};
-
-static struct model model;
-
-static uint64_t named(int name)
-{
-    for (uint64_t id = 1; id <= model.stream_count; id++)
-        if (model.streams[id].there && model.streams[id].name == name)
-            return id;
-    return 0;
-}
-
-static struct model_stream *there(uint64_t id)
-{
-    return id >= 1 && id <= model.stream_count && model.streams[id].there
-               ? &model.streams[id]
-               : NULL;
-}
-
-/* Objects that no extent names have died. */
-static void bury(void)
-{
-    for (uint64_t id = 1; id <= model.object_count; id++) {
-        int live = 0;
-
-        for (size_t i = 0; i < model.extent_count; i++)
-            live |= model.extents[i].object == id;
-        if (model.fates[id] == LIVE && !live)
-            model.fates[id] = DEAD;
-    }
-}
-
-/* Drop the extents of a stream that end at or below an offset. */
-static void drop(uint64_t stream, uint64_t start)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < model.extent_count; i++)
-        if (model.extents[i].stream != stream || model.extents[i].end > start)
-            model.extents[kept++] = model.extents[i];
-    model.extent_count = kept;
-    bury();
-}
-
-static int name_number(const char *name)
-{
-    return (int)strtol(name + 1, NULL, 10);
-}
-
-/* Where the next owner goes on. */
-static uint64_t next_of(const struct model_stream *s)
-{
-    uint64_t next =
-        s->debt_count > 0 ? s->debts[s->debt_count - 1].end : s->end;
-
-    return next > s->start ? next : s->start;
-}
-
-static void settle(struct model_stream *s)
-{
-    while (s->debt_count > 0 &&
-           (s->debts[0].node == 0 || s->debts[0].end <= s->end ||
-            s->debts[0].end <= s->start)) {
-        if (s->debts[0].end > s->end)
-            s->end = s->debts[0].end;
-        memmove(s->debts, s->debts + 1, --s->debt_count * sizeof(s->debts[0]));
-    }
-}
-
-/* Whose batches come next?  0: this node's, of this epoch. */
-static int turn(const struct model_stream *s, unsigned node, uint64_t epoch)
-{
-    for (size_t i = 0; i < s->debt_count; i++)
-        if (s->debts[i].node == node && s->debts[i].epoch == epoch)
-            return i == 0 ? 0 : WEIR_EAGAIN;
-    if (s->owner != node || s->epoch != epoch)
-        return WEIR_EFENCED;
-    return s->debt_count == 0 ? 0 : WEIR_EAGAIN;
-}
-
-static void model_range(unsigned node, struct weir__range *range,
-                        uint64_t object)
-{
-    struct model_stream *s = there(range->stream_id);
-
-    if (s == NULL)
-        range->status = WEIR_ENOENT;
-    else if (turn(s, node, range->stream_epoch) != 0)
-        range->status = turn(s, node, range->stream_epoch);
-    else if ((s->debt_count > 0 && range->end > s->debts[0].end) ||
-             range->base >= range->end)
-        range->status = WEIR_EINVAL;
-    else if (range->base < s->end ||
-             (range->base > s->end && range->base > s->start))
-        range->status = WEIR_ECONFLICT;
-    else
-        range->status = 0;
-    if (range->status != 0)
-        return;
-    s->end = range->end;
-    model.paid += s->debt_count > 0 && s->debts[0].end == s->end;
-    settle(s);
-    if (range->end <= s->start)
-        return;
-    ck_assert_uint_lt(model.extent_count, EXTENTS);
-    model.extents[model.extent_count++] = (struct model_extent){
-        range->stream_id, range->base, range->end, object};
-}
-
-static void model_add(unsigned node, struct weir__op *op)
-{
-    uint64_t id = op->u.object_add.id;
-
-    if (id == 0 || id > model.object_count || model.fates[id] != RESERVED ||
-        model.reserver[id] != node) {
-        op->status = WEIR_EFENCED;
-        return;
-    }
-    model.fates[id] = LIVE;
-    for (size_t i = 0; i < op->u.object_add.range_count; i++)
-        model_range(node, &op->u.object_add.ranges[i], id);
-    bury();
-}
-
-static void model_put(struct weir__op *op)
-{
-    int key = name_number(op->u.kv_put.key);
-    uint64_t present = model.has_key[key] ? model.key_version[key] : 0;
-
-    op->u.kv_put.version = present;
-    if (op->u.kv_put.expected != WEIR_KV_ANY &&
-        op->u.kv_put.expected != present) {
-        op->status = WEIR_ECONFLICT;
-        return;
-    }
-    model.has_key[key] = op->u.kv_put.value != NULL;
-    if (model.has_key[key]) {
-        model.key_version[key] = ++model.puts;
-        model.key_value[key] = *(const char *)op->u.kv_put.value;
-    }
-    op->u.kv_put.version = model.has_key[key] ? model.puts : 0;
-}
-
-/* It has another log: what it owed is lost, and what it had. */
-static void forgive(unsigned node)
-{
-    for (uint64_t id = 1; id <= model.stream_count; id++) {
-        struct model_stream *s = &model.streams[id];
-
-        for (size_t i = 0; s->there && i < s->debt_count; i++)
-            if (s->debts[i].node == node)
-                s->debts[i].node = 0;
-        settle(s);
-        if (s->there && s->owner == node)
-            s->since = s->epoch + 1;
-    }
-}
-
-static void model_node_open(struct weir__op *op)
-{
-    unsigned node = op->u.node_open.node_id;
-    uint64_t next = op->u.node_open.next;
-
-    if (next != 0 && next != model.epochs[node] + 1) {
-        op->status = WEIR_EFENCED;
-        return;
-    }
-    for (uint64_t id = 1; id <= model.object_count; id++)
-        if (model.fates[id] == RESERVED && model.reserver[id] == node)
-            model.fates[id] = DEAD;
-    if (model.logs[node] == 0 || model.logs[node] != op->u.node_open.wal_id)
-        forgive(node);
-    model.logs[node] = op->u.node_open.wal_id;
-    op->u.node_open.epoch = ++model.epochs[node];
-}
-
-static void model_create(struct weir__op *op)
-{
-    int name = name_number(op->u.stream_create.name);
-    uint64_t id = named(name);
-
-    if (id != 0) {
-        op->status = WEIR_EEXIST;
-    } else {
-        id = ++model.stream_count;
-        ck_assert_uint_lt(id, STREAMS);
-        model.streams[id] = (struct model_stream){.there = 1, .name = name};
-    }
-    op->u.stream_create.id = id;
-}
-
-static void model_reserve(unsigned node, struct weir__op *op)
-{
-    op->u.object_reserve.first = model.object_count + 1;
-    for (uint32_t i = 0; i < op->u.object_reserve.count; i++) {
-        uint64_t id = ++model.object_count;
-
-        ck_assert_uint_lt(id, OBJECTS);
-        model.fates[id] = RESERVED;
-        model.reserver[id] = node;
-    }
-}
-
-static void model_stream_op(unsigned node, struct weir__op *op)
-{
-    uint64_t id = op->kind == WEIR__OP_STREAM_DELETE ? op->u.stream_delete.id
-                  : op->kind == WEIR__OP_STREAM_OPEN ? op->u.stream_open.id
-                                                     : op->u.stream_trim.id;
-    struct model_stream *s = there(id);
-
-    if (s == NULL) {
-        op->status = WEIR_ENOENT;
-    } else if (op->kind == WEIR__OP_STREAM_DELETE) {
-        s->there = 0;
-        drop(id, UINT64_MAX);
-    } else if (op->kind == WEIR__OP_STREAM_OPEN && s->owner != node &&
-               model.logs[s->owner] != 0) {
-        op->status = WEIR_EBUSY;
-    } else if (op->kind == WEIR__OP_STREAM_OPEN) {
-        op->u.stream_open.epoch = ++s->epoch;
-        s->since = s->owner == node ? s->since : s->epoch;
-        s->owner = node;
-    } else if (s->epoch != op->u.stream_trim.epoch) {
-        op->status = WEIR_EFENCED;
-    } else if (op->u.stream_trim.start > s->start) {
-        s->start = op->u.stream_trim.start;
-        settle(s);
-        drop(id, s->start);
-    }
-}
-
-static void model_hand(unsigned node, struct weir__op *op)
-{
-    for (size_t i = 0; i < op->u.stream_hand.count; i++) {
-        struct weir__hand *hand = &op->u.stream_hand.hands[i];
-        struct model_stream *s = there(hand->stream_id);
-
-        hand->status = 0;
-        if (s == NULL)
-            hand->status = WEIR_ENOENT;
-        else if (s->owner != node || s->epoch != hand->stream_epoch)
-            hand->status = WEIR_EFENCED;
-        else if (hand->end > next_of(s) && s->debt_count == 64)
-            hand->status = WEIR_ETOOBIG;
-        if (hand->status != 0)
-            continue;
-        if (hand->end > next_of(s)) {
-            s->debts[s->debt_count++] =
-                (struct model_debt){
-                    hand->end, s->epoch,
-                    s->since > s->epoch ? s->epoch : s->since, node};
-            model.hands++;
-        }
-        s->since = ++s->epoch;
-        s->owner = op->u.stream_hand.node_id;
-    }
-}
-
-static void model_op(unsigned node, uint64_t epoch, struct weir__op *op)
-{
-    op->status = 0;
-    if (op->kind != WEIR__OP_NODE_OPEN && model.epochs[node] != epoch) {
-        op->status = WEIR_EFENCED;
-        return;
-    }
-    switch (op->kind) {
-    case WEIR__OP_NODE_OPEN:
-        model_node_open(op);
-        break;
-    case WEIR__OP_STREAM_CREATE:
-        model_create(op);
-        break;
-    case WEIR__OP_OBJECT_RESERVE:
-        model_reserve(node, op);
-        break;
-    case WEIR__OP_OBJECT_ADD:
-        model_add(node, op);
-        break;
-    case WEIR__OP_OBJECT_REMOVED:
-        for (size_t i = 0; i < op->u.object_removed.count; i++)
-            if (model.fates[op->u.object_removed.ids[i]] == DEAD)
-                model.fates[op->u.object_removed.ids[i]] = GONE;
-        break;
-    case WEIR__OP_KV_PUT:
-        model_put(op);
-        break;
-    case WEIR__OP_STREAM_HAND:
-        model_hand(node, op);
-        break;
-    default:
-        model_stream_op(node, op);
-        break;
-    }
-}
+static struct state_model model;
 
 /* ---- Random operations -----------------------------------------------------
  */
 
 static char names[NAMES][8];
-static char keys[KEYS][8];
+static char keys[MODEL_KEYS][8];
 
 /* A stream id, now and then of one that is gone or never was. */
 static uint64_t any_stream(void)
 {
-    uint64_t id = named((int)roll(NAMES));
+    uint64_t id = state_model_named(&model, (int)roll(NAMES));
 
     return id != 0 && roll(20) != 0 ? id
                                     : roll((unsigned)model.stream_count + 2);
@@ -397,7 +49,7 @@ static uint64_t any_object(unsigned node)
     for (int tries = 0; tries < 20; tries++) {
         uint64_t id = 1 + roll((unsigned)model.object_count);
 
-        if (model.fates[id] == RESERVED && model.reserver[id] == node)
+        if (model.fates[id] == MODEL_RESERVED && model.reserver[id] == node)
             return id;
     }
     return 1 + roll((unsigned)model.object_count);
@@ -410,7 +62,7 @@ static void any_range(struct weir__range *range)
 
     memset(range, 0, sizeof(*range));
     range->stream_id = any_stream();
-    s = there(range->stream_id);
+    s = state_model_there(&model, range->stream_id);
     near = s == NULL ? 0 : s->end;
     if (s != NULL && s->start > s->end && roll(2) == 0)
         near += roll((unsigned)(s->start - s->end) + 2);
@@ -457,17 +109,17 @@ static void any_hand(int slot, struct weir__op *op)
     size_t count = 0;
 
     for (uint64_t id = 1; id <= model.stream_count + 1 && count < 3; id++) {
-        const struct model_stream *s = there(id);
+        const struct model_stream *s = state_model_there(&model, id);
 
         if ((s == NULL && roll(500) != 0) || roll(4) != 0)
             continue;
         hands[slot][count++] = (struct weir__hand){
             .stream_id = id,
             .stream_epoch = s == NULL ? 1 : s->epoch - (roll(15) == 0),
-            .end = s == NULL ? 7 : next_of(s) + roll(25)};
+            .end = s == NULL ? 7 : state_model_next(s) + roll(25)};
     }
     *op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
-    op->u.stream_hand.node_id = roll(NODES + 1);
+    op->u.stream_hand.node_id = roll(MODEL_NODES + 1);
     op->u.stream_hand.hands = hands[slot];
     op->u.stream_hand.count = count;
 }
@@ -477,7 +129,7 @@ static void any_removed(int slot, struct weir__op *op)
     size_t count = 0;
 
     for (uint64_t id = 1; id <= model.object_count && count < 20; id++)
-        if (model.fates[id] != GONE && roll(3) == 0)
+        if (model.fates[id] != MODEL_GONE && roll(3) == 0)
             removed[slot][count++] = id;
     *op = (struct weir__op){.kind = WEIR__OP_OBJECT_REMOVED};
     op->u.object_removed.ids = removed[slot];
@@ -487,7 +139,7 @@ static void any_removed(int slot, struct weir__op *op)
 static void any_put(struct weir__op *op)
 {
     static const char *const values[] = {"a", "b", "c", NULL};
-    int key = (int)roll(KEYS);
+    int key = (int)roll(MODEL_KEYS);
     uint64_t expected[] = {WEIR_KV_ANY, WEIR_KV_ABSENT, model.key_version[key],
                            1 + roll(50)};
 
@@ -510,7 +162,7 @@ static void any_op(int slot, unsigned node, struct weir__op *op)
 
     switch (roll(13)) {
     case 0:
-        *op = any_open(1 + roll(NODES));
+        *op = any_open(1 + roll(MODEL_NODES));
         if (roll(2) == 0) /* The next epoch, or one that was or will be. */
             op->u.node_open.next =
                 model.epochs[op->u.node_open.node_id] + roll(3);
@@ -525,7 +177,7 @@ static void any_op(int slot, unsigned node, struct weir__op *op)
         break;
     case 3:
         id = any_stream();
-        s = there(id);
+        s = state_model_there(&model, id);
         *op = op_trim(id, s == NULL ? 1 : s->epoch,
                       s == NULL ? 5 : s->start + roll(30));
         break;
@@ -602,7 +254,7 @@ static void commit(int n)
     struct weir__hand given[OPS][3] = {{{0}}};
     struct weir__record header = {.version = (uint64_t)n + 1,
                                   .wall = 1000 + n,
-                                  .node_id = 1 + roll(NODES),
+                                  .node_id = 1 + roll(MODEL_NODES),
                                   .op_count = 1 + roll(OPS),
                                   .format = 1};
 
@@ -624,7 +276,7 @@ static void commit(int n)
             its[i].u.object_add.ranges = copies[i];
         if (mine[i].kind == WEIR__OP_STREAM_HAND)
             its[i].u.stream_hand.hands = given[i];
-        model_op(header.node_id, header.node_epoch, &mine[i]);
+        state_model_op(&model, header.node_id, header.node_epoch, &mine[i]);
     }
     weir__record_seal(records[n].data, records[n].len, &header);
     apply(&header, its);
@@ -695,10 +347,10 @@ static void compare(void)
     for (uint64_t id = 1; id <= model.object_count; id++) {
         int lives = weir__state_object(state, id) != NULL;
 
-        ck_assert_int_eq(lives, model.fates[id] == LIVE);
+        ck_assert_int_eq(lives, model.fates[id] == MODEL_LIVE);
         live += (uint64_t)lives;
-        died += model.fates[id] == DEAD;
-        if (model.fates[id] == DEAD)
+        died += model.fates[id] == MODEL_DEAD;
+        if (model.fates[id] == MODEL_DEAD)
             ck_assert(is_dead(id));
     }
     if (live > most_live)
@@ -706,7 +358,7 @@ static void compare(void)
     weir__state_dead(state, &count);
     ck_assert_uint_eq(died, count);
     ck_assert_uint_eq(weir__state_object_count(state), live);
-    for (int i = 0; i < KEYS; i++) {
+    for (int i = 0; i < MODEL_KEYS; i++) {
         const struct weir_kv_pair *pair = weir__state_kv(state, keys[i]);
 
         ck_assert_int_eq(pair != NULL, model.has_key[i]);
@@ -715,7 +367,7 @@ static void compare(void)
         ck_assert_uint_eq(pair->version, model.key_version[i]);
         ck_assert_int_eq(*(const char *)pair->value, model.key_value[i]);
     }
-    for (uint32_t node = 1; node <= NODES; node++)
+    for (uint32_t node = 1; node <= MODEL_NODES; node++)
         ck_assert_uint_eq(weir__state_node_epoch(state, node),
                           model.epochs[node]);
 }
@@ -772,8 +424,8 @@ START_TEST(random_commits_do_what_the_model_does)
     most_live = 0;
     for (int i = 0; i < NAMES; i++)
         snprintf(names[i], sizeof(names[i]), "s%d", i % NAMES);
-    for (int i = 0; i < KEYS; i++)
-        snprintf(keys[i], sizeof(keys[i]), "k%d", i % KEYS);
+    for (int i = 0; i < MODEL_KEYS; i++)
+        snprintf(keys[i], sizeof(keys[i]), "k%d", i % MODEL_KEYS);
     ck_assert_int_eq(weir__state_new(&state, &heap.alloc), 0);
     for (int n = 0; n < COMMITS; n++) {
         if (n % (COMMITS / SNAPSHOTS) == 0) {
