@@ -247,39 +247,12 @@ static int hold_slots(struct plug *p, struct weir_store *store,
     return 1;
 }
 
-/** An append that is not waited for. */
-struct late {
-    struct weir_append req;
-    int over;
-    int status;
-};
-
-static void late_done(struct weir_req *req, int status)
-{
-    struct late *late = req->ctx;
-
-    late->over = 1;
-    late->status = status;
-}
-
-static void append_late(struct late *late, struct weir_stream *s)
-{
-    *late = (struct late){.req = {.req = {.done = late_done, .ctx = late},
-                                  .data = "late",
-                                  .len = 4,
-                                  .count = 1,
-                                  .max_timestamp = WEIR_NO_TIMESTAMP}};
-    ck_assert_int_eq(weir_append(s, &late->req), 0);
-    for (int i = 0; i < 20; i++)
-        weir_poll(nodes[1], 0);
-}
-
 /* It comes to the store behind the seal: nobody will ever read it. */
 START_TEST(a_put_that_comes_behind_the_seal_goes_at_the_next_opening)
 {
     struct weir_takeover take = {
         .req.err = &test_error, .node_id = 1, .flags = WEIR_TAKEOVER_FORCE};
-    struct late first, second;
+    struct test_late first, second;
     struct weir_stream *s;
 
     start(1);
@@ -287,8 +260,8 @@ START_TEST(a_put_that_comes_behind_the_seal_goes_at_the_next_opening)
     test_append(s, "one");
     held_count = 0;
     plug.hook = hold_slots;
-    append_late(&first, s);
-    append_late(&second, s);
+    test_append_late(nodes[1], s, "late", &first);
+    test_append_late(nodes[1], s, "late", &second);
     ck_assert_int_eq(held_count, 2);
     start(2);
     ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), 0);

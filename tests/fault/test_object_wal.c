@@ -48,34 +48,6 @@ static void teardown(void)
     plug_free(&plug);
 }
 
-/** An append that is not waited for. */
-struct late {
-    struct weir_append req;
-    int over;
-    int status;
-};
-
-static void late_done(struct weir_req *req, int status)
-{
-    struct late *late = req->ctx;
-
-    late->over = 1;
-    late->status = status;
-}
-
-static void append_late(struct late *late, struct weir_stream *s,
-                        const char *text)
-{
-    *late = (struct late){.req = {.req = {.done = late_done, .ctx = late},
-                                  .data = text,
-                                  .len = strlen(text),
-                                  .count = 1,
-                                  .max_timestamp = WEIR_NO_TIMESTAMP}};
-    ck_assert_int_eq(weir_append(s, &late->req), 0);
-    for (int i = 0; i < 20; i++)
-        weir_poll(nodes[1], 0);
-}
-
 static struct weir_store *held_in;
 static struct weir_store_req *held[3];
 static int holding; /* So many PUTs of slots are to be held. */
@@ -107,12 +79,12 @@ START_TEST(what_is_behind_a_write_of_unknown_outcome_is_unknown_too)
     struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
     struct weir_handover hand = {
         .req.err = &test_error, .streams = &s, .count = 1};
-    struct late first, second;
+    struct test_late first, second;
 
     test_append(s, "one");
     hold(1);
-    append_late(&first, s, "two");
-    append_late(&second, s, "three");
+    test_append_late(nodes[1], s, "two", &first);
+    test_append_late(nodes[1], s, "three", &second);
     ck_assert_int_eq(first.over + second.over, 0);
     plug_answer(held_in, held[0], WEIR_EACCES);
     test_drive(nodes[1], &second.over);
@@ -127,12 +99,12 @@ END_TEST
 START_TEST(recovery_begins_before_a_write_of_unknown_outcome)
 {
     struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
-    struct late first, second;
+    struct test_late first, second;
 
     test_append(s, "one");
     hold(2);
-    append_late(&first, s, "two");
-    append_late(&second, s, "three");
+    test_append_late(nodes[1], s, "two", &first);
+    test_append_late(nodes[1], s, "three", &second);
     plug_answer(held_in, held[0], WEIR_EACCES);
     test_flush(nodes[1]);
     held_in->ops->submit(held_in, held[1]);
@@ -169,7 +141,7 @@ static void raw(struct weir_store_req *req)
 START_TEST(a_write_that_finds_anothers_slot_may_have_been_there_before)
 {
     struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
-    struct late first, second;
+    struct test_late first, second;
     struct weir_store_req get = {
         .verb = WEIR_STORE_GET,
         .key = "wal/00000001/0000000000000001/0000000000000000"};
@@ -177,8 +149,8 @@ START_TEST(a_write_that_finds_anothers_slot_may_have_been_there_before)
     struct weir_iov iov;
 
     hold(2);
-    append_late(&first, s, "one");
-    append_late(&second, s, "two");
+    test_append_late(nodes[1], s, "one", &first);
+    test_append_late(nodes[1], s, "two", &second);
     ck_assert_int_eq(held_count, 2);
     raw(&get);
     iov = (struct weir_iov){get.body->data, get.body->len};
@@ -352,15 +324,15 @@ START_TEST(a_slot_behind_one_that_is_missing_is_not_recovered)
     struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
     struct weir_takeover take = {
         .req.err = &test_error, .node_id = 1, .flags = WEIR_TAKEOVER_FORCE};
-    struct late first, second;
+    struct test_late first, second;
 
     configure(2, "object:");
     test_append(s, "one");
     test_append(s, "two");
     test_append(s, "three");
     hold(1);
-    append_late(&first, s, "four");
-    append_late(&second, s, "five");
+    test_append_late(nodes[1], s, "four", &first);
+    test_append_late(nodes[1], s, "five", &second);
     early = 0;
     plug.hook = see_early;
     ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), 0);
@@ -389,7 +361,17 @@ static int hold_reads(struct plug *p, struct weir_store *store,
     return 1;
 }
 
-static struct late taken;
+static struct {
+    int over;
+    int status;
+} taken;
+
+static void take_done(struct weir_req *req, int status)
+{
+    (void)req;
+    taken.over = 1;
+    taken.status = status;
+}
 
 /* A takeover begins, of six records, and comes to the third. */
 static void take_half(void)
@@ -404,11 +386,11 @@ static void take_half(void)
         test_append(s, texts[i]);
     held_count = 0;
     plug.hook = hold_reads;
-    taken = (struct late){0};
-    take = (struct weir_takeover){
-        .req = {.done = late_done, .ctx = &taken, .err = &test_error},
-        .node_id = 1,
-        .flags = WEIR_TAKEOVER_FORCE};
+    memset(&taken, 0, sizeof(taken));
+    take =
+        (struct weir_takeover){.req = {.done = take_done, .err = &test_error},
+                               .node_id = 1,
+                               .flags = WEIR_TAKEOVER_FORCE};
     ck_assert_int_eq(weir_takeover(nodes[2], &take), 0);
     while (plug.hook != NULL)
         weir_poll(nodes[2], 1000000);
@@ -418,6 +400,15 @@ static void poll_some(void)
 {
     for (int i = 0; i < 20; i++)
         weir_poll(nodes[2], 0);
+}
+
+/* It ends well, and all that the dead one had is there. */
+static void expect_all_taken(void)
+{
+    test_drive(nodes[2], &taken.over);
+    ck_assert_int_eq(taken.status, 0);
+    test_expect(test_stream(nodes[2], "s", 0), 0, "one", "two", "three", "four",
+                "five", "six", NULL);
 }
 
 START_TEST(slots_that_are_read_ahead_are_used_in_their_turn)
@@ -431,10 +422,7 @@ START_TEST(slots_that_are_read_ahead_are_used_in_their_turn)
             plug_answer(held_in, held[i], _i == 1 ? WEIR_EACCES : WEIR_ENOENT);
         poll_some();
     }
-    test_drive(nodes[2], &taken.over);
-    ck_assert_int_eq(taken.status, 0);
-    test_expect(test_stream(nodes[2], "s", 0), 0, "one", "two", "three", "four",
-                "five", "six", NULL);
+    expect_all_taken();
 }
 END_TEST
 
@@ -445,10 +433,7 @@ START_TEST(a_slot_that_was_awaited_in_vain_is_read_again)
     poll_some();
     held_in->ops->submit(held_in, held[2]);
     plug_answer(held_in, held[1], WEIR_EUNAVAILABLE);
-    test_drive(nodes[2], &taken.over);
-    ck_assert_int_eq(taken.status, 0);
-    test_expect(test_stream(nodes[2], "s", 0), 0, "one", "two", "three", "four",
-                "five", "six", NULL);
+    expect_all_taken();
 }
 END_TEST
 

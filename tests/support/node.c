@@ -97,6 +97,27 @@ uint64_t test_append(struct weir_stream *stream, const char *text)
     return append.base_offset;
 }
 
+static void late_done(struct weir_req *req, int status)
+{
+    struct test_late *late = req->ctx;
+
+    late->over = 1;
+    late->status = status;
+}
+
+void test_append_late(struct weir *node, struct weir_stream *stream,
+                      const char *text, struct test_late *late)
+{
+    *late = (struct test_late){.req = {.req = {.done = late_done, .ctx = late},
+                                       .data = text,
+                                       .len = strlen(text),
+                                       .count = 1,
+                                       .max_timestamp = WEIR_NO_TIMESTAMP}};
+    ck_assert_int_eq(weir_append(stream, &late->req), 0);
+    for (int i = 0; i < 20; i++)
+        weir_poll(node, 0);
+}
+
 int test_fetch(struct weir_stream *stream, uint64_t offset,
                struct weir_fetch *fetch)
 {

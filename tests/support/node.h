@@ -35,6 +35,15 @@ uint64_t test_append(struct weir_stream *stream, const char *text);
 /** Append text; the status. */
 int test_try_append(struct weir_stream *stream, const char *text,
                     unsigned flags);
+/** An append that is not waited for; `over` once its `status` is known. */
+struct test_late {
+    struct weir_append req;
+    int over;
+    int status;
+};
+/** Begin one, with count 1, and drive the node until it is under way. */
+void test_append_late(struct weir *node, struct weir_stream *stream,
+                      const char *text, struct test_late *late);
 /** Fetch from `offset` without waiting; the status. */
 int test_fetch(struct weir_stream *stream, uint64_t offset,
                struct weir_fetch *fetch);
