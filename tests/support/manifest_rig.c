@@ -318,6 +318,20 @@ struct weir__op op_put(const char *key, const char *value, uint64_t expected)
     return op;
 }
 
+int op_apply(struct weir__state *state, uint32_t node, uint64_t epoch,
+             struct weir__op *op)
+{
+    struct weir__record record = {.version = weir__state_version(state) + 1,
+                                  .node_id = node,
+                                  .node_epoch = epoch,
+                                  .op_count = 1};
+
+    ck_assert_int_eq(weir__state_begin(state, &record, NULL), 0);
+    ck_assert_int_eq(weir__state_op(state, &record, 0, op), 0);
+    weir__state_end(state, &record);
+    return op->status;
+}
+
 unsigned char *rig_state(struct rig_node *node, size_t *len)
 {
     const struct weir__state *state = weir__manifest_state(node->manifest);

@@ -96,6 +96,10 @@ struct weir__op op_reserve(uint32_t count);
 struct weir__op op_add(uint64_t id, struct weir__range *ranges, size_t count);
 struct weir__op op_put(const char *key, const char *value, uint64_t expected);
 
+/** Do one as a commit of its own, by a node: its status. */
+int op_apply(struct weir__state *state, uint32_t node, uint64_t epoch,
+             struct weir__op *op);
+
 /** Bytes of a node's snapshot, to compare states: free them. */
 unsigned char *rig_state(struct rig_node *node, size_t *len);
 /** Fails the test unless both nodes hold the same state. */

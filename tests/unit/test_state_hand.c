@@ -17,15 +17,7 @@ static uint64_t epochs[4]; /* Of nodes 1 to 3. */
 
 static int commit(uint32_t node, struct weir__op *op)
 {
-    struct weir__record record = {.version = weir__state_version(state) + 1,
-                                  .node_id = node,
-                                  .node_epoch = epochs[node],
-                                  .op_count = 1};
-
-    ck_assert_int_eq(weir__state_begin(state, &record, NULL), 0);
-    ck_assert_int_eq(weir__state_op(state, &record, 0, op), 0);
-    weir__state_end(state, &record);
-    return op->status;
+    return op_apply(state, node, epochs[node], op);
 }
 
 static void join(uint32_t node, uint64_t wal_id)

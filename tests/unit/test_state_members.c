@@ -19,15 +19,7 @@ static char told[512]; /* Keys that changed: "+name " or "-name ". */
 
 static int commit(uint32_t node, struct weir__op *op)
 {
-    struct weir__record record = {.version = weir__state_version(state) + 1,
-                                  .node_id = node,
-                                  .node_epoch = epochs[node],
-                                  .op_count = 1};
-
-    ck_assert_int_eq(weir__state_begin(state, &record, NULL), 0);
-    ck_assert_int_eq(weir__state_op(state, &record, 0, op), 0);
-    weir__state_end(state, &record);
-    return op->status;
+    return op_apply(state, node, epochs[node], op);
 }
 
 static void join(uint32_t node, uint32_t lease_ms, const char *wal)
