@@ -405,6 +405,7 @@ static void start_header(struct weir__wal_file *w)
         weir__wal_head_write(w, true);
 }
 
+/* What must be on the disk before the header is written is there. */
 static void settled(struct weir__disk_req *req, int status)
 {
     struct weir__wal_file *w = req->ctx;
@@ -427,19 +428,6 @@ static void settle(struct weir__wal_file *w)
 
     req->verb = WEIR__DISK_SYNC;
     weir__wal_submit(w, req, settled);
-}
-
-static void mended(struct weir__disk_req *req, int status)
-{
-    struct weir__wal_file *w = req->ctx;
-
-    w->inflight--;
-    if (status != 0) {
-        weir__wal_poison(w, status);
-        start_end(w, status);
-        return;
-    }
-    start_header(w);
 }
 
 /* The block in which the log was cut holds what is left of a torn record.
@@ -472,7 +460,7 @@ static void mend(struct weir__disk_req *req, int status)
     req->iov_count = 1;
     req->len = block;
     req->sync = 1;
-    weir__wal_submit(w, req, mended);
+    weir__wal_submit(w, req, settled);
 }
 
 static void wal_start(struct weir_wal *wal, struct weir_wal_req *req)
