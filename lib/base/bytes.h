@@ -43,6 +43,18 @@ static inline void weir__put64(unsigned char *p, uint64_t v)
     weir__put32(p + 4, (uint32_t)(v >> 32));
 }
 
+/** What a hexadecimal digit stands for, or -1. */
+static inline int weir__hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 /** Round `n` up to a multiple of `align`, a power of two. */
 static inline uint64_t weir__round_up(uint64_t n, uint64_t align)
 {

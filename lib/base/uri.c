@@ -2,21 +2,11 @@
 #include "base/uri.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 
 #include <stdbool.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* Decode %XX in place.  false: not two hex digits, or a zero byte. */
 static bool decode(char *text)
@@ -30,8 +20,8 @@ static bool decode(char *text)
             *to++ = *text;
             continue;
         }
-        high = hex_digit(text[1]);
-        low = high < 0 ? -1 : hex_digit(text[2]);
+        high = weir__hex_digit(text[1]);
+        low = high < 0 ? -1 : weir__hex_digit(text[2]);
         if (low < 0 || high * 16 + low == 0)
             return false;
         *to++ = (char)(high * 16 + low);

@@ -3,6 +3,7 @@
 #include "store/s3.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "http/xml.h"
 #include "store/store_request.h"
@@ -27,17 +28,6 @@ struct reading {
     bool complete; /* The root element has ended. */
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* false: too long, or a zero byte, or no two digits behind a '%'. */
 static bool decode(char to[KEY_ROOM], const char *text)
 {
@@ -51,8 +41,8 @@ static bool decode(char to[KEY_ROOM], const char *text)
         if (c == '+') {
             c = ' ';
         } else if (c == '%') {
-            int high = hex_digit(text[1]);
-            int low = high < 0 ? -1 : hex_digit(text[2]);
+            int high = weir__hex_digit(text[1]);
+            int low = high < 0 ? -1 : weir__hex_digit(text[2]);
 
             if (low < 0 || high * 16 + low == 0)
                 return false;
