@@ -281,22 +281,30 @@ static void do_get(const struct s3_object *object, const struct request *r,
     memcpy(a->body, object->data + first, len);
 }
 
+int s3_refuse_if_there(struct s3_server *server, const struct request *r,
+                       const char *key, struct answer *a)
+{
+    char text[16];
+
+    if (!s3_header_of(r->head, "if-none-match", text, sizeof(text)) ||
+        s3_objects_find(&server->objects, key) == NULL)
+        return 0;
+    s3_refuse(a, 412, "PreconditionFailed");
+    return 1;
+}
+
 static void do_put(struct s3_server *server, const struct request *r,
                    const char *key, struct answer *a)
 {
     const char *wrong = s3_wrong_body(server, r);
     struct s3_object *object;
-    char text[16];
 
     if (wrong != NULL) {
         s3_refuse(a, 400, wrong);
         return;
     }
-    if (s3_header_of(r->head, "if-none-match", text, sizeof(text)) &&
-        s3_objects_find(&server->objects, key) != NULL) {
-        s3_refuse(a, 412, "PreconditionFailed");
+    if (s3_refuse_if_there(server, r, key, a))
         return;
-    }
     s3_objects_put(&server->objects, key, r->body, r->len);
     object = s3_objects_find(&server->objects, key);
     s3_header_of(r->head, "x-amz-meta-weir-put", object->id,

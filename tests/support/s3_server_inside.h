@@ -82,6 +82,10 @@ void s3_refuse(struct answer *a, int status, const char *code);
 const char *s3_wrong_body(const struct s3_server *server,
                           const struct request *r);
 
+/** 1, and an error as the answer, if the object must not be there and is. */
+int s3_refuse_if_there(struct s3_server *server, const struct request *r,
+                       const char *key, struct answer *a);
+
 /** Method, path and parameters from the head: 0 or -1. */
 int s3_parse_head(struct request *r);
 /** Check a request and do it. */

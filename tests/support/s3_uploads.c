@@ -168,7 +168,6 @@ static void do_complete(struct s3_server *server, const struct request *r,
     const char *wrong;
     unsigned char *data = NULL;
     char id[64];
-    char text[16];
     size_t len;
 
     if (upload == NULL) {
@@ -180,11 +179,8 @@ static void do_complete(struct s3_server *server, const struct request *r,
         s3_refuse(a, 400, wrong);
         return;
     }
-    if (s3_header_of(r->head, "if-none-match", text, sizeof(text)) &&
-        s3_objects_find(&server->objects, key) != NULL) {
-        s3_refuse(a, 412, "PreconditionFailed");
+    if (s3_refuse_if_there(server, r, key, a))
         return;
-    }
     ck_assert_ptr_nonnull(strstr((char *)r->body, "<ETag>\"part-1\"</ETag>"));
     memcpy(id, upload->id, sizeof(id));
     len = s3_end_upload(server, s3_param(r, "uploadId", ""), &data);
