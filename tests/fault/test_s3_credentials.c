@@ -32,18 +32,6 @@ static int get(void)
     return keys_rig_get(&rig);
 }
 
-static void write_file(char *path, size_t room, const char *name,
-                       const char *text)
-{
-    FILE *file;
-
-    snprintf(path, room, "%s/%s", test_dir(), name);
-    file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 START_TEST(keys_of_the_environment_are_used_when_asked_for)
 {
     keys_clear_environment();
@@ -69,12 +57,12 @@ START_TEST(a_profile_of_a_file_is_used)
     char path[300];
 
     keys_clear_environment();
-    write_file(path, sizeof(path), "credentials",
-               "# A comment\n[default]\naws_access_key_id=nobody\n"
-               "aws_secret_access_key = nothing\n\n[ work ]\n"
-               "aws_access_key_id = " S3_SERVER_KEY "\r\n"
-               "aws_secret_access_key=" S3_SERVER_SECRET "\n"
-               "region = nowhere\naws_session_token = of-a-file\n");
+    test_file(path, sizeof(path), "credentials",
+              "# A comment\n[default]\naws_access_key_id=nobody\n"
+              "aws_secret_access_key = nothing\n\n[ work ]\n"
+              "aws_access_key_id = " S3_SERVER_KEY "\r\n"
+              "aws_secret_access_key=" S3_SERVER_SECRET "\n"
+              "region = nowhere\naws_session_token = of-a-file\n");
     setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
     setenv("AWS_PROFILE", "work", 1);
     open_with("profile");
@@ -115,7 +103,7 @@ START_TEST(a_token_of_a_web_identity_is_exchanged)
     char path[300];
 
     keys_clear_environment();
-    write_file(path, sizeof(path), "identity", "header.body+signature\n");
+    test_file(path, sizeof(path), "identity", "header.body+signature\n");
     setenv("AWS_WEB_IDENTITY_TOKEN_FILE", path, 1);
     setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/r", 1);
     setenv("AWS_ENDPOINT_URL_STS", http_script_url(sts), 1);
@@ -147,7 +135,7 @@ START_TEST(the_endpoint_of_a_container_is_asked)
     keys_rig_check_token(&rig, "a-session-token");
     keys_rig_close(&rig);
 
-    write_file(text, sizeof(text), "authorization", "let-me-in");
+    test_file(text, sizeof(text), "authorization", "let-me-in");
     unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", text, 1);
     open_with("chain");

@@ -362,23 +362,11 @@ static void check_warning(const char *path, unsigned mode, const char *who)
     ck_assert_str_eq(warning, text);
 }
 
-static void write_file(char *path, size_t room, const char *name,
-                       const char *text)
-{
-    FILE *file;
-
-    snprintf(path, room, "%s/%s", test_dir(), name);
-    file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 static void write_profile(char *path, size_t room)
 {
-    write_file(path, room, "profiles",
-               "[default]\naws_access_key_id=" S3_SERVER_KEY
-               "\naws_secret_access_key=" S3_SERVER_SECRET "\n");
+    test_file(path, room, "profiles",
+              "[default]\naws_access_key_id=" S3_SERVER_KEY
+              "\naws_secret_access_key=" S3_SERVER_SECRET "\n");
     setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
     unsetenv("AWS_PROFILE");
 }
@@ -425,7 +413,7 @@ START_TEST(a_token_file_that_others_can_read_is_told)
 {
     char path[300];
 
-    write_file(path, sizeof(path), "token", "header.body.signature\n");
+    test_file(path, sizeof(path), "token", "header.body.signature\n");
     ck_assert_int_eq(chmod(path, 0644), 0);
     setenv("AWS_WEB_IDENTITY_TOKEN_FILE", path, 1);
     setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/r", 1);

@@ -156,3 +156,14 @@ const char *test_dir(void)
         ck_abort_msg("mkdtemp %s failed", dir);
     return dir;
 }
+
+void test_file(char *path, size_t room, const char *name, const char *text)
+{
+    FILE *file;
+
+    snprintf(path, room, "%s/%s", test_dir(), name);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}

@@ -37,5 +37,7 @@ unsigned long test_part_seconds(unsigned long seconds, int part);
 
 /** A fresh, empty directory, removed by `test_run` at the end. */
 const char *test_dir(void);
+/** Write a text into a file of that name in a fresh directory: its `path`. */
+void test_file(char *path, size_t room, const char *name, const char *text);
 
 #endif
