@@ -15,9 +15,9 @@ import tempfile
 import time
 import urllib.request
 
-from kafka_server import BUILD, PROGRAM, Client, Facts, frame, string
+from kafka_server import (BUILD, PATIENCE, PROGRAM, Client, Facts, frame,
+                          string, wait_for)
 
-PATIENCE = 60
 WEIR = str(BUILD / "weir")
 folder = tempfile.mkdtemp(prefix="weir-etcd-")
 clean = {k: v for k, v in os.environ.items() if not k.startswith("WEIR_")}
@@ -65,14 +65,6 @@ class Member:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
             self.process.wait(PATIENCE)
-
-
-def wait_for(what, holds):
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            raise AssertionError(what)
-        time.sleep(0.1)
 
 
 def make_members():

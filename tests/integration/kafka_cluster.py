@@ -3,14 +3,12 @@
 import os
 import re
 import subprocess
-import time
 
-from kafka_server import PROGRAM
+from kafka_server import PATIENCE, PROGRAM
 
 PARTITIONS = 6
 LEASE_S = 2
 BUCKET = os.environ.get("WEIR_TEST_S3")
-PATIENCE = 60  # Seconds until something that must come is given up.
 
 
 class Node:
@@ -67,14 +65,6 @@ def leaders(node, topic):
     out = kcat("-L", "-t", topic, at=f"127.0.0.1:{node.port}")
     return [int(leader) for leader in
             re.findall(r"partition \d+, leader (-?\d+)", out)]
-
-
-def wait_for(what, holds):
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            raise AssertionError(what)
-        time.sleep(0.1)
 
 
 def share_is(topic, ids, nodes):

@@ -16,14 +16,15 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 PROGRAM = BUILD / "weir-kafka"
+PATIENCE = 60  # Seconds until something that must come is given up.
 
 
-def wait_until(truth, what, seconds=60):
-    """Wait until `truth` holds: a slow machine only takes longer."""
-    end = time.monotonic() + seconds
-    while not truth():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
+def wait_for(what, holds):
+    """Wait until it holds: a slow machine only takes longer."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s"
+        time.sleep(0.1)
 
 
 class Server:
@@ -71,7 +72,7 @@ class Server:
         return self.wait()
 
     def wait(self):
-        status = self.process.wait(60)
+        status = self.process.wait(PATIENCE)
         self.process.stdout.close()
         self.log.close()
         return status

@@ -15,9 +15,9 @@ import threading
 import time
 
 import kafka_cluster
-from kafka_cluster import BUCKET, LEASE_S, PATIENCE, Node, leaders, wait_for
-from kafka_server import (Client, Facts, batch, frame, produce,
-                          produce_result, string)
+from kafka_cluster import BUCKET, LEASE_S, Node, leaders
+from kafka_server import (PATIENCE, Client, Facts, batch, frame, produce,
+                          produce_result, string, wait_for)
 
 NOT_LEADER = 6
 

@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from kafka_server import (PROGRAM, Client, Facts, Server, batch, crc32c,
                           fetch, frame, metadata, produce, produce_result,
-                          string, wait_until)
+                          string, wait_for)
 
 SEED = int(os.environ.get("WEIR_SEED", 0)) or random.SystemRandom().getrandbits(
     32)
@@ -409,7 +409,7 @@ def who_does_not_read_is_closed_and_holds_little():
                 clients[-1].socket.send(wanted)
             except BlockingIOError:
                 pass
-        wait_until(lambda: "stalled" in other.text(), "a client is closed")
+        wait_for("a client is closed", lambda: "stalled" in other.text())
         assert other.memory_kib() < 49152, other.memory_kib()
         with Client(other) as client:
             assert b"hello" in client.ask(fetch(TOPIC, 0))
@@ -490,7 +490,7 @@ def sigterm_answers_what_is_under_way():
         with Client(other) as client:
             client.ask(metadata(TOPIC))
             client.send(fetch(TOPIC, 0, max_wait=1000000, correlation=9))
-            wait_until(client.taken, "the fetch is read")
+            wait_for("the fetch is read", client.taken)
             assert other.stop() == 0, other.text()
             assert client.receive()[0] == 9
             assert client.closed()

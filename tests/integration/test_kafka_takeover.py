@@ -10,8 +10,8 @@ import signal
 import subprocess
 import tempfile
 
-from kafka_cluster import PARTITIONS, Node, kcat, leaders, share_is, wait_for
-from kafka_server import BUILD, Facts
+from kafka_cluster import PARTITIONS, Node, kcat, leaders, share_is
+from kafka_server import BUILD, Facts, wait_for
 
 PROGRAMS = 70  # More than a server lists at a time.
 
