@@ -12,23 +12,10 @@ if ! "$rgw" check; then
     exit 0
 fi
 
-passed=0 failed=0
-dir=$(mktemp -d)
+. tests/integration/facts.sh
 appender= # A process that the end of the script ends.
 trap '[ -z "$appender" ] || kill -9 "$appender"
     "$rgw" stop "$dir/rgw"; rm -rf "$dir"' EXIT
-
-fact() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "not so: $text"
-        cat "$dir/out"
-    fi
-}
 
 "$rgw" start "$dir/rgw" >"$dir/endpoints" || exit 1
 { read -r endpoint && read -r tls; } <"$dir/endpoints"
@@ -313,5 +300,4 @@ if [ -x "$build/weir" ]; then
     fact 'the manifest can be read from its beginning' whole
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+facts_end

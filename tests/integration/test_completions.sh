@@ -3,21 +3,7 @@
 # Completions of bash, zsh and fish know what the programs know.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-passed=0 failed=0
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-
-fact() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "not so: $text"
-        cat "$dir/out"
-    fi
-}
+. tests/integration/facts.sh
 
 # Each prints what a shell offers for the last of the words.
 of_bash() { # WORDS...
@@ -76,5 +62,4 @@ for shell in bash zsh fish; do
         offers "$shell" weir-kafka -X num.part num.partitions=
 done
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+facts_end

@@ -4,21 +4,7 @@
 # with pkg-config, shared and static, and runs; uninstall leaves nothing.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-passed=0 failed=0
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-
-fact() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "not so: $text"
-        cat "$dir/out"
-    fi
-}
+. tests/integration/facts.sh
 
 prefix=$dir/prefix
 mkdir "$prefix"
@@ -69,5 +55,4 @@ fact 'make uninstall succeeds' run_make uninstall
 fact 'uninstall leaves nothing' nothing_left
 fact 'DESTDIR stages an install for another prefix' staged
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+facts_end

@@ -10,21 +10,7 @@ for tool in dpkg-buildpackage dh lintian abidiff cmake; do
     echo "skipped: no $tool (make deps GROUPS=package)"
     exit 0
 done
-passed=0 failed=0
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-
-fact() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "not so: $text"
-        cat "$dir/out"
-    fi
-}
+. tests/integration/facts.sh
 
 root=$dir/root
 multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
@@ -72,5 +58,4 @@ fact 'and with CMake, static' with_cmake static
 fact 'the programs run' "$root/usr/bin/weir" --version
 fact 'the interface is the one that is kept' make --no-print-directory abi
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+facts_end

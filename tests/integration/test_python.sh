@@ -5,21 +5,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 python=${PYTHON:-/usr/bin/python3}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
+. tests/integration/facts.sh
 export PYTHONDONTWRITEBYTECODE=1
-fact() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "not so: $text"
-        tail -40 "$dir/out"
-    fi
-}
 
 tests() { # FILE...
     PYTHONPATH=bindings/python timeout 120 "$python" -m pytest -q \
@@ -96,5 +83,4 @@ fact 'the wheel works where nothing else is' installed
 fact 'the source package builds the same' from_source
 fact 'what its page shows runs' page
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+facts_end

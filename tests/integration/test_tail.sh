@@ -5,22 +5,9 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 build=${BUILD:-build}
-passed=0 failed=0
-dir=$(mktemp -d)
+. tests/integration/facts.sh
 writer=''
 trap '[ -z "$writer" ] || kill "$writer" 2>/dev/null; rm -rf "$dir"' EXIT
-
-fact() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "not so: $text"
-        cat "$dir/out"
-    fi
-}
 
 weir() { # ARGUMENT...
     timeout 60 "$build/weir" --store "dir:$dir/store" --wal object: \
@@ -76,5 +63,4 @@ exec 3>&-
 wait "$writer"
 writer=''
 fact 'and a damaged one is found' damaged
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+facts_end
