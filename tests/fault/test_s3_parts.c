@@ -2,7 +2,6 @@
 /* Large objects in parts, many deletions in one request, and encryption by
  * the server: what is sent, and what becomes of each when something fails. */
 #include "store/s3_parts.h"
-#include "store/store.h"
 #include "support/s3_server.h"
 #include "support/store_kinds.h"
 #include "support/test.h"
@@ -21,18 +20,15 @@ static void open_with(const char *property, const char *value)
 {
     struct weir_config *config =
         store_s3_config(S3_SERVER_KEY, S3_SERVER_SECRET);
-    char uri[200];
     int rc;
 
     store_rig_init(&rig);
     server = s3_server_start();
-    snprintf(uri, sizeof(uri), "s3://bucket/p?endpoint=%s",
-             s3_server_endpoint(server));
     ck_assert_int_eq(weir_config_set(config, "s3_retry_delay", "1ms", NULL), 0);
     ck_assert_int_eq(weir_config_set(config, "s3_part", "5MiB", NULL), 0);
     if (property != NULL)
         ck_assert_int_eq(weir_config_set(config, property, value, NULL), 0);
-    rc = store_rig_open(&rig, weir__store_s3_open, uri, config);
+    rc = store_s3_open(&rig, server, config);
     ck_assert_msg(rc == 0, "%s", rig.err.text);
     weir_config_free(config);
     data = malloc(SIZE);

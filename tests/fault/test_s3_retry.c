@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The s3 store when what fails passes: that it tries again, that what may
  * have been done is found out, and when it stops. */
-#include "store/store.h"
 #include "support/s3_server.h"
 #include "support/store_kinds.h"
 #include "support/test.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,19 +15,16 @@ static void open_with(const char *property, const char *value)
 {
     struct weir_config *config =
         store_s3_config(S3_SERVER_KEY, S3_SERVER_SECRET);
-    char uri[200];
     int rc;
 
     store_rig_init(&rig);
     server = s3_server_start();
-    snprintf(uri, sizeof(uri), "s3://bucket/p?endpoint=%s",
-             s3_server_endpoint(server));
     ck_assert_int_eq(weir_config_set(config, "s3_retry_delay", "1ms", NULL), 0);
     ck_assert_int_eq(weir_config_set(config, "s3_retry_delay_max", "5ms", NULL),
                      0);
     if (property != NULL)
         ck_assert_int_eq(weir_config_set(config, property, value, NULL), 0);
-    rc = store_rig_open(&rig, weir__store_s3_open, uri, config);
+    rc = store_s3_open(&rig, server, config);
     ck_assert_msg(rc == 0, "%s", rig.err.text);
     weir_config_free(config);
 }

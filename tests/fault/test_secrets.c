@@ -184,14 +184,9 @@ static struct weir_config *new_config(const char *credentials, int keys)
 
 static void open_store(struct weir_config *config)
 {
-    char uri[200];
-
     store_rig_init(&rig);
     server = s3_server_start();
-    snprintf(uri, sizeof(uri), "s3://bucket/p?endpoint=%s",
-             s3_server_endpoint(server));
-    ck_assert_msg(store_rig_open(&rig, weir__store_s3_open, uri, config) == 0,
-                  "%s", rig.err.text);
+    ck_assert_msg(store_s3_open(&rig, server, config) == 0, "%s", rig.err.text);
 }
 
 /* They are signed with a secret that the server does not know. */

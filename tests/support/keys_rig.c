@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/keys_rig.h"
 
-#include "store/store.h"
 #include "support/store_kinds.h"
 #include "support/test.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,15 +42,12 @@ void keys_rig_init(struct keys_rig *rig)
 int keys_rig_open(struct keys_rig *rig, const char *credentials)
 {
     struct weir_config *config = rig->config;
-    char uri[200];
     int rc;
 
-    snprintf(uri, sizeof(uri), "s3://bucket/p?endpoint=%s",
-             s3_server_endpoint(rig->server));
     ck_assert_int_eq(weir_config_set(config, "s3_retry_delay", "1ms", NULL), 0);
     ck_assert_int_eq(
         weir_config_set(config, "s3_credentials", credentials, NULL), 0);
-    rc = store_rig_open(&rig->store, weir__store_s3_open, uri, config);
+    rc = store_s3_open(&rig->store, rig->server, config);
     weir_config_free(config);
     rig->config = NULL;
     return rc;

@@ -60,6 +60,16 @@ struct weir_config *store_s3_config(const char *access_key,
     return config;
 }
 
+int store_s3_open(struct store_rig *rig, const struct s3_server *on,
+                  struct weir_config *config)
+{
+    char uri[200];
+
+    snprintf(uri, sizeof(uri), "s3://bucket/p?endpoint=%s",
+             s3_server_endpoint(on));
+    return store_rig_open(rig, weir__store_s3_open, uri, config);
+}
+
 static int open_s3(struct store_rig *rig, const char *uri,
                    const char *access_key, const char *secret_key,
                    const char *ca_file)

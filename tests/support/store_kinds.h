@@ -22,6 +22,11 @@ void store_kind_open(struct store_rig *rig, int kind);
 struct weir_config *store_s3_config(const char *access_key,
                                     const char *secret_key);
 
+struct s3_server;
+/** Open the s3: store on that server, "p" in its bucket: a status. */
+int store_s3_open(struct store_rig *rig, const struct s3_server *on,
+                  struct weir_config *config);
+
 /** Close it with all there is, the store first if it is still open. */
 void store_kind_close(struct store_rig *rig, int kind);
 
