@@ -29,4 +29,11 @@ struct weir__open {
     int status;
 };
 
+/** It has succeeded: the node is open. */
+void weir__open_end(struct weir__open *open);
+/** It has failed: what was opened is closed again. */
+void weir__open_fail(struct weir__open *open, int status);
+/** Id of the log as the manifest knows it: what does not last needs none. */
+uint64_t weir__open_wal_id(const struct weir *node);
+
 #endif

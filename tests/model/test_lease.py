@@ -13,7 +13,7 @@ ticks of time come first.  Actors:
   is in the manifest at any later time, unless the epoch was raised, and is
   answered at any time after that.  The holder may die; its write may land all
   the same.
-- takers (takeover.c, members.c, open.c).  Each looks at the manifest, and
+- takers (takeover.c, members.c, open.c, open_epoch.c).  Each looks at the manifest, and
   waits while it sees new commits of the node.  When it has seen none for the
   lease and a margin it reads the log, record after record, then raises the
   epoch if nobody else has, hands the streams on up to the end of what it has
@@ -197,7 +197,7 @@ def renewal_steps(scope, world, i):
 
 
 def restart_steps(scope, world, i):
-    """open.c: read, then raise the epoch, then write."""
+    """open.c, open_epoch.c: read, then raise the epoch, then write."""
     holder = world.holders[i]
 
     def step(world=world, **new):
