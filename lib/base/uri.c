@@ -127,6 +127,33 @@ static int parse_rest(struct weir__uri *uri, char *rest, const char *text,
     return parse_query(uri, query, text, err);
 }
 
+/* 1 if "user:password@" is at the beginning.  A password may have slashes in
+ * it; what a port is in front of is a path. */
+static bool has_password(const char *host)
+{
+    size_t len = strcspn(host, "?&");
+    size_t slash = strcspn(host, "/?&");
+    const char *colon = memchr(host, ':', slash);
+    const char *at =
+        colon == NULL ? NULL : memchr(colon, '@', len - (size_t)(colon - host));
+
+    if (at == NULL || at < host + slash)
+        return at != NULL;
+    colon = memrchr(host, ':', slash);
+    return colon + 1 + strspn(colon + 1, "0123456789") != host + slash;
+}
+
+/* The URI, and one that is the value of a parameter. */
+static bool shows_password(const char *text)
+{
+    while ((text = strstr(text, "://")) != NULL) {
+        text += 3;
+        if (has_password(text))
+            return true;
+    }
+    return false;
+}
+
 static int check_bytes(const char *text, struct weir_error *err)
 {
     const char *p;
@@ -151,6 +178,12 @@ int weir__uri_parse(struct weir__uri *uri, const struct weir_alloc *alloc,
     int rc;
 
     *uri = (struct weir__uri){.alloc = alloc, .path = ""};
+    /* First, as all other texts show the URI. */
+    if (shows_password(text))
+        return weir__fail(err, WEIR_EINVAL,
+                          "URI: expected no password before the host, since "
+                          "URIs are shown in messages: set s3_access_key and "
+                          "s3_secret_key, or etcd_user and etcd_password");
     rc = check_bytes(text, err);
     if (rc != 0)
         return rc;

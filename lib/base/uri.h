@@ -31,7 +31,8 @@ struct weir__uri {
     char *memory;
 };
 
-/** Parse `text`: 0, WEIR_EINVAL (`err` names what was expected), ENOMEM. */
+/** Parse `text`: 0, WEIR_EINVAL (`err` names what was expected), ENOMEM.  One
+ * with a password in it is refused, and not shown. */
 int weir__uri_parse(struct weir__uri *uri, const struct weir_alloc *alloc,
                     const char *text, struct weir_error *err);
 void weir__uri_free(struct weir__uri *uri);

@@ -347,6 +347,8 @@ secrets() {
         weir -X "s3_secret_key=$secret" --json properties
         weir -X "s3_secret_key=$secret" dump wal "file:$dir/canary-wal"
         weir -X "s3_secret_key=$secret" nonsense
+        weir probe "s3://K:$secret@bucket/p"
+        weir --manifest "etcd://root:$secret@127.0.0.1:1" --store mem: ls
     } >"$dir/all" 2>&1
     check "messages came" grep -q "cannot connect" "$dir/all"
     check "no secret is in them" eval '! grep -qi "canary/\|canary-token" "$dir/all"'

@@ -109,6 +109,42 @@ START_TEST(a_malformed_uri_is_refused_with_what_was_expected)
 }
 END_TEST
 
+/* URIs are shown in messages, so nothing in one may be secret. */
+START_TEST(a_password_is_refused_and_not_shown)
+{
+    static const char *const uris[] = {
+        "s3://KEY:canary@bucket/prefix",
+        "s3://KEY:canary/with+slash@bucket",
+        "s3://KEY:canary#%zz@bucket",
+        "s3://bucket?endpoint=http://user:canary@127.0.0.1:9000&region=r",
+        "etcd://root:canary@127.0.0.1:2379,127.0.0.2:2379/prefix",
+    };
+
+    for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+        ck_assert_int_eq(parse(uris[i]), WEIR_EINVAL);
+        ck_assert_ptr_nonnull(strstr(err.text, "expected no password"));
+        ck_assert_ptr_null(strstr(err.text, "canary"));
+    }
+}
+END_TEST
+
+START_TEST(an_at_sign_alone_is_no_password)
+{
+    static const char *const uris[] = {
+        "dir:/a:b@c",
+        "file:///a:b@c",
+        "s3://bucket/p?endpoint=http://127.0.0.1:9000&x=a@b",
+        "x://user@host:1/p",
+        "x://host:1,host:2/a@b",
+    };
+
+    for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+        ck_assert_int_eq(parse(uris[i]), 0);
+        weir__uri_free(&uri);
+    }
+}
+END_TEST
+
 START_TEST(an_unknown_parameter_is_named_with_the_known_ones)
 {
     static const char *const known[] = {"size", "mode", "fsync", NULL};
@@ -248,6 +284,8 @@ int main(void)
     tcase_add_test(tc, a_path_needs_no_authority);
     tcase_add_loop_test(tc, a_malformed_uri_is_refused_with_what_was_expected,
                         0, (int)(sizeof(refusals) / sizeof(refusals[0])));
+    tcase_add_test(tc, a_password_is_refused_and_not_shown);
+    tcase_add_test(tc, an_at_sign_alone_is_no_password);
     tcase_add_test(tc, an_unknown_parameter_is_named_with_the_known_ones);
     tcase_add_test(tc, parameters_have_types);
     tcase_add_test(tc, sizes_and_durations_are_read_exactly);
