@@ -205,15 +205,25 @@ static int decide(const struct weir__s3_error *error, int http,
 /* What the one who reads it should look at; "" when that is plain. */
 static const char *advice(const struct weir__s3_error *error, int http)
 {
+    static const struct {
+        const char *code;
+        const char *look;
+    } known[] = {
+        {"RequestTimeTooSkewed", "; set this machine's clock"},
+        {"SignatureDoesNotMatch", "; check the secret key"},
+        {"InvalidAccessKeyId", "; check the access key"},
+        {"ExpiredToken", "; get a new session token, and the keys with it"},
+        {"InvalidToken", "; check the session token"},
+        {"AccessDenied", "; give these keys the right to do this"},
+        {"NoSuchBucket", "; create the bucket"},
+    };
+
     if (error->html)
         return "; a web page, so this is no S3 server, or a proxy is in "
                "between";
-    if (strcmp(error->code, "RequestTimeTooSkewed") == 0)
-        return "; set this machine's clock";
-    if (strcmp(error->code, "SignatureDoesNotMatch") == 0)
-        return "; check the secret key";
-    if (strcmp(error->code, "NoSuchBucket") == 0)
-        return "; create the bucket";
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(error->code, known[i].code) == 0)
+            return known[i].look;
     if (http == 412)
         return "; it exists";
     if (error->code[0] == '\0' && http == 403)

@@ -186,7 +186,9 @@ static void nowhere(struct weir__s3_source *s)
         weir__s3_source_end(s,
                             weir__fail(s->err, WEIR_EAUTH,
                                        "no credentials: none of the places of "
-                                       "s3_credentials is set up"));
+                                       "s3_credentials is set up; set "
+                                       "s3_access_key and s3_secret_key, or "
+                                       "AWS_ACCESS_KEY_ID and the like"));
     else
         weir__s3_source_end(s,
                             weir__fail(s->err, s->worst,

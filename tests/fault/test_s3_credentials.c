@@ -283,6 +283,7 @@ START_TEST(who_finds_no_keys_anywhere_says_so)
     open_with("chain");
     ck_assert_int_eq(get(), WEIR_EAUTH);
     keys_rig_check_err(&rig, "none of the places");
+    keys_rig_check_err(&rig, "set s3_access_key and s3_secret_key");
     keys_rig_close(&rig);
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/keys", 1);
     open_with("chain");

@@ -176,6 +176,28 @@ START_TEST(key_and_bucket_are_told_apart)
 }
 END_TEST
 
+START_TEST(what_to_look_at_is_told)
+{
+    static const char *const told[][2] = {
+        {"SignatureDoesNotMatch", "check the secret key"},
+        {"InvalidAccessKeyId", "check the access key"},
+        {"ExpiredToken", "get a new session token"},
+        {"InvalidToken", "check the session token"},
+        {"AccessDenied", "give these keys the right"},
+        {"RequestTimeTooSkewed", "set this machine's clock"},
+    };
+    struct weir__http_answer answer = {.status = 403};
+    char body[100];
+
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        snprintf(body, sizeof(body), "<Error><Code>%s</Code></Error>",
+                 told[i][0]);
+        read_and_decide(&answer, body, WEIR_STORE_GET, 0);
+        ck_assert_ptr_nonnull(strstr(err.text, told[i][1]));
+    }
+}
+END_TEST
+
 START_TEST(the_right_region_is_named)
 {
     struct weir__http_answer answer = {.status = 301};
@@ -251,6 +273,7 @@ int main(void)
     tcase_add_test(tc, a_web_page_is_told_as_such);
     tcase_add_test(tc, an_error_that_is_called_a_web_page_is_read);
     tcase_add_test(tc, key_and_bucket_are_told_apart);
+    tcase_add_test(tc, what_to_look_at_is_told);
     tcase_add_test(tc, the_right_region_is_named);
     tcase_add_test(tc, texts_from_outside_are_cut_and_cleaned);
     tcase_add_test(tc, secrets_that_begin_alike_are_hidden_whole);
