@@ -127,6 +127,20 @@ for kind in core cluster; do
     has "again, under a debugger: build/weir-sim --kind $kind --seed 3 --plant"
 done
 
+# Who has seen enough gets the sum.  Of a run that has ended there is a line;
+# SIGINT would be ignored behind a "&".
+args=(--seeds 1..1000000)
+mkfifo "$dir/lines"
+build/weir-sim "${args[@]}" >"$dir/lines" 2>"$dir/err" &
+sim=$!
+exec 3<"$dir/lines"
+read -r line <&3
+kill -TERM "$sim"
+{ echo "$line"; cat <&3; } >"$dir/out"
+wait "$sim"
+[ $? = 143 ] || fail 'SIGTERM: another status than 143'
+has '^[0-9]+ runs, 0 failed: '
+
 # ---- What is told of a run that fails ----------------------------------------
 
 rm -f "$file"

@@ -52,7 +52,9 @@ static const char usage[] =
     "Each run has limits of virtual time, of steps and of real time: none\n"
     "hangs.\n"
     "\n"
-    "Exit status: 0, 1 if a run failed, 2 for a wrong use.\n";
+    "Ctrl-C ends it after the run under way, with the sum; twice: at once.\n"
+    "\n"
+    "Exit status: 0, 1 if a run failed, 2 for a wrong use, 130 for Ctrl-C.\n";
 
 static int bad_use(const char *format, ...)
     __attribute__((format(printf, 1, 2)));

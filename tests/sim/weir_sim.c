@@ -6,6 +6,7 @@
 #include "sim/tool.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +29,28 @@ static struct {
     int on_terminal; /* 1: the line of progress is written over. */
     int dirty;       /* 1: it is there. */
 } all;
+
+/* Who ends it early still wants the sum: the signal that came, or 0. */
+static volatile sig_atomic_t ended_by;
+
+static void note(int number)
+{
+    ended_by = number;
+}
+
+/* The second one ends the program at once.  What is ignored stays so. */
+static void watch_for_the_end(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    const struct sigaction action = {
+        .sa_handler = note, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    struct sigaction former;
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        if (sigaction(signals[i], NULL, &former) == 0 &&
+            former.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+}
 
 static unsigned long faults_of(const struct run_result *r)
 {
@@ -119,12 +142,14 @@ static void run_seeds(const struct tool_options *o)
         struct run_options run = o->run;
 
         run.seed = seed;
-        for (int kind = KIND_CORE; kind <= KIND_CLUSTER; kind *= 2)
+        for (int kind = KIND_CORE; kind <= KIND_CLUSTER && ended_by == 0;
+             kind *= 2)
             if ((o->kinds & kind) != 0 && run_one(kind, o, &run) &&
                 !o->keep_going)
                 return;
         show_progress(o, seed);
-        if (seed == o->last || (o->minutes != 0 && time(NULL) >= end))
+        if (seed == o->last || ended_by != 0 ||
+            (o->minutes != 0 && time(NULL) >= end))
             return;
     }
 }
@@ -170,6 +195,7 @@ int main(int argc, char **argv)
     all.on_terminal = isatty(STDERR_FILENO) == 1;
     if (o.run.trace != NULL)
         setvbuf(stdout, NULL, _IOLBF, 0); /* A run may be ended by force. */
+    watch_for_the_end();
     if (o.load == NULL)
         run_seeds(&o);
     else if (seeds_load(o.load, run_saved, &o) != 0)
@@ -177,7 +203,7 @@ int main(int argc, char **argv)
     tool_watch_end();
     tool_clear_progress();
     print_sum();
-    if (marks_print() != 0 && o.all_marks)
+    if (marks_print() != 0 && o.all_marks && ended_by == 0)
         return 1;
-    return all.failed > 0;
+    return all.failed > 0 ? 1 : ended_by != 0 ? 128 + ended_by : 0;
 }
