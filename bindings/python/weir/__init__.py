@@ -241,7 +241,8 @@ class Node(_core.CoreNode):
             self._kv_put(key, value, expected, bound)).version)
 
     def get(self, key: str) -> Pair:
-        """One key; NotFoundError if there is none."""
+        """One key, as far as this node has read what others commit;
+        NotFoundError if there is none."""
         request = self._kv_get(key, False)
         self._wait(request)
         pair: Pair = request.extra[0]
