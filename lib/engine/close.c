@@ -211,7 +211,7 @@ static int is_clean(const struct weir *node)
             0)
         return 0;
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
-        if (s->failed != WEIR_ENOENT && s->uploaded < s->durable)
+        if (weir__stream_waits(s))
             return 0;
     return 1;
 }

@@ -132,6 +132,8 @@ void weir__stream_evict(struct weir_stream *stream,
                         const struct weir__segment *segment);
 /** Nothing below `offset` waits for an upload any more. */
 void weir__stream_uploaded(struct weir_stream *stream, uint64_t offset);
+/** 1 if something of it is here that waits for an upload, or is damaged. */
+int weir__stream_waits(const struct weir_stream *stream);
 /** Payload was added that is to be uploaded. */
 void weir__stream_pending(struct weir_stream *stream, size_t bytes);
 

@@ -193,6 +193,11 @@ void weir__stream_uploaded(struct weir_stream *s, uint64_t offset)
         weir__list_remove(&s->pending_link);
 }
 
+int weir__stream_waits(const struct weir_stream *s)
+{
+    return weir__entries_find(&s->entries, s->uploaded) < s->entries.count;
+}
+
 /* Its batches are not this node's any more: none is kept or uploaded. */
 static void stream_drop(struct weir_stream *s)
 {

@@ -538,6 +538,32 @@ START_TEST(a_reader_that_follows_a_forgotten_fence_comes_back)
 }
 END_TEST
 
+/* What it has read in another's log is not in its own: all that was appended
+ * on it is in objects, and anyone may have its streams. */
+START_TEST(who_has_read_on_another_node_closes_clean)
+{
+    struct machine *reader = &world.machines[0];
+    struct machine *owner = &world.machines[1];
+
+    world_open(test_seed());
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    for (int i = 0; i < NODES; i++)
+        ck_assert_int_eq(machine_start(&world.machines[i]), 0);
+    ck_assert_int_eq(machine_open_stream(reader, 0), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 1), 0);
+    machine_append_now(reader, 0, 1);
+    ck_assert_int_eq(machine_flush(reader), 0);
+    machine_append_now(owner, 1, 2);
+    ck_assert_uint_eq(fetch(reader, 1, 0, 0), 1);
+    ck_assert_int_eq(machine_call(reader, machine_stop), 0);
+    ck_assert_int_eq(machine_open_stream(&world.machines[2], 0), 0);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+    world.upload_interval = "10s";
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim readers");
@@ -558,5 +584,6 @@ int main(void)
     tcase_add_test(tc, what_a_node_lost_behind_what_it_owes_is_not_shown);
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
     tcase_add_test(tc, a_reader_that_follows_a_forgotten_fence_comes_back);
+    tcase_add_test(tc, who_has_read_on_another_node_closes_clean);
     return test_run();
 }
