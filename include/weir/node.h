@@ -140,7 +140,8 @@ struct weir_flush {
  * @param node  Node.
  * @param req   Request.
  * @return 0: `done` runs exactly once, with 0, an error of the store,
- *         WEIR_ETIMEDOUT (`commit_timeout`: the manifest does not answer), or
+ *         WEIR_ETIMEDOUT (`commit_timeout`: the manifest does not answer),
+ *         WEIR_EFENCED (another process has opened the node), or
  *         WEIR_ECLOSED.  Negative, and `done` never runs: WEIR_EINVAL (no
  *         `done`), WEIR_EREADONLY, WEIR_ECLOSED.
  */

@@ -124,6 +124,14 @@ static void flush_run(struct weir_task *task)
         weir__req_end(weir__req_of(task), WEIR_ECLOSED);
         return;
     }
+    if (node->fenced) { /* What it had may be gone with its log. */
+        struct weir_req *req = weir__req_of(task);
+
+        weir__fail(req->err, WEIR_EFENCED,
+                   "flush: another process has opened node %u", node->id);
+        weir__req_end(req, WEIR_EFENCED);
+        return;
+    }
     weir__list_push(&node->uploads.flushes, &flush->link);
     if (node->uploads.job == NULL) {
         node->host.env->ops->timer_stop(node->host.env, &node->uploads.backoff);

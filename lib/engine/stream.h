@@ -122,7 +122,8 @@ void weir__stream_sync(struct weir_stream *stream);
 /** This node has become the owner: nothing of it waits here yet, unless it was
  * given away and came back. */
 void weir__stream_begin(struct weir_stream *stream);
-/** A later epoch of this node exists: what was not acknowledged is dropped. */
+/** A later epoch of this node exists: what was not acknowledged is dropped, and
+ * what went with the log, if that is another one now. */
 void weir__stream_fence(struct weir_stream *stream);
 /** The stream of every handle: sync all. */
 void weir__stream_sync_all(struct weir *node);

@@ -283,10 +283,26 @@ static void stream_given(struct weir_stream *s, uint64_t owed)
     weir__append_fail_waiting(s, WEIR_EFENCED);
 }
 
+/* 1 if what waits here for an upload is a part of the stream no more, or in an
+ * object: the log that has it is not the one that the node has now. */
+static int is_over(const struct weir_stream *s)
+{
+    const struct weir__state *state = weir__manifest_state(s->node->manifest);
+    const struct weir__mstream *m = weir__state_stream(state, s->id);
+    uint64_t from = s->uploaded;
+
+    if (m != NULL && m->committed_end > from)
+        from = m->committed_end;
+    return m == NULL || from >= s->durable ||
+           !weir__mstream_holds(m, s->node->id, s->epoch, from, s->durable);
+}
+
 void weir__stream_fence(struct weir_stream *s)
 {
     weir__append_fail_waiting(s, WEIR_EFENCED);
     drop_behind(s, s->durable);
+    if (weir__stream_waits(s) && is_over(s))
+        drop_behind(s, s->uploaded);
     weir__fetch_wake(s); /* From now on they wait for the successor. */
 }
 

@@ -198,8 +198,11 @@ static void open_elsewhere(void)
     machine_append_now(again, 0, 3);
 }
 
+/** When the successor brings what it has into objects. */
+enum flushed { NEVER, BEFORE_IT_LEARNS, AFTERWARDS };
+
 /* Its successor has its name, and so the stream is still its own. */
-static void show_what_a_successor_of_that_name_appends(int flushed)
+static void show_what_a_successor_of_that_name_appends(enum flushed flushed)
 {
     struct machine *m = &world.machines[0];
 
@@ -208,9 +211,13 @@ static void show_what_a_successor_of_that_name_appends(int flushed)
 
         cut_off_in_an_append(test_seed() + i);
         open_elsewhere();
-        if (flushed)
+        if (flushed == BEFORE_IT_LEARNS)
             ck_assert_int_eq(machine_flush(&world.machines[1]), 0);
         weir_sim_heal(m->sim);
+        if (flushed == AFTERWARDS) {
+            world_run(60 * SECOND);
+            ck_assert_int_eq(machine_flush(&world.machines[1]), 0);
+        }
         ck_assert_int_eq(machine_call(m, fetch_program), 0);
         ck_assert_int_eq(m->status, 0);
         ck_assert_uint_eq(fetched.count, 1);
@@ -223,7 +230,8 @@ static void show_what_a_successor_of_that_name_appends(int flushed)
 
 START_TEST(it_does_not_show_what_it_has_not_finished_in_its_successors_place)
 {
-    show_what_a_successor_of_that_name_appends(1);
+    show_what_a_successor_of_that_name_appends(BEFORE_IT_LEARNS);
+    show_what_a_successor_of_that_name_appends(AFTERWARDS);
 }
 END_TEST
 
@@ -256,7 +264,44 @@ END_TEST
 
 START_TEST(it_sees_what_a_successor_of_its_name_appends)
 {
-    show_what_a_successor_of_that_name_appends(0);
+    show_what_a_successor_of_that_name_appends(NEVER);
+}
+END_TEST
+
+/* Its log is in memory, and so nothing of what it had finished is a part of the
+ * stream any more: its successor writes another batch in the place. */
+START_TEST(it_does_not_show_what_went_with_its_log)
+{
+    struct machine *m = &world.machines[0];
+
+    for (uint64_t i = 0; i < 20; i++) {
+        uint64_t number = 0;
+
+        world_open(test_seed() + i);
+        world.wal = "mem:";
+        world.upload_interval = "1h";
+        ck_assert_int_eq(machine_start(m), 0);
+        ck_assert_int_eq(machine_open_stream(m, 0), 0);
+        machine_append_now(m, 0, 0);
+        ck_assert_int_eq(machine_flush(m), 0);
+        machine_append_now(m, 0, 1);
+        machine_append_now(m, 0, 2);
+        weir_sim_cut(m->sim, WEIR_SIM_CUT_HANGS);
+        open_elsewhere();
+        ck_assert_int_eq(machine_flush(&world.machines[1]), 0);
+        weir_sim_heal(m->sim);
+        world_run(60 * SECOND);
+        ck_assert_int_eq(machine_call(m, fetch_program), 0);
+        ck_assert_int_eq(m->status, 0);
+        ck_assert_uint_eq(fetched.count, 1);
+        memcpy(&number, fetched.batches[0].data, sizeof(number));
+        ck_assert_uint_eq(number, 3);
+        ck_assert_uint_eq(fetched.end, 2);
+        weir_fetch_release(&fetched);
+        ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
+        weir_sim_free(world.sim);
+    }
+    world.wal = NULL;
 }
 END_TEST
 
@@ -274,5 +319,6 @@ int main(void)
     tcase_add_test(tc, it_sees_what_a_successor_of_its_name_appends);
     tcase_add_test(tc,
                    who_waits_there_sees_what_a_successor_of_its_name_appends);
+    tcase_add_test(tc, it_does_not_show_what_went_with_its_log);
     return test_run();
 }
