@@ -284,7 +284,8 @@ struct weir_fetch {
  *         (`err` tells object and position; no byte is returned);
  *         WEIR_ENOENT (deleted); WEIR_ECLOSED; WEIR_ENOMEM; WEIR_EAGAIN (what
  *         comes next is in the log of a former owner, which has yet to upload
- *         it: fetch again); WEIR_ETIMEDOUT (`max_wait` is 0, and whether
+ *         it, or may be in one that is too long to be read to its end: fetch
+ *         again); WEIR_ETIMEDOUT (`max_wait` is 0, and whether
  *         there is more could not be found out); or an error of the store.
  *         Negative, and `done` never runs: WEIR_EINVAL (no
  *         `done`, negative wait), WEIR_ECLOSED.

@@ -215,6 +215,18 @@ static void ended(struct tail_log *log, int status)
               log->error.code != 0 ? log->error.text : weir_error_text(status));
 }
 
+/* There is more, but where it lies is not kept: whoever waits for that must not
+ * take this for the log's end.  When some has come into objects, a later look
+ * goes on from here. */
+static void too_long(struct tail_log *log)
+{
+    ended(log, weir__fail(&log->error, WEIR_EAGAIN,
+                          "the log of node %u holds more in no object than is "
+                          "kept track of here (%u parts): fetch again when "
+                          "that node has uploaded, or read fewer streams",
+                          log->id, RANGES_MAX));
+}
+
 static void got(struct weir__slot_get *get, int status)
 {
     struct tail_log *log = get->ctx;
@@ -423,7 +435,7 @@ static void pump(struct weir *node)
         if (!log->wanted)
             continue;
         if (!log->reading && tail->ranges >= RANGES_MAX)
-            ended(log, 0);
+            too_long(log);
         else if (!log->reading && tail->busy - tail->loads < BUSY_MAX) {
             if (log->rewind && readable(node, log->id, &member))
                 catch_up(log, &member);

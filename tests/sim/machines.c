@@ -8,7 +8,10 @@
 
 enum { DISK = 5 << 20, POOL = 8000 };
 
-struct world world = {.lease = "10s", .upload_interval = "10s", .follow = "0s"};
+struct world world = {.lease = "10s",
+                      .upload_interval = "10s",
+                      .log_cache = "4MiB",
+                      .follow = "0s"};
 
 /* One for each append of a life; none is used twice. */
 static struct appended pool[POOL];
@@ -51,7 +54,8 @@ static void start_program(void *ctx)
     if (m->status == 0)
         m->status = weir_config_set(m->config, "follow", world.follow, NULL);
     if (m->status == 0)
-        m->status = weir_config_set(m->config, "log_cache", "4MiB", NULL);
+        m->status =
+            weir_config_set(m->config, "log_cache", world.log_cache, NULL);
     if (m->status == 0)
         m->status = weir_config_set(m->config, "segment", "64KiB", NULL);
     if (m->status == 0)

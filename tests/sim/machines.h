@@ -34,6 +34,7 @@ struct world {
     const char *lease;
     const char *wal; /* NULL: the node's disk. */
     const char *upload_interval;
+    const char *log_cache;
     const char *follow;
     unsigned takeover_flags;
     int arg;                   /* Of the next program: a stream, a node. */

@@ -7,6 +7,7 @@
 #include "format/wal_slot.h"
 #include "sim/world.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <weir.h>
 #include <weir/sim.h>
@@ -564,6 +565,110 @@ START_TEST(who_has_read_on_another_node_closes_clean)
 }
 END_TEST
 
+/* Streams, and slots of the owner's log that each has a part of: more than a
+ * reader keeps track of. */
+enum { MANY = 256, ROUNDS = 257 };
+
+static struct weir_stream *many[2][MANY];
+
+static void open_many_program(void *ctx)
+{
+    struct machine *m = ctx;
+    int which = m != &world.machines[0];
+    char name[16];
+    struct weir_stream_open open = {.name = name};
+
+    open.flags = which == 0 ? WEIR_STREAM_CREATE : WEIR_STREAM_READ;
+    for (int i = 0; i < MANY && m->status == 0; i++) {
+        snprintf(name, sizeof(name), "many-%d", i);
+        m->status = weir_stream_open_sync(m->node, &open);
+        many[which][i] = open.stream;
+    }
+}
+
+static void count_done(struct weir_req *req, int status)
+{
+    ck_assert_int_eq(status, 0);
+    ++*(int *)req->ctx;
+}
+
+/* One slot at least. */
+static void append_to_many(void)
+{
+    static struct weir_append appends[MANY];
+    int over = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        appends[i] = (struct weir_append){
+            .req = {.done = count_done}, .data = "x", .len = 1, .count = 1};
+        appends[i].req.ctx = &over;
+        ck_assert_int_eq(weir_append(many[0][i], &appends[i]), 0);
+    }
+    while (over < MANY)
+        world_run(MS);
+}
+
+/* All with one look at the log. */
+static void fetch_many(void)
+{
+    static struct weir_fetch fetches[MANY];
+    int over = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        fetches[i] = (struct weir_fetch){.req = {.done = count_done},
+                                         .max_bytes = 1,
+                                         .min_bytes = 1,
+                                         .max_wait = (int64_t)(60 * SECOND)};
+        fetches[i].req.ctx = &over;
+        ck_assert_int_eq(weir_fetch(many[1][i], &fetches[i]), 0);
+    }
+    while (over < MANY)
+        world_run(MS);
+    for (int i = 0; i < MANY; i++)
+        weir_fetch_release(&fetches[i]);
+}
+
+static void fetch_last_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    fetched = (struct weir_fetch){.offset = ROUNDS - 1, .max_bytes = 1};
+    m->status = weir_fetch_sync(many[1][0], &fetched);
+    weir_fetch_release(&fetched);
+}
+
+START_TEST(a_log_that_is_too_long_to_read_does_not_end_a_stream)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *reader = &world.machines[1];
+
+    world_open(test_seed());
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    world.log_cache = "64MiB";
+    ck_assert_int_eq(machine_start(owner), 0);
+    ck_assert_int_eq(machine_start(reader), 0);
+    ck_assert_int_eq(machine_call(owner, open_many_program), 0);
+    ck_assert_int_eq(owner->status, 0);
+    for (int i = 0; i < ROUNDS; i++)
+        append_to_many();
+    ck_assert_uint_eq(machine_stats(owner).uploads, 0);
+    ck_assert_int_eq(machine_call(reader, open_many_program), 0);
+    ck_assert_int_eq(reader->status, 0);
+    fetch_many();
+    ck_assert_int_eq(machine_call(reader, fetch_last_program), 0);
+    ck_assert_int_eq(reader->status, WEIR_EAGAIN);
+    ck_assert_int_eq(machine_flush(owner), 0);
+    ck_assert_int_eq(machine_call(reader, fetch_last_program), 0);
+    ck_assert_int_eq(reader->status, 0);
+    ck_assert_uint_eq(fetched.end, ROUNDS);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+    world.upload_interval = "10s";
+    world.log_cache = "4MiB";
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim readers");
@@ -585,5 +690,6 @@ int main(void)
     tcase_add_test(tc, a_reader_goes_on_across_a_takeover);
     tcase_add_test(tc, a_reader_that_follows_a_forgotten_fence_comes_back);
     tcase_add_test(tc, who_has_read_on_another_node_closes_clean);
+    tcase_add_test(tc, a_log_that_is_too_long_to_read_does_not_end_a_stream);
     return test_run();
 }
