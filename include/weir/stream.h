@@ -43,8 +43,10 @@ struct weir_stream_open {
  *
  * Opening it to append makes this node its owner under a new stream epoch:
  * former owners are fenced.  A stream whose owner is another node moves only
- * when that node's WAL cannot hold a part of it any more.  Opening a stream
- * twice on one node gives the same handle, which counts.
+ * when that node's WAL cannot hold a part of it any more.  Of a WAL in memory
+ * nobody knows that: the stream moves at once, and what its owner has in no
+ * object is lost, also if that one lives.  Opening a stream twice on one node
+ * gives the same handle, which counts.
  *
  * Threads: any.
  *
@@ -272,7 +274,8 @@ struct weir_fetch {
  * a `max_wait` of 0 nothing is returned only if there was nothing when the
  * fetch was made; that is asked for, for up to ten seconds.  With a longer
  * one, it tells that nothing was found in that time.  An offset above the end
- * is told of (WEIR_ERANGE) only once the end is known.
+ * is told of (WEIR_ERANGE) only once the end is known.  An owner whose WAL is
+ * in memory asks nobody, though another node may have opened its stream.
  *
  * Ownership: `req` stays the caller's, unmodified until `done`.  After a
  * status of 0 call `weir_fetch_release` once.  Threads: any.
