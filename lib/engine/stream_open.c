@@ -25,10 +25,11 @@ static void open_end(struct weir__call *call, struct weir_stream *s)
 }
 
 /* 1 if a commit has found that another node deleted the stream.  The state is
- * fresh by now: there may be a new one of that name. */
+ * fresh by now: there may be a new one of that name.  That is not meant by a
+ * request that has ended: it may have been made since. */
 static int gone(const struct weir__call *call, int status)
 {
-    return status == 0 && call->op.status == WEIR_ENOENT;
+    return status == 0 && call->op.status == WEIR_ENOENT && !call->abandoned;
 }
 
 static void owned(struct weir__commit *commit, int status)

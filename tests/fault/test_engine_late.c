@@ -141,6 +141,37 @@ static int get(const char *key)
     return finish();
 }
 
+static struct weir *first;
+static struct weir_config *second;
+
+/* From now on `node` is node 2. */
+static void open_second(const char *wal)
+{
+    struct weir__open_req open = {.done = opened, .err = &test_error};
+
+    ck_assert_int_eq(weir__config_copy(&second, config), 0);
+    ck_assert_int_eq(weir_config_set(second, "node_id", "2", NULL), 0);
+    ck_assert_int_eq(weir_config_set(second, "wal", wal, NULL), 0);
+    open.config = second;
+    ended = 0;
+    ck_assert_int_eq(weir__node_open(&open), 0);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    first = node;
+    node = open.node;
+}
+
+static void close_second(void)
+{
+    struct weir__close close = {.done = closed};
+
+    ended = 0;
+    weir__node_close(node, &close);
+    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
+    weir__node_release(node);
+    weir_config_free(second);
+    node = first;
+}
+
 static struct weir_stream *open_stream(const char *name, unsigned flags,
                                        int expected)
 {
@@ -363,6 +394,38 @@ START_TEST(a_deletion_that_ended_unknown_is_done_later)
 }
 END_TEST
 
+static void delete_stream(const char *name, int expected)
+{
+    struct weir_stream_delete delete = {.req = begin(), .name = name};
+
+    ck_assert_int_eq(weir_stream_delete(node, &delete), 0);
+    ck_assert_int_eq(finish(), expected);
+}
+
+/* Another node deletes it meanwhile, and makes one of the same name. */
+START_TEST(a_deletion_that_ended_unknown_does_not_take_what_was_made_since)
+{
+    struct weir_stream_stat stat;
+    struct weir_stream *s;
+
+    setup("5s");
+    open_stream("name", WEIR_STREAM_CREATE, 0);
+    hold_next_commit();
+    delete_stream("name", WEIR_EUNKNOWN);
+    open_second("mem:");
+    delete_stream("name", 0);
+    append(open_stream("name", WEIR_STREAM_CREATE, 0));
+    ck_assert_int_eq(flush(), 0);
+    answer();
+    virtual_env_sleep(&env, 10 * SECOND);
+    close_second(); /* What follows is on the node that was late. */
+    s = open_stream("name", WEIR_STREAM_READ, 0);
+    ck_assert_int_eq(weir_stream_stat(s, &stat), 0);
+    ck_assert_uint_eq(stat.end, 1);
+    teardown();
+}
+END_TEST
+
 START_TEST(streams_whose_handover_ended_unknown_take_no_appends)
 {
     struct weir_stream *s;
@@ -392,26 +455,9 @@ END_TEST
 /* Node 2 dies with a batch in its log. */
 static void let_node_2_die(void)
 {
-    struct weir__open_req open = {.done = opened, .err = &test_error};
-    struct weir__close close = {.done = closed};
-    struct weir *first = node;
-    struct weir_config *second;
-
-    ck_assert_int_eq(weir__config_copy(&second, config), 0);
-    ck_assert_int_eq(weir_config_set(second, "node_id", "2", NULL), 0);
-    ck_assert_int_eq(weir_config_set(second, "wal", "object:", NULL), 0);
-    open.config = second;
-    ended = 0;
-    ck_assert_int_eq(weir__node_open(&open), 0);
-    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
-    node = open.node;
+    open_second("object:");
     append(open_stream("name", WEIR_STREAM_CREATE, 0));
-    ended = 0;
-    weir__node_close(node, &close);
-    ck_assert_int_eq(virtual_env_run(&env, &ended), 0);
-    weir__node_release(node);
-    weir_config_free(second);
-    node = first;
+    close_second();
 }
 
 /* The first commit gives the dead node's epoch, the second frees its
@@ -578,6 +624,8 @@ int main(void)
     tcase_add_test(tc, a_stream_whose_opening_ended_unknown_can_be_opened);
     tcase_add_test(tc, a_trim_that_ended_unknown_is_done_later);
     tcase_add_test(tc, a_deletion_that_ended_unknown_is_done_later);
+    tcase_add_test(
+        tc, a_deletion_that_ended_unknown_does_not_take_what_was_made_since);
     tcase_add_test(tc, streams_whose_handover_ended_unknown_take_no_appends);
     tcase_add_test(tc, a_list_does_not_wait_for_the_manifest_for_ever);
     tcase_add_test(tc, a_flush_ends_and_its_upload_goes_on);
