@@ -55,10 +55,11 @@ struct weir_stream_open {
  * @return 0: `done` runs exactly once, with 0, WEIR_ENOENT, WEIR_EEXIST,
  *         WEIR_EREADONLY, WEIR_EBUSY (it belongs to another node, whose WAL
  *         may hold a part of it: flush and close that one first),
- *         WEIR_ENOMEM, WEIR_ECLOSED, WEIR_ETIMEDOUT, WEIR_EUNKNOWN (see
- *         `weir_req`; open it again), or an error of the store.  Negative, and
- *         `done` never runs: WEIR_EINVAL (no `done`, an empty or long name,
- *         unknown flags), WEIR_ECLOSED.
+ *         WEIR_EFENCED (another process has opened this node), WEIR_ENOMEM,
+ *         WEIR_ECLOSED, WEIR_ETIMEDOUT, WEIR_EUNKNOWN (see `weir_req`; open it
+ *         again), or an error of the store.  Negative, and `done` never runs:
+ *         WEIR_EINVAL (no `done`, an empty or long name, unknown flags),
+ *         WEIR_ECLOSED.
  */
 WEIR_API int weir_stream_open(struct weir *node, struct weir_stream_open *req);
 

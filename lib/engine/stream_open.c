@@ -70,16 +70,31 @@ static void owned(struct weir__commit *commit, int status)
 
 static void refreshed(struct weir__refresh *refresh, int status);
 
+/* Why this node can be nobody's owner, or 0. */
+static int check_owner(struct weir__call *call)
+{
+    const char *name = open_req(call)->name;
+
+    if (call->node->read_only)
+        return weir__fail(&call->error, WEIR_EREADONLY,
+                          "open %s: the node is read-only", name);
+    /* Its successor has its name, and may have the stream. */
+    if (call->node->fenced)
+        return weir__fail(&call->error, WEIR_EFENCED,
+                          "open %s: another process has opened node %u", name,
+                          call->node->id);
+    return 0;
+}
+
 /* Become the owner, unless this node is already; whose lease has run out looks
  * whether it still is. */
 static void own(struct weir__call *call)
 {
     struct weir_stream *s = weir__map_get(&call->node->streams, call->id);
+    int rc = check_owner(call);
 
-    if (call->node->read_only) {
-        weir__call_end(call, weir__fail(&call->error, WEIR_EREADONLY,
-                                        "open %s: the node is read-only",
-                                        open_req(call)->name));
+    if (rc != 0) {
+        weir__call_end(call, rc);
         return;
     }
     if (s != NULL && s->local && s->failed == 0 && !s->giving) {

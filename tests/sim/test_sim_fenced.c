@@ -235,6 +235,20 @@ START_TEST(it_does_not_show_what_it_has_not_finished_in_its_successors_place)
 }
 END_TEST
 
+/* It knows that, though the stream is one of its name still. */
+START_TEST(it_does_not_open_what_its_successor_of_that_name_has)
+{
+    struct machine *m = &world.machines[0];
+
+    cut_off_in_an_append(test_seed());
+    open_elsewhere();
+    weir_sim_heal(m->sim);
+    world_run(60 * SECOND);
+    ck_assert_int_eq(machine_open_stream(m, 0), WEIR_EFENCED);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
 static void over(struct weir_req *req, int status)
 {
     *(int *)req->ctx = status == 0 ? 1 : status;
@@ -313,6 +327,7 @@ int main(void)
     tcase_add_test(tc, it_uploads_nothing);
     tcase_add_test(tc, it_tells_who_asks_for_a_flush);
     tcase_add_test(tc, it_does_not_open_what_it_had);
+    tcase_add_test(tc, it_does_not_open_what_its_successor_of_that_name_has);
     tcase_add_test(tc, it_does_not_show_what_it_has_not_finished);
     tcase_add_test(
         tc, it_does_not_show_what_it_has_not_finished_in_its_successors_place);
