@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The door to Zstandard. */
-#include <stdbool.h>
 #include <zstd.h>
 
 #include "codec.h"

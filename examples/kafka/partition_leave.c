@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "broker.h"
-#include "kafka_error.h"
 #include "log.h"
 #include "partition.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a partition: open its stream, load the snapshot of its producers,
  * and read what was appended since. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CreateTopics and DeleteTopics. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "broker.h"

@@ -7,7 +7,6 @@
 #include <jansson.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* A row is a JSON object even when it is shown as text, so that both say the
  * same.  Jansson copies keys and values, and a failed setter only leaves its

@@ -5,7 +5,6 @@
 #include "base/uri.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/env_real.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <time.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/uri.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 struct unit {

@@ -2,7 +2,6 @@
 /* The blocking edge of a node: open, close, poll. */
 #include "engine/node.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "engine/call.h"
 

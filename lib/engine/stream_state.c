@@ -5,7 +5,6 @@
 #include "engine/group.h"
 #include "engine/node.h"
 #include "engine/tail.h"
-#include "engine/upload.h"
 
 static void set64(uint64_t *to, uint64_t value)
 {

@@ -36,7 +36,6 @@
 #ifndef WEIR_FORMAT_WAL_RECORD_H
 #define WEIR_FORMAT_WAL_RECORD_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "store/store_request.h"
 
 #include <errno.h>
 #include <fcntl.h>

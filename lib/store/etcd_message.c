@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/etcd.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "http/digest.h"
 #include "http/json.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/etcd_watch.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "http/json.h"

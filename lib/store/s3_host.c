@@ -2,7 +2,6 @@
 /* Keys that the host gives: it is asked on a worker, as it may block. */
 #include "store/s3_host.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/secret.h"

@@ -8,8 +8,6 @@
 #include "http/xml.h"
 #include "store/store_request.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

@@ -14,7 +14,6 @@
 
 #include "base/alloc.h"
 #include "base/crc32c.h"
-#include "store/store_request.h"
 
 #include <inttypes.h>
 #include <stdio.h>

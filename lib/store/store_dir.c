@@ -14,7 +14,6 @@
 #include "store/dir.h"
 #include "store/store_request.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

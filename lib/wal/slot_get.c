@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading another node's object log, one slot at a time, without taking it. */
-#include "base/error.h"
 #include "wal/slot_read.h"
 #include "wal/wal.h"
 

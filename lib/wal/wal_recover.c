@@ -7,7 +7,6 @@
  */
 #include "wal/wal_file.h"
 
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/error.h"

@@ -21,6 +21,7 @@
 #define WEIR_WAL_WALK_H
 
 #include "format/wal_record.h"
+#include <stdbool.h>
 #include <weir/wal.h>
 
 /** A run of the ring in memory. */

@@ -11,7 +11,6 @@
 #include "wal/wal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MIB ((size_t)1 << 20)

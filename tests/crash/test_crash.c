@@ -17,7 +17,6 @@
 #include "crash/crash.h"
 #include "support/test.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>

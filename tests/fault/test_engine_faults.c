@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a node does when the store or the WAL that a host gave it fails. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "support/node.h"

@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { BIG = (5 << 20) + 700001, SMALL = 4, TRIES = 8 };

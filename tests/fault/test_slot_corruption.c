@@ -14,7 +14,6 @@
 #include "wal/wal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Without the system call that an assertion of Check's makes each time. */

@@ -2,7 +2,6 @@
 /* Streams that move from node to node, on a directory and on log files:
  * handed over by the living, taken from the dead. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

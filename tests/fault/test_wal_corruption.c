@@ -5,7 +5,6 @@
  * acknowledged is read, or its damage is reported.
  */
 #include "format/wal_super.h"
-#include "support/host.h"
 #include "support/mem_disk.h"
 #include "support/step_env.h"
 #include "support/test.h"

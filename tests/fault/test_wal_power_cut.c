@@ -8,7 +8,6 @@
  *     WEIR_POWER_SECONDS=N   as many of them as there is time for (make soak),
  *                            not 40
  */
-#include "support/host.h"
 #include "support/mem_disk.h"
 #include "support/step_env.h"
 #include "support/test.h"

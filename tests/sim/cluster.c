@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams that move at random.  Each node's program does one thing at a
  * time; appends go on in the background. */
-#include "format/wal_slot.h"
 #include "sim/cluster_inside.h"
 
 #include <inttypes.h>

@@ -3,7 +3,6 @@
  * store is away.  Public headers only. */
 #include "support/test.h"
 
-#include <stdlib.h>
 #include <weir.h>
 #include <weir/sim.h>
 

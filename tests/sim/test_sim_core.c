@@ -4,7 +4,6 @@
 #include "support/test.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <time.h>
 
 /* So many seeds, or fewer if the machine is slow; one is always run.  A world

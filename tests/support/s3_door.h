@@ -14,8 +14,6 @@
 #include "http/http.h"
 #include "support/s3_server.h"
 
-#include <stdbool.h>
-
 /** Where a request is done, if at all. */
 enum s3_when {
     S3_BEFORE, /* It fails before: it is not done. */

@@ -14,7 +14,6 @@
 #define TESTS_SUPPORT_S3_SERVER_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #define S3_SERVER_KEY "AKIDSCRIPTED"
 #define S3_SERVER_SECRET "scripted/secret+key"

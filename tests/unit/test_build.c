@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/crc32c.h"
 #include "object/object.h"
 #include "support/object_rig.h"
 #include "support/test.h"

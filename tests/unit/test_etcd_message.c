@@ -3,7 +3,6 @@
  * those that no etcd gives. */
 #include "store/etcd.h"
 
-#include "base/alloc.h"
 #include "http/digest.h"
 #include "http/json.h"
 #include "support/test.h"

@@ -2,7 +2,6 @@
 /** @file
  * Kafka's primitive types and the bodies of requests.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "kafka/arena.h"

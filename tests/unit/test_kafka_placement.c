@@ -4,8 +4,6 @@
 
 #include "kafka/placement.h"
 
-#include <string.h>
-
 enum { MOST = 16, PARTITIONS = 97 };
 
 static void place(uint64_t seed, const int32_t *servers, size_t count,

@@ -3,7 +3,6 @@
  * range that come back: without a network. */
 #include "store/s3.h"
 
-#include "base/alloc.h"
 #include "support/host.h"
 #include "support/test.h"
 

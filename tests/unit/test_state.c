@@ -10,7 +10,6 @@
 #include "manifest/state_inside.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct test_alloc heap;

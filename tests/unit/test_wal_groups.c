@@ -5,7 +5,6 @@
 #include "base/crc32c.h"
 #include "format/wal_record.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <weir/wal.h>
 
