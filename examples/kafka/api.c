@@ -24,12 +24,6 @@ static const struct api table[] = {
 
 #define COUNT (sizeof(table) / sizeof(table[0]))
 
-const struct api *api_table(size_t *count)
-{
-    *count = COUNT;
-    return table;
-}
-
 bool request_read_header(struct request_header *out, struct wire_in *in)
 {
     int16_t key = in_i16(in);

@@ -24,9 +24,6 @@ struct api {
     void (*handle)(struct request *request);
 };
 
-/** The table of APIs, in the order of their keys. */
-const struct api *api_table(size_t *count);
-
 /** What the first bytes of a request say. */
 struct request_header {
     const struct api *api;

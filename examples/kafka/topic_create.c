@@ -34,7 +34,7 @@ static char folded(char c)
 
 /* Kafka's metrics cannot tell '.' from '_', so it refuses names that differ
  * in nothing else; clients' tools count on that. */
-bool topic_name_collides(const struct topics *topics, struct text name)
+static bool topic_name_collides(const struct topics *topics, struct text name)
 {
     const struct topic *topic;
     const struct list *node;
@@ -218,7 +218,7 @@ static void stream_gone(struct weir_req *req, int status)
         key_gone(&left->put.req, WEIR_ECLOSED);
 }
 
-void topic_drop_streams(struct topic *topic)
+static void topic_drop_streams(struct topic *topic)
 {
     struct leftover *left;
     int32_t i;

@@ -135,7 +135,5 @@ void topics_remove(struct topics *topics, struct topic *topic);
 void topic_free(struct topic *topic);
 void topic_vanish(struct topic *topic);
 bool topic_name_valid(struct text name);
-bool topic_name_collides(const struct topics *topics, struct text name);
-void topic_drop_streams(struct topic *topic);
 
 #endif

@@ -28,13 +28,6 @@ const unsigned char *weir__read_bytes(struct weir__reader *r, size_t len)
     return at;
 }
 
-uint8_t weir__read8(struct weir__reader *r)
-{
-    const unsigned char *p = weir__read_bytes(r, 1);
-
-    return p != NULL ? *p : 0;
-}
-
 uint16_t weir__read16(struct weir__reader *r)
 {
     const unsigned char *p = weir__read_bytes(r, 2);

@@ -71,7 +71,6 @@ struct weir__reader {
 
 void weir__reader_init(struct weir__reader *r, const void *data, size_t len);
 size_t weir__reader_left(const struct weir__reader *r);
-uint8_t weir__read8(struct weir__reader *r);
 uint16_t weir__read16(struct weir__reader *r);
 uint32_t weir__read32(struct weir__reader *r);
 uint64_t weir__read64(struct weir__reader *r);

@@ -11,7 +11,7 @@
 
 enum { FIRST_CAPACITY = 8 };
 
-static uint64_t hash_number(uint64_t x)
+static uint64_t hash(uint64_t x)
 {
     x ^= x >> 32;
     x *= 0xd6e8feb86659fd93u;
@@ -21,19 +21,9 @@ static uint64_t hash_number(uint64_t x)
     return x;
 }
 
-/* FNV-1a. */
-static uint64_t hash_name(const char *name)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-
-    for (; *name != '\0'; name++)
-        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-    return h;
-}
-
 static size_t home(const struct weir__map *map, uint64_t key)
 {
-    return (size_t)hash_number(key) & (map->capacity - 1);
+    return (size_t)hash(key) & (map->capacity - 1);
 }
 
 static size_t after(const struct weir__map *map, size_t i)
@@ -41,25 +31,14 @@ static size_t after(const struct weir__map *map, size_t i)
     return (i + 1) & (map->capacity - 1);
 }
 
-static int same_name(const char *a, const char *b)
-{
-    if (a == NULL || b == NULL)
-        return a == b;
-    return strcmp(a, b) == 0;
-}
-
 /* Slot that holds the key, or the free one where it would go.  There is one,
  * as the table is never full. */
-static struct weir__map_slot *find(const struct weir__map *map, uint64_t key,
-                                   const char *name)
+static struct weir__map_slot *find(const struct weir__map *map, uint64_t key)
 {
     size_t i = home(map, key);
 
-    while (map->slots[i].value != NULL) {
-        if (map->slots[i].key == key && same_name(map->slots[i].name, name))
-            break;
+    while (map->slots[i].value != NULL && map->slots[i].key != key)
         i = after(map, i);
-    }
     return &map->slots[i];
 }
 
@@ -76,29 +55,25 @@ static int grow(struct weir__map *map)
     }
     for (i = 0; i < old.capacity; i++)
         if (old.slots[i].value != NULL)
-            *find(map, old.slots[i].key, old.slots[i].name) = old.slots[i];
+            *find(map, old.slots[i].key) = old.slots[i];
     weir__free(map->alloc, old.slots);
     return 0;
 }
 
-static void *get(const struct weir__map *map, uint64_t key, const char *name)
+void *weir__map_get(const struct weir__map *map, uint64_t key)
 {
-    return map->count > 0 ? find(map, key, name)->value : NULL;
+    return map->count > 0 ? find(map, key)->value : NULL;
 }
 
-static int put(struct weir__map *map, uint64_t key, const char *name,
-               void *value)
+int weir__map_put(struct weir__map *map, uint64_t key, void *value)
 {
-    struct weir__map_slot *slot;
-
-    if (get(map, key, name) == NULL) {
+    if (weir__map_get(map, key) == NULL) {
         /* At most three quarters full. */
         if (map->count + 1 > map->capacity / 4 * 3 && grow(map) != 0)
             return WEIR_ENOMEM;
         map->count++;
     }
-    slot = find(map, key, name);
-    *slot = (struct weir__map_slot){key, name, value};
+    *find(map, key) = (struct weir__map_slot){key, value};
     return 0;
 }
 
@@ -121,50 +96,20 @@ static void close_gap(struct weir__map *map, size_t hole)
     memset(&map->slots[hole], 0, sizeof(map->slots[hole]));
 }
 
-static void *take(struct weir__map *map, uint64_t key, const char *name)
+void *weir__map_remove(struct weir__map *map, uint64_t key)
 {
     struct weir__map_slot *slot;
     void *value;
 
     if (map->count == 0)
         return NULL;
-    slot = find(map, key, name);
+    slot = find(map, key);
     value = slot->value;
     if (value != NULL) {
         close_gap(map, (size_t)(slot - map->slots));
         map->count--;
     }
     return value;
-}
-
-void *weir__map_get(const struct weir__map *map, uint64_t key)
-{
-    return get(map, key, NULL);
-}
-
-int weir__map_put(struct weir__map *map, uint64_t key, void *value)
-{
-    return put(map, key, NULL, value);
-}
-
-void *weir__map_remove(struct weir__map *map, uint64_t key)
-{
-    return take(map, key, NULL);
-}
-
-void *weir__map_get_name(const struct weir__map *map, const char *name)
-{
-    return get(map, hash_name(name), name);
-}
-
-int weir__map_put_name(struct weir__map *map, const char *name, void *value)
-{
-    return put(map, hash_name(name), name, value);
-}
-
-void *weir__map_remove_name(struct weir__map *map, const char *name)
-{
-    return take(map, hash_name(name), name);
 }
 
 void *weir__map_next(const struct weir__map *map, size_t *at)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * Hash map from 64-bit numbers or from strings to pointers; grows, iterates
- * in an order that depends only on what was put in and when.
+ * Hash map from 64-bit numbers to pointers; grows, iterates in an order that
+ * depends only on what was put in and when.
  */
 #ifndef WEIR_BASE_MAP_H
 #define WEIR_BASE_MAP_H
@@ -9,9 +9,8 @@
 #include <weir/alloc.h>
 
 struct weir__map_slot {
-    uint64_t key;     /* The number, or the hash of the string. */
-    const char *name; /* The string (the value's own), NULL for a number. */
-    void *value;      /* NULL: free. */
+    uint64_t key;
+    void *value; /* NULL: free. */
 };
 
 /** A map.  Zero it but for `alloc`, then use it. */
@@ -28,12 +27,6 @@ void *weir__map_get(const struct weir__map *map, uint64_t key);
 int weir__map_put(struct weir__map *map, uint64_t key, void *value);
 /** Remove it: its value, or NULL. */
 void *weir__map_remove(struct weir__map *map, uint64_t key);
-
-/** The same for strings.  The map keeps `name` itself: it must live as long
- * as its value is in the map. */
-void *weir__map_get_name(const struct weir__map *map, const char *name);
-int weir__map_put_name(struct weir__map *map, const char *name, void *value);
-void *weir__map_remove_name(struct weir__map *map, const char *name);
 
 /** Walk all values: `*at` begins at 0; NULL at the end.  The map must not
  * change meanwhile. */

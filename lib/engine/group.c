@@ -40,20 +40,6 @@ void weir__group_drop(struct weir__group *g)
     weir__free(g->node->alloc, g);
 }
 
-void weir__group_free(struct weir *node)
-{
-    struct weir__commit_queue *q = &node->commits;
-    struct weir__list *at;
-
-    while ((at = weir__list_pop(&q->groups)) != NULL ||
-           (at = weir__list_pop(&q->flying)) != NULL ||
-           (at = weir__list_pop(&q->held)) != NULL)
-        weir__group_drop(WEIR__CONTAINER(at, struct weir__group, link));
-    if (q->open != NULL)
-        weir__group_drop(q->open);
-    q->open = NULL;
-}
-
 static struct weir__group *group_new(struct weir *node, uint64_t position)
 {
     struct weir__group *g = weir__calloc(node->alloc, 1, sizeof(*g));

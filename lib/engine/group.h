@@ -10,7 +10,6 @@
 
 /** Begin to gather behind `wal->end`. */
 void weir__group_init(struct weir *node);
-void weir__group_free(struct weir *node);
 
 /**
  * Give a batch its offset, encode it, and queue it for the next write.

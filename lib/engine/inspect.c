@@ -18,22 +18,6 @@ void weir__inspect_signal(struct weir__inspect *in, struct weir_event *event)
     in->host.env->ops->signal(in->host.env, event);
 }
 
-static void task_run(struct weir_task *task)
-{
-    struct weir__inspect_task *t =
-        WEIR__CONTAINER(task, struct weir__inspect_task, task);
-
-    t->env->ops->signal(t->env, &t->event);
-}
-
-void weir__inspect_task_init(struct weir__inspect *in,
-                             struct weir__inspect_task *task)
-{
-    memset(task, 0, sizeof(*task));
-    task->task.run = task_run;
-    task->env = in->host.env;
-}
-
 /* ---- Beginning and end --------------------------------------------------- */
 
 int weir__inspect_begin(struct weir__inspect *in,
@@ -105,14 +89,26 @@ int weir__inspect_manifest_store(struct weir__inspect *in)
                                  (void *)(uintptr_t)in->config, in->err);
 }
 
+struct closing {
+    struct weir_task closed;
+    struct weir_event event;
+    struct weir__inspect *in;
+};
+
+static void store_closed(struct weir_task *task)
+{
+    struct closing *c = WEIR__CONTAINER(task, struct closing, closed);
+
+    weir__inspect_signal(c->in, &c->event);
+}
+
 int weir__inspect_end(struct weir__inspect *in, int rc)
 {
-    struct weir__inspect_task closed;
+    struct closing c = {.closed.run = store_closed, .in = in};
 
     if (in->store != NULL) {
-        weir__inspect_task_init(in, &closed);
-        in->store->ops->close(in->store, &closed.task);
-        weir__inspect_wait(in, &closed.event);
+        in->store->ops->close(in->store, &c.closed);
+        weir__inspect_wait(in, &c.event);
     }
     if (in->host.env != NULL)
         in->host.env->ops->close(in->host.env);

@@ -92,15 +92,6 @@ struct weir__inspect_page {
 int weir__inspect_list(struct weir__inspect *in,
                        struct weir__inspect_page *page);
 
-/** An event that is set by a task, to be waited for. */
-struct weir__inspect_task {
-    struct weir_task task;
-    struct weir_event event;
-    struct weir_env *env;
-};
-
-void weir__inspect_task_init(struct weir__inspect *in,
-                             struct weir__inspect_task *task);
 void weir__inspect_wait(struct weir__inspect *in, struct weir_event *event);
 void weir__inspect_signal(struct weir__inspect *in, struct weir_event *event);
 

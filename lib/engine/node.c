@@ -7,8 +7,6 @@
 
 #define STR(x) #x
 #define VERSION(major, minor, patch) STR(major) "." STR(minor) "." STR(patch)
-/* How long a closing node waits for calls that are on their way out. */
-#define DRAIN_NS 1000000
 
 const char *weir_version(void)
 {

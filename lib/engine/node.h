@@ -63,7 +63,6 @@ struct weir__upload_state {
     struct weir_timer backoff; /* After a failure. */
     struct weir_timer late;    /* The manifest does not answer. */
     uint64_t pending_bytes;    /* Acknowledged payload not in objects. */
-    uint64_t flush_round;      /* Counts flush requests. */
     uint64_t next_id;          /* Reserved object ids: [next, end). */
     uint64_t end_id;
     unsigned failures; /* In a row. */

@@ -8,7 +8,6 @@
 #include <weir/kv.h>
 #include <weir/stream.h>
 
-#define OP_HEADER 8u
 #define RANGE 48u
 #define HAND 24u
 

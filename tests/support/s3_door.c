@@ -119,11 +119,6 @@ void s3_door_cut(struct s3_door *door)
     door->life++;
 }
 
-size_t s3_door_objects(const struct s3_door *door)
-{
-    return door->server.objects.count;
-}
-
 const void *s3_door_object(struct s3_door *door, const char *key, size_t *len)
 {
     struct s3_object *object = s3_objects_find(&door->server.objects, key);

@@ -58,8 +58,6 @@ void s3_door_empty(struct s3_door *door, const char *prefix);
  * are under way are done or not, and nobody is told; stores that are opened
  * after this are another process's. */
 void s3_door_cut(struct s3_door *door);
-/** Objects that are there. */
-size_t s3_door_objects(const struct s3_door *door);
 /** An object as it is there, whole key; NULL: it is not. */
 const void *s3_door_object(struct s3_door *door, const char *key, size_t *len);
 /** Parts of uploads that nobody has ended. */

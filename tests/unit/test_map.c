@@ -3,12 +3,10 @@
 #include "support/host.h"
 #include "support/test.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <weir/error.h>
 
-enum { KEYS = 300, STEPS = 60000, NAME_ROOM = 16 };
+enum { KEYS = 300, STEPS = 60000 };
 
 static struct test_alloc alloc;
 static struct weir__map map;
@@ -75,42 +73,11 @@ START_TEST(numbers_behave_like_a_table)
 }
 END_TEST
 
-START_TEST(names_behave_like_a_table)
+START_TEST(putting_again_replaces_the_value)
 {
-    static char names[KEYS][NAME_ROOM];
-    char other[NAME_ROOM];
-    int model[KEYS] = {0};
-    int step;
-
-    srand((unsigned)test_seed());
-    for (step = 0; step < KEYS; step++)
-        snprintf(names[step], NAME_ROOM, "name-%d", step);
-    for (step = 0; step < STEPS; step++) {
-        int i = rand() % KEYS;
-        void *expected = model[i] ? &values[i] : NULL;
-
-        strcpy(other, names[i]); /* The text counts, not the address. */
-        ck_assert_ptr_eq(weir__map_get_name(&map, other), expected);
-        if (rand() % 2 == 0) {
-            ck_assert_int_eq(weir__map_put_name(&map, names[i], &values[i]), 0);
-            model[i] = 1;
-        } else {
-            ck_assert_ptr_eq(weir__map_remove_name(&map, other), expected);
-            model[i] = 0;
-        }
-    }
-}
-END_TEST
-
-START_TEST(putting_again_replaces_value_and_name)
-{
-    char first[] = "same";
-    char second[] = "same";
-
-    ck_assert_int_eq(weir__map_put_name(&map, first, &values[0]), 0);
-    ck_assert_int_eq(weir__map_put_name(&map, second, &values[1]), 0);
-    memset(first, 'x', 4); /* It may be gone with the first value. */
-    ck_assert_ptr_eq(weir__map_get_name(&map, "same"), &values[1]);
+    ck_assert_int_eq(weir__map_put(&map, 7, &values[0]), 0);
+    ck_assert_int_eq(weir__map_put(&map, 7, &values[1]), 0);
+    ck_assert_ptr_eq(weir__map_get(&map, 7), &values[1]);
     ck_assert_uint_eq(map.count, 1);
 }
 END_TEST
@@ -157,7 +124,6 @@ START_TEST(an_empty_map_has_nothing)
 
     ck_assert_ptr_null(weir__map_get(&map, 0));
     ck_assert_ptr_null(weir__map_remove(&map, 0));
-    ck_assert_ptr_null(weir__map_get_name(&map, ""));
     ck_assert_ptr_null(weir__map_next(&map, &at));
 }
 END_TEST
@@ -168,8 +134,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, numbers_behave_like_a_table);
-    tcase_add_test(tc, names_behave_like_a_table);
-    tcase_add_test(tc, putting_again_replaces_value_and_name);
+    tcase_add_test(tc, putting_again_replaces_the_value);
     tcase_add_test(tc, without_memory_nothing_changes);
     tcase_add_test(tc, the_order_depends_only_on_what_was_done);
     tcase_add_test(tc, an_empty_map_has_nothing);
