@@ -51,9 +51,10 @@ struct weir_node_list {
  * List the nodes that have ever opened this cluster.
  *
  * Whether a lease has run out is told by this node's own clock, from when it
- * has first seen the other's last commit; so a node that was just opened has
- * to wait for a whole lease.  Clocks of different machines are never
- * compared; they are taken to run at the same rate, to a tenth.
+ * has first seen the other's last commit, and an eighth is added; so a node
+ * that was just opened has to wait for a whole lease and an eighth.  Clocks of
+ * different machines are never compared; they are taken to run at the same
+ * rate, to a tenth.
  *
  * Threads: any.
  *
@@ -161,6 +162,11 @@ struct weir_takeover {
  * once more by itself, for `commit_timeout` at most, unless the node turns out
  * to be alive or another one has opened it since.
  *
+ * A node that has renewed its lease while its log was read is fenced by then,
+ * but may be believed until that lease is over: this ends with WEIR_EBUSY.
+ * Take it over again when `weir_node_list` tells that it has lapsed: when its
+ * lease and an eighth are over, or this node's if that is longer.
+ *
  * Threads: any.
  *
  * @param node  Node that does it; not the dead one.
@@ -168,8 +174,9 @@ struct weir_takeover {
  * @return 0: `done` runs exactly once, with 0; WEIR_ENOENT (no such node,
  *         or its log is not there: none is made);
  *         WEIR_ECONFLICT (another epoch); WEIR_EBUSY (its lease has not run
- *         out, or it has none, and WEIR_TAKEOVER_FORCE is not set; or its log
- *         is in use: the node lives, or another one takes it over);
+ *         out, or was renewed meanwhile, or it has none, and
+ *         WEIR_TAKEOVER_FORCE is not set; or its log is in use: the node
+ *         lives, or another one takes it over);
  *         WEIR_EFENCED (another one has taken it over, or it has come back,
  *         meanwhile);
  *         WEIR_EAGAIN (it lived on while its log was read, until

@@ -117,7 +117,8 @@ WEIR_API int weir_inspect_object(const struct weir_config *config,
                                  void *ctx, struct weir_error *err);
 
 /**
- * Walk the manifest: the newest snapshot, and every commit that there is.
+ * Walk the manifest, in the store or in etcd (property `manifest`): the newest
+ * snapshot, and every commit that there is.
  *
  * Blocks; runs on an environment of its own.
  *
@@ -127,9 +128,8 @@ WEIR_API int weir_inspect_object(const struct weir_config *config,
  * @param err     What went wrong; may be NULL.
  * @return 0; what `fn` returned; WEIR_ECORRUPT (there was damage: `err`
  *         tells of the first); WEIR_EVERSION; WEIR_ENOENT (no manifest
- *         there); WEIR_EINVAL; WEIR_EUNSUPPORTED (a manifest that is not in
- *         the store); WEIR_ENOMEM; WEIR_EAGAIN (no thread); an error of the
- *         store.
+ *         there); WEIR_EINVAL; WEIR_ENOMEM; WEIR_EAGAIN (no thread); an error
+ *         of the store, or of etcd where the manifest is there.
  */
 WEIR_API int weir_inspect_manifest(const struct weir_config *config,
                                    weir_inspect_fn *fn, void *ctx,

@@ -48,11 +48,11 @@ struct weir_kv_put {
  * @param node  Node.
  * @param req   Request; key and value stay the caller's until `done`.
  * @return 0: `done` runs exactly once, with 0; WEIR_ECONFLICT (another
- *         version: `version` tells); WEIR_EFENCED, WEIR_ETIMEDOUT,
- *         WEIR_EUNKNOWN (see `weir_req`), WEIR_EREADONLY, WEIR_ECLOSED or an
- *         error of the store.  Negative,
- *         and `done` never runs: WEIR_EINVAL (no `done`, empty or long key),
- *         WEIR_ETOOBIG, WEIR_ECLOSED.
+ *         version: `version` tells); WEIR_EFENCED (a later epoch has this
+ *         node), WEIR_ETIMEDOUT, WEIR_EUNKNOWN (see `weir_req`), WEIR_ECLOSED
+ *         or an error of the store.  Negative, and `done` never runs:
+ *         WEIR_EINVAL (no `done`, empty or long key, unknown flags),
+ *         WEIR_ETOOBIG, WEIR_EREADONLY, WEIR_ECLOSED.
  */
 WEIR_API int weir_kv_put(struct weir *node, struct weir_kv_put *req);
 
@@ -129,8 +129,9 @@ struct weir_kv_watch {
  *
  * Of several changes of one key that this node hears of at one time the last
  * may be the only one that is told.  Changes of other nodes are heard with
- * this node's commits and with its reading of the manifest (property
- * `follow`).  `changed` runs while a commit is applied: it may start any
+ * this node's commits, and with its reading of the manifest: each second, or
+ * as property `follow` says; of a manifest in etcd as soon as that tells.
+ * `changed` runs while a commit is applied: it may start any
  * request, but not call a blocking form.
  *
  * Threads: any.

@@ -58,7 +58,7 @@ struct weir_mlog_watch {
 /** Methods of a manifest log. */
 struct weir_mlog_ops {
     size_t size;      /* sizeof(struct weir_mlog_ops) at the backend. */
-    const char *name; /* "store", "etcd". */
+    const char *name; /* "store". */
     /* Start `req`; `done` runs in the core, exactly once, never before
      * `submit` has returned.  Status: those of `struct weir_store_ops`. */
     void (*submit)(struct weir_mlog *log, struct weir_mlog_req *req);

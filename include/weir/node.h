@@ -30,6 +30,8 @@ struct weir;
  * `commit_timeout`: with WEIR_ETIMEDOUT if nothing was sent (it was not done
  * and will not be), with WEIR_EUNKNOWN if something was (it may be done, or
  * may still be: see how it came out before it is repeated).
+ *
+ * Any request may end with WEIR_ENOMEM.
  */
 struct weir_req {
     void (*done)(struct weir_req *req, int status);
@@ -141,9 +143,11 @@ struct weir_flush {
  * @param req   Request.
  * @return 0: `done` runs exactly once, with 0, an error of the store,
  *         WEIR_ETIMEDOUT (`commit_timeout`: the manifest does not answer),
- *         WEIR_EFENCED (another process has opened the node), or
- *         WEIR_ECLOSED.  Negative, and `done` never runs: WEIR_EINVAL (no
- *         `done`), WEIR_EREADONLY, WEIR_ECLOSED.
+ *         WEIR_EAGAIN (a stream's former owner has yet to upload its part),
+ *         WEIR_EFENCED (a later epoch has this node), WEIR_ECORRUPT (batches
+ *         that are damaged in the log were left there; the others were
+ *         uploaded), or WEIR_ECLOSED.  Negative, and `done` never runs:
+ *         WEIR_EINVAL (no `done`), WEIR_EREADONLY, WEIR_ECLOSED.
  */
 WEIR_API int weir_flush(struct weir *node, struct weir_flush *req);
 

@@ -117,7 +117,7 @@ struct weir_store_watch {
  */
 struct weir_store_ops {
     size_t size;      /* sizeof(struct weir_store_ops) at the backend. */
-    const char *name; /* "mem", "dir", "s3". */
+    const char *name; /* "mem", "dir", "s3", "etcd". */
     /* Start `req`; `done` runs in the core, exactly once, never before
      * `submit` has returned.  In the core. */
     void (*submit)(struct weir_store *store, struct weir_store_req *req);

@@ -43,10 +43,11 @@ struct weir_stream_open {
  *
  * Opening it to append makes this node its owner under a new stream epoch:
  * former owners are fenced.  A stream whose owner is another node moves only
- * when that node's WAL cannot hold a part of it any more.  Of a WAL in memory
- * nobody knows that: the stream moves at once, and what its owner has in no
- * object is lost, also if that one lives.  Opening a stream twice on one node
- * gives the same handle, which counts.
+ * when that node's WAL cannot hold a part of it any more, or when that node
+ * has handed it over or was taken over (weir/cluster.h).  Of a WAL in memory
+ * nobody knows what it holds: the stream moves at once, and what its owner has
+ * in no object is lost, also if that one lives.  Opening a stream twice on one
+ * node gives the same handle, which counts.
  *
  * Threads: any.
  *
@@ -54,12 +55,12 @@ struct weir_stream_open {
  * @param req   Request; `req->name` too stays the caller's until `done`.
  * @return 0: `done` runs exactly once, with 0, WEIR_ENOENT, WEIR_EEXIST,
  *         WEIR_EREADONLY, WEIR_EBUSY (it belongs to another node, whose WAL
- *         may hold a part of it: flush and close that one first),
- *         WEIR_EFENCED (another process has opened this node), WEIR_ENOMEM,
- *         WEIR_ECLOSED, WEIR_ETIMEDOUT, WEIR_EUNKNOWN (see `weir_req`; open it
- *         again), or an error of the store.  Negative, and `done` never runs:
- *         WEIR_EINVAL (no `done`, an empty or long name, unknown flags),
- *         WEIR_ECLOSED.
+ *         may hold a part of it: have that one hand it over or close it, or
+ *         take it over if it is dead), WEIR_EFENCED (another process has
+ *         opened this node), WEIR_ENOMEM, WEIR_ECLOSED, WEIR_ETIMEDOUT,
+ *         WEIR_EUNKNOWN (see `weir_req`; open it again), or an error of the
+ *         store.  Negative, and `done` never runs: WEIR_EINVAL (no `done`, an
+ *         empty or long name, unknown flags), WEIR_ECLOSED.
  */
 WEIR_API int weir_stream_open(struct weir *node, struct weir_stream_open *req);
 
@@ -101,10 +102,10 @@ struct weir_stream_delete {
  *
  * @param node  Node.
  * @param req   Request.
- * @return 0: `done` runs exactly once, with 0, WEIR_ENOENT, WEIR_EREADONLY,
- *         WEIR_ECLOSED, WEIR_ETIMEDOUT, WEIR_EUNKNOWN (see `weir_req`), or an
- *         error of the store.  Negative, and `done` never runs: WEIR_EINVAL,
- *         WEIR_ECLOSED.
+ * @return 0: `done` runs exactly once, with 0, WEIR_ENOENT, WEIR_EFENCED (a
+ *         later epoch has this node), WEIR_ECLOSED, WEIR_ETIMEDOUT,
+ *         WEIR_EUNKNOWN (see `weir_req`), or an error of the store.  Negative,
+ *         and `done` never runs: WEIR_EINVAL, WEIR_EREADONLY, WEIR_ECLOSED.
  */
 WEIR_API int weir_stream_delete(struct weir *node,
                                 struct weir_stream_delete *req);
@@ -254,7 +255,7 @@ struct weir_fetch {
     uint64_t offset;  /* The first batch will be the one that holds it. */
     size_t max_bytes; /* Payload to return; at least one batch comes. */
     size_t min_bytes; /* Wait until there is so much; 0 does not wait. */
-    int64_t max_wait; /* Nanoseconds to wait; 0: not at all. */
+    int64_t max_wait; /* Nanoseconds to wait, WEIR_FOREVER; 0: not at all. */
 
     const struct weir_batch *batches; /* Out: with `count`, none if empty. */
     size_t count;
@@ -275,8 +276,10 @@ struct weir_fetch {
  * a `max_wait` of 0 nothing is returned only if there was nothing when the
  * fetch was made; that is asked for, for up to ten seconds.  With a longer
  * one, it tells that nothing was found in that time.  An offset above the end
- * is told of (WEIR_ERANGE) only once the end is known.  An owner whose WAL is
- * in memory asks nobody, though another node may have opened its stream.
+ * is told of (WEIR_ERANGE) only once the end is known.  What is in another
+ * node's log alone, which cannot be read from here, is waited for: ten seconds
+ * at least.  An owner whose WAL is in memory asks nobody, though another node
+ * may have opened its stream.
  *
  * Ownership: `req` stays the caller's, unmodified until `done`.  After a
  * status of 0 call `weir_fetch_release` once.  Threads: any.
@@ -286,7 +289,7 @@ struct weir_fetch {
  * @return 0: `done` runs exactly once, with 0; WEIR_ERANGE (`offset` below
  *         the start or above the end: see `start`, `end`); WEIR_ECORRUPT
  *         (`err` tells object and position; no byte is returned);
- *         WEIR_ENOENT (deleted); WEIR_ECLOSED; WEIR_ENOMEM; WEIR_EAGAIN (what
+ *         WEIR_ENOENT (deleted); WEIR_ECLOSED; WEIR_EAGAIN (what
  *         comes next is in the log of a former owner, which has yet to upload
  *         it, or may be in one that is too long to be read to its end: fetch
  *         again); WEIR_ETIMEDOUT (`max_wait` is 0, and whether

@@ -101,7 +101,7 @@ struct weir_wal;
 /** Methods of a log.  All in the core; `done` never before they returned. */
 struct weir_wal_ops {
     size_t size;      /* sizeof(struct weir_wal_ops) at the backend. */
-    const char *name; /* "mem", "file". */
+    const char *name; /* "mem", "file", "object". */
     /* Give the next run of records.  One request at a time. */
     void (*recover)(struct weir_wal *wal, struct weir_wal_recover *req);
     /* Recovery is over: cut the torn tail, take the log under the owner's
