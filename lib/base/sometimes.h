@@ -5,8 +5,8 @@
  *
  * `WEIR__SOMETIMES("what is so")` is nothing in a release.  In a build with
  * WEIR__MARKS (make MARKS=1) it counts how often it was passed, and
- * `weir__marks` tells of all marks in the program, also of those that were
- * never passed.
+ * `marks_print` of tests/sim/ tells of all marks in the program, also of those
+ * that were never passed.
  */
 #ifndef WEIR_BASE_SOMETIMES_H
 #define WEIR_BASE_SOMETIMES_H

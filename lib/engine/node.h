@@ -170,7 +170,7 @@ struct weir {
     struct weir__log_sweep log_sweep;
     struct weir__tail tail;
     struct weir__lease lease;
-    struct weir__map members;      /* struct weir__seen, by node id. */
+    struct weir__map members;      /* struct seen, by node id. */
     struct weir__list watches;     /* Of keys. */
     struct weir_timer follow;      /* Reads the manifest again. */
     struct weir__list fetches;     /* Every fetch that was accepted. */

@@ -139,7 +139,7 @@ static inline uint64_t weir__wal_ring(const struct weir__wal_file *w)
     return 2 * (uint64_t)w->head.super.block;
 }
 
-/** Give a request to the disk; `done` begins with `weir__wal_settle`. */
+/** Give a request to the disk; `done` begins by counting `inflight` down. */
 void weir__wal_submit(struct weir__wal_file *w, struct weir__disk_req *req,
                       void (*done)(struct weir__disk_req *req, int status));
 

@@ -25,7 +25,7 @@ static int parse(const char *text)
     return weir__uri_parse(&uri, &alloc.alloc, text, &err);
 }
 
-/* The texts of the errors of `check_refused`. */
+/* What is told of a malformed URI: a part of it. */
 struct refusal {
     const char *uri;
     const char *expected;
