@@ -20,18 +20,23 @@ mkfifo "$dir/lines"
 writer=$!
 exec 3>"$dir/lines"
 
-# One line goes in while the reader waits; with no more it would wait for ever.
+# One line goes in when the reader has told of the others; with no more it would
+# wait for ever.
 follow() {
+    local reader
     printf 'one\ntwo\n' >&3
     until weir -X node_id=2 ls 2>"$dir/ls.err" | grep -q book; do
         kill -0 "$writer" || return 1
         sleep 0.1
     done
-    (
-        sleep 1
-        echo three >&3
-    ) &
-    weir -X node_id=2 cat --follow --count 3 book >"$dir/read"
+    weir -X node_id=2 cat --follow --count 3 book >"$dir/read" &
+    reader=$!
+    until [ "$(wc -l <"$dir/read")" = 2 ]; do
+        kill -0 "$reader" || return 1
+        sleep 0.1
+    done
+    echo three >&3
+    wait "$reader" || return 1
     printf 'one\ntwo\nthree\n' | cmp - "$dir/read"
 }
 nothing_uploaded() {
