@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/config.h"
 #include "base/error.h"
-#include "engine/inspect.h"
+#include "inspect/inspect.h"
 #include "wal/wal.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * What the three walks of weir/inspect.h share: an environment and a store
- * of their own, blocking requests, and the making of items.
+ * What the walks of weir/inspect.h and the probe of weir/probe.h share: an
+ * environment and a store of their own, blocking requests, and the making of
+ * items.
  */
-#ifndef WEIR_ENGINE_INSPECT_H
-#define WEIR_ENGINE_INSPECT_H
+#ifndef WEIR_INSPECT_INSPECT_H
+#define WEIR_INSPECT_INSPECT_H
 
 #include "format/object_name.h"
 #include <stdbool.h>

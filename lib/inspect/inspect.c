@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/inspect.h"
+#include "inspect/inspect.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "base/list.h"

@@ -6,8 +6,8 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "engine/inspect.h"
 #include "format/object_name.h"
+#include "inspect/inspect.h"
 #include "object/object.h"
 
 struct walk {

@@ -4,12 +4,11 @@
  *
  * A check ends with 0 (the store has it), WEIR_EUNSUPPORTED (it has not, and
  * `lack` says what was seen), MISSED (it has not, and a node can do without),
- * or with the error that kept it from finding
- * out, which ends the probe. */
+ * or with the error that kept it from finding out, which ends the probe. */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
-#include "engine/inspect.h"
+#include "inspect/inspect.h"
 #include "store/store.h"
 
 #include <inttypes.h>

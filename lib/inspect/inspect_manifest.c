@@ -5,9 +5,9 @@
  */
 #include "base/config.h"
 #include "base/error.h"
-#include "engine/inspect.h"
 #include "format/manifest_record.h"
 #include "format/object_name.h"
+#include "inspect/inspect.h"
 #include <string.h>
 #include <weir/kv.h>
 
