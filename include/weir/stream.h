@@ -57,7 +57,7 @@ struct weir_stream_open {
  *         WEIR_EREADONLY, WEIR_EBUSY (it belongs to another node, whose WAL
  *         may hold a part of it: have that one hand it over or close it, or
  *         take it over if it is dead), WEIR_EFENCED (another process has
- *         opened this node), WEIR_ENOMEM, WEIR_ECLOSED, WEIR_ETIMEDOUT,
+ *         opened this node), WEIR_ECLOSED, WEIR_ETIMEDOUT,
  *         WEIR_EUNKNOWN (see `weir_req`; open it again), or an error of the
  *         store.  Negative, and `done` never runs: WEIR_EINVAL (no `done`, an
  *         empty or long name, unknown flags), WEIR_ECLOSED.
