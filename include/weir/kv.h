@@ -90,7 +90,8 @@ struct weir_kv_get {
  *
  * Nothing is asked for: what another node has committed is in it once this
  * one has read the manifest, with a commit of its own, for a watch, or as
- * often as property `follow` says.  A put with `expected` finds out for certain.
+ * often as property `follow` says.  A put with `expected` finds out for
+ * certain.
  *
  * Threads: any.
  *

@@ -60,9 +60,8 @@ static int check_streams(struct weir__open *open)
     while ((s = weir__map_next(&node->streams, &at)) != NULL) {
         const struct weir__mstream *m = weir__state_stream(state, s->id);
 
-        if (m == NULL ||
-            (m->epoch == s->epoch &&
-             (m->owner != node->id || m->since <= s->epoch)))
+        if (m == NULL || (m->epoch == s->epoch &&
+                          (m->owner != node->id || m->since <= s->epoch)))
             continue;
         open->again = 1;
         return weir__fail(&open->error, WEIR_EAGAIN,

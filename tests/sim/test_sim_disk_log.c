@@ -231,9 +231,9 @@ static void hand_program(void *ctx)
     m->status = weir_handover(m->node, &late);
 }
 
-/* Its owner has another log, as it was left clean, and has not opened the stream
- * since: that is nothing to who owes a part of it (weir-sim, cluster, seed
- * 220048298 of version 6). */
+/* Its owner has another log, as it was left clean, and has not opened the
+ * stream since: that is nothing to who owes a part of it (weir-sim, cluster,
+ * seed 220048298 of version 6). */
 START_TEST(who_owes_a_part_opens_whatever_log_the_owner_has)
 {
     struct machine *m = &world.machines[0];

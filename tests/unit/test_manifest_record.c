@@ -599,10 +599,10 @@ START_TEST(a_snapshot_of_version_1_is_read_as_ever)
         ck_assert_uint_eq(n->epoch, m->epoch);
         ck_assert_uint_eq(n->extent_count, m->extent_count);
         ck_assert_uint_eq(n->debt_count, m->debt_count);
-        ck_assert_uint_eq(
-            n->since, m->debt_count > 0
-                          ? m->debts[m->debt_count - 1].stream_epoch + 1
-                          : 0);
+        ck_assert_uint_eq(n->since,
+                          m->debt_count > 0
+                              ? m->debts[m->debt_count - 1].stream_epoch + 1
+                              : 0);
         for (uint16_t i = 0; i < m->debt_count; i++) {
             ck_assert_uint_eq(n->debts[i].end, m->debts[i].end);
             ck_assert_uint_eq(n->debts[i].since, 0);
