@@ -97,6 +97,9 @@ struct weir_stream_delete {
 /**
  * Delete a stream and everything in it.  Objects that hold nothing else are
  * removed from the store after the grace (property `delete_grace`).
+ * If another node owns it, that one acknowledges appends until it has heard of
+ * the deletion, with a commit or as often as property `follow` says; they are
+ * deleted as well.
  *
  * Threads: any.
  *
