@@ -97,12 +97,16 @@ static int unsure(struct handover *h)
                       "more than was acknowledged: open the node again first");
 }
 
-/* 1 if an append to one of the streams is under way. */
+/* 1 if an append to one of the streams is under way.  One that was deleted has
+ * no end that its appends could come to. */
 static int is_busy(const struct handover *h)
 {
-    for (size_t i = 0; i < h->count; i++)
-        if (h->streams[i]->next != h->streams[i]->durable)
+    for (size_t i = 0; i < h->count; i++) {
+        const struct weir_stream *s = h->streams[i];
+
+        if (s->failed != WEIR_ENOENT && s->next != s->durable)
             return 1;
+    }
     return 0;
 }
 
@@ -123,6 +127,10 @@ void weir__handover_look(struct weir *node)
             end(h, unsure(h)); /* That came out while it waited. */
         else if (!is_busy(h))
             commit_start(h);
+        else if (node->commits.forsaken) /* Nobody settles what it waits for. */
+            end(h, weir__fail(&h->call->error, WEIR_ECLOSED,
+                              "hand over: the node closes, and what was under "
+                              "way is not known to count"));
     }
 }
 

@@ -5,6 +5,7 @@
 #include "support/node.h"
 #include "support/plug.h"
 #include "support/test.h"
+#include <weir/cluster.h>
 
 static struct plug plug;
 static struct weir_config *configs[2];
@@ -231,6 +232,42 @@ START_TEST(what_another_node_has_removed_is_not_called_damage)
 }
 END_TEST
 
+static int handed;
+static int hand_status;
+
+static void hand_done(struct weir_req *req, int status)
+{
+    (void)req;
+    hand_status = status;
+    handed = 1;
+}
+
+/* The append that it waits for ends, and is no part of anything. */
+START_TEST(a_hand_over_does_not_wait_for_a_stream_that_was_deleted)
+{
+    struct weir_handover hand = {.req.done = hand_done, .count = 1};
+    struct test_late late;
+    struct weir_stream *s;
+
+    open_nodes(0);
+    s = test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    hand.streams = &s;
+    plug.hold_write = 1;
+    test_append_late(nodes[0], s, "under way", &late);
+    handed = 0;
+    ck_assert_int_eq(weir_handover(nodes[0], &hand), 0);
+    ck_assert_int_eq(test_delete(nodes[0], "s"), 0);
+    ck_assert_int_eq(handed, 0);
+    plug_end_write(&plug, WEIR_EAGAIN);
+    test_drive(nodes[0], &late.over);
+    for (int i = 0; i < 100 && !handed; i++)
+        weir_poll(nodes[0], 1000000);
+    ck_assert_int_eq(handed, 1);
+    ck_assert_int_eq(hand_status, 0);
+    close_nodes();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("engine owners");
@@ -245,5 +282,7 @@ int main(void)
     tcase_add_test(
         tc, a_writer_that_has_read_of_the_next_owner_acknowledges_nothing);
     tcase_add_test(tc, what_another_node_has_removed_is_not_called_damage);
+    tcase_add_test(tc,
+                   a_hand_over_does_not_wait_for_a_stream_that_was_deleted);
     return test_run();
 }

@@ -86,6 +86,53 @@ START_TEST(what_waits_for_the_lease_stays_when_a_write_behind_it_fails)
 }
 END_TEST
 
+static struct weir_handover handing;
+static int handed;
+
+static void handing_done(struct weir_req *req, int status)
+{
+    (void)req;
+    handed = 1;
+    world.machines[0].status = status;
+}
+
+static void hand_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    handing = (struct weir_handover){
+        .req = {.done = handing_done}, .streams = m->streams, .count = 1};
+    ck_assert_int_eq(weir_handover(m->node, &handing), 0);
+}
+
+/* An append waits for the lease, and a hand-over for that.  A close gives the
+ * append up, and nothing will ever end what waits for it. */
+START_TEST(a_close_ends_a_hand_over_that_waits_for_the_lease)
+{
+    struct machine *m = &world.machines[0];
+    struct appended *append;
+
+    world.lease = "3s";
+    handed = 0;
+    world_open(test_seed());
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    weir_sim_cut(m->sim, WEIR_SIM_CUT_REFUSES);
+    world_run(4 * SECOND);
+    append = machine_append(m, 0, 1);
+    world_run(SECOND / 10);
+    ck_assert_int_eq(append->over, 0);
+    ck_assert_int_eq(machine_call(m, hand_program), 0);
+    world_run(SECOND / 10);
+    ck_assert_int_eq(handed, 0);
+    ck_assert_int_eq(machine_call(m, machine_stop), 0);
+    ck_assert_int_eq(append->status, WEIR_EUNKNOWN);
+    ck_assert_int_eq(handed, 1);
+    ck_assert_int_eq(m->status, WEIR_ECLOSED);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
 static struct weir_takeover taking;
 static int taken;
 
@@ -271,6 +318,7 @@ int main(void)
                    a_close_ends_when_a_write_ends_and_the_lease_has_run_out);
     tcase_add_test(tc,
                    what_waits_for_the_lease_stays_when_a_write_behind_it_fails);
+    tcase_add_test(tc, a_close_ends_a_hand_over_that_waits_for_the_lease);
     tcase_add_test(tc, a_close_outlasts_a_takeover_that_waits_for_a_disk);
     tcase_add_test(tc, who_lives_on_while_its_log_is_read_loses_nothing);
     tcase_add_test(tc, a_lease_that_a_taker_ended_runs_for_as_long_as_it_was);
