@@ -44,7 +44,8 @@ static void look_later(struct weir *node)
 }
 
 /* Some batches come behind those of a former owner, who has yet to upload
- * them: see whether it has, and look again. */
+ * them: see whether it has, and look again.  So it is with what was planned
+ * under an epoch that has gone since. */
 static void job_waits(struct weir__upload *job)
 {
     struct weir *node = job->node;

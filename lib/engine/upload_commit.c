@@ -22,12 +22,15 @@ static void settle(struct weir__upload *job)
 
         if (s->failed != WEIR_ENOENT)
             weir__stream_sync(s);
+        if (job->ranges[i].status == 0)
+            continue;
         /* A stream that was opened meanwhile has a later epoch: the next
-         * upload takes what this one has left. */
-        if (job->ranges[i].status != 0)
-            weir__log(job->node->host.log, WEIR_LOG_DEBUG,
-                      "stream %s: upload not taken: %s", s->name,
-                      weir_error_name(job->ranges[i].status));
+         * upload takes what this one has left, and a flush waits for that. */
+        if (weir__stream_waits(s))
+            job->plan.waits = 1;
+        weir__log(job->node->host.log, WEIR_LOG_DEBUG,
+                  "stream %s: upload not taken: %s", s->name,
+                  weir_error_name(job->ranges[i].status));
     }
     job->node->stats.uploads++;
     job->node->stats.upload_bytes += job->build.size;

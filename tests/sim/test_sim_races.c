@@ -359,6 +359,56 @@ START_TEST(a_hand_over_does_not_pass_over_a_write_of_unknown_outcome)
 }
 END_TEST
 
+/* ---- A flush, and its stream is opened under it -------------------------- */
+
+static int flush_over;
+static int flush_status;
+
+static void flush_ended(struct weir_req *req, int status)
+{
+    (void)req;
+    flush_over = 1;
+    flush_status = status;
+}
+
+static void flush_and_open_program(void *ctx)
+{
+    struct machine *m = ctx;
+    struct weir_stream_open open = {.name = "stream-0"};
+
+    flush_over = 0;
+    flushing = (struct weir_flush){.req = {.done = flush_ended}};
+    ck_assert_int_eq(weir_flush(m->node, &flushing), 0);
+    m->status = weir_stream_open_sync(m->node, &open);
+    m->streams[0] = open.stream;
+}
+
+/* The upload of what was recovered begins under the stream's former epoch, and
+ * is not taken: the flush waits for the next one. */
+START_TEST(a_flush_while_its_stream_is_opened_uploads_all)
+{
+    struct machine *m = &world.machines[0];
+    struct weir_stream_stat stat = {0};
+
+    world_open(test_seed());
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 1, 0);
+    append(m, 2, 1);
+    machine_crash(m);
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_call(m, flush_and_open_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    world_run(60 * SECOND);
+    ck_assert_int_eq(flush_over, 1);
+    ck_assert_int_eq(flush_status, 0);
+    ck_assert_int_eq(weir_stream_stat(m->streams[0], &stat), 0);
+    ck_assert_uint_eq(stat.uploaded_end, 2);
+    weir_sim_free(world.sim);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim races");
@@ -374,5 +424,6 @@ int main(void)
     tcase_add_test(tc, an_opening_is_not_tried_again_after_commit_timeout);
     tcase_add_test(tc,
                    a_hand_over_does_not_pass_over_a_write_of_unknown_outcome);
+    tcase_add_test(tc, a_flush_while_its_stream_is_opened_uploads_all);
     return test_run();
 }
