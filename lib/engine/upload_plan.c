@@ -5,6 +5,10 @@
 
 #include "base/alloc.h"
 
+/* Streams in one object, at most.  One commit tells of all of them, and cannot
+ * be longer than five times that. */
+#define PART_STREAMS 65536u
+
 /* What of a stream is this node's to upload next. */
 struct turn {
     uint64_t end;   /* Offsets below it; 0: nothing. */
@@ -153,7 +157,8 @@ static void cut_parts(struct weir__plan *plan, const struct weir *node)
     for (size_t i = 0; i < plan->item_count; i++) {
         const struct weir__plan_item *item = &plan->items[i];
 
-        if (part == NULL || part->bytes + item->bytes > most) {
+        if (part == NULL || part->bytes + item->bytes > most ||
+            part->count == PART_STREAMS) {
             part = &plan->parts[plan->part_count++];
             part->first = i;
         }

@@ -596,6 +596,77 @@ START_TEST(a_read_only_node_sees_what_is_in_objects)
 }
 END_TEST
 
+/* More streams than one commit of the manifest can name. */
+enum { MANY = 350000 };
+static char names[MANY][8];
+static struct weir_stream_open opens[MANY];
+static struct weir_append appends[MANY];
+static int left;
+static int refused; /* Calls, or their ends: each check costs a message. */
+
+static void one_done(struct weir_req *req, int status)
+{
+    (void)req;
+    refused += status != 0;
+    left--;
+}
+
+static void all_done(void)
+{
+    ck_assert_int_eq(refused, 0);
+    while (left > 0)
+        weir_poll(node, 1000000);
+    ck_assert_int_eq(refused, 0);
+}
+
+static void open_many(void)
+{
+    left = MANY;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "%d", i);
+        opens[i] = (struct weir_stream_open){.req.done = one_done,
+                                             .name = names[i],
+                                             .flags = WEIR_STREAM_CREATE};
+        refused += weir_stream_open(node, &opens[i]) != 0;
+    }
+    all_done();
+}
+
+static void append_to_many(void)
+{
+    left = MANY;
+    for (int i = 0; i < MANY; i++) {
+        appends[i] = (struct weir_append){.req.done = one_done,
+                                          .data = names[i],
+                                          .len = strlen(names[i]),
+                                          .count = 1,
+                                          .max_timestamp = WEIR_NO_TIMESTAMP};
+        refused += weir_append(opens[i].stream, &appends[i]) != 0;
+    }
+    all_done();
+}
+
+START_TEST(any_number_of_streams_is_uploaded_at_once)
+{
+    struct weir_stream_stat stat;
+    int uploaded = 0;
+
+    open_node(0);
+    open_many();
+    append_to_many();
+    test_flush(node);
+    for (int i = 0; i < MANY; i++) {
+        stat.uploaded_end = 0;
+        (void)weir_stream_stat(opens[i].stream, &stat);
+        uploaded += stat.uploaded_end == 1;
+    }
+    ck_assert_int_eq(uploaded, MANY);
+    test_expect(opens[0].stream, 0, names[0], NULL);
+    test_expect(opens[MANY - 1].stream, 0, names[MANY - 1], NULL);
+    close_node();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("streams");
@@ -625,5 +696,6 @@ int main(void)
     tcase_add_loop_test(tc, a_close_ends_what_waits, 0, n);
     tcase_add_loop_test(tc, keys_are_set_only_at_the_version_expected, 0, n);
     tcase_add_loop_test(tc, a_read_only_node_sees_what_is_in_objects, 0, n);
+    tcase_add_test(tc, any_number_of_streams_is_uploaded_at_once);
     return test_run();
 }
