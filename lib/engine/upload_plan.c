@@ -52,6 +52,18 @@ static size_t uploadable(const struct weir_stream *s, const struct turn *turn,
     return i;
 }
 
+/* 1 if more of the stream is acknowledged than it is the turn of. */
+static int has_more(const struct weir_stream *s, const struct turn *turn,
+                    size_t end)
+{
+    const struct weir__entry *entry;
+
+    if (turn->end == 0 || end == s->entries.count)
+        return 0;
+    entry = weir__entries_at(&s->entries, end);
+    return entry->base >= turn->end && entry->base < s->durable;
+}
+
 /** How much there is to plan. */
 struct totals {
     size_t streams;
@@ -71,6 +83,7 @@ static struct totals measure(struct weir__plan *plan, struct weir *node)
 
         plan->waits |= turn.end == 0 && s->owed != 0;
         end = uploadable(s, &turn, &first, &plan->damaged);
+        plan->waits |= has_more(s, &turn, end);
         total.streams += end > first;
         total.batches += end - first;
     }

@@ -268,6 +268,46 @@ START_TEST(a_hand_over_does_not_wait_for_a_stream_that_was_deleted)
 }
 END_TEST
 
+/* Drive the node until an upload has failed once more. */
+static void fail_to_upload(struct weir *node)
+{
+    struct weir_stats before = {0}, after;
+
+    ck_assert_int_eq(weir_stats_sync(node, &before), 0);
+    do {
+        weir_poll(node, 1000000);
+        ck_assert_int_eq(weir_stats_sync(node, &after), 0);
+    } while (after.upload_errors == before.upload_errors);
+}
+
+/* One upload takes what is owed, and the next one the rest: the flush that the
+ * first one has taken along ends with the second. */
+START_TEST(a_flush_uploads_what_is_behind_what_was_handed_over)
+{
+    struct weir_flush flush = {.req.done = flush_done};
+    struct weir_handover hand = {.count = 1};
+    struct weir_stream_stat stat = {0};
+    struct weir_stream *s;
+
+    open_nodes(0);
+    s = test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    hand.streams = &s;
+    plug.put_status = WEIR_EAGAIN;
+    test_append(s, "handed over");
+    ck_assert_int_eq(weir_handover_sync(nodes[0], &hand), 0);
+    s = test_stream(nodes[0], "s", 0);
+    test_append(s, "of the present owner");
+    ended = 0;
+    ck_assert_int_eq(weir_flush(nodes[0], &flush), 0);
+    fail_to_upload(nodes[0]);
+    plug.put_status = 0;
+    test_drive(nodes[0], &ended);
+    ck_assert_int_eq(weir_stream_stat(s, &stat), 0);
+    ck_assert_uint_eq(stat.uploaded_end, 2);
+    close_nodes();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("engine owners");
@@ -282,7 +322,7 @@ int main(void)
     tcase_add_test(
         tc, a_writer_that_has_read_of_the_next_owner_acknowledges_nothing);
     tcase_add_test(tc, what_another_node_has_removed_is_not_called_damage);
-    tcase_add_test(tc,
-                   a_hand_over_does_not_wait_for_a_stream_that_was_deleted);
+    tcase_add_test(tc, a_hand_over_does_not_wait_for_a_stream_that_was_deleted);
+    tcase_add_test(tc, a_flush_uploads_what_is_behind_what_was_handed_over);
     return test_run();
 }

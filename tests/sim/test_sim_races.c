@@ -409,6 +409,36 @@ START_TEST(a_flush_while_its_stream_is_opened_uploads_all)
 }
 END_TEST
 
+static void hand_over_and_close(uint64_t seed)
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(seed);
+    world.wal = "mem:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 1, 0);
+    ck_assert_int_eq(machine_hand_over(m, 0), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 2, 1);
+    ck_assert_int_eq(machine_call(m, machine_stop), 0);
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 3, 2);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+
+/* It owes the first batch when it closes, and has the second as the owner: one
+ * upload each.  In some worlds none has come before. */
+START_TEST(a_close_uploads_what_is_behind_what_was_handed_over)
+{
+    for (uint64_t i = 0; i < MOMENTS; i++)
+        hand_over_and_close(test_seed() + i);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim races");
@@ -425,5 +455,6 @@ int main(void)
     tcase_add_test(tc,
                    a_hand_over_does_not_pass_over_a_write_of_unknown_outcome);
     tcase_add_test(tc, a_flush_while_its_stream_is_opened_uploads_all);
+    tcase_add_test(tc, a_close_uploads_what_is_behind_what_was_handed_over);
     return test_run();
 }
