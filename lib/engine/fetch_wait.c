@@ -3,6 +3,7 @@
  * more. */
 #include "base/error.h"
 #include "engine/fetch_inside.h"
+#include "engine/flush.h"
 #include "engine/lease.h"
 #include "engine/tail.h"
 
@@ -114,9 +115,11 @@ static void refresh_done(struct weir__refresh *req, int status)
     weir__close_step(node);
 }
 
+/* Nobody reads the manifest of a node that closes, but for its last upload. */
 void weir__fetch_refresh(struct weir *node)
 {
-    if (!weir__node_is_open(node))
+    if (!weir__node_is_open(node) &&
+        !weir__flushes_have_last(&node->uploads.flushes))
         return;
     node->refresh_again = node->refreshing;
     if (node->refreshing)

@@ -133,6 +133,8 @@ static void flush_run(struct weir_task *task)
         return;
     }
     weir__list_push(&node->uploads.flushes, &flush->link);
+    if (flush->closing) /* It has all the time that one may have. */
+        node->uploads.waits = 0;
     if (node->uploads.job == NULL) {
         node->host.env->ops->timer_stop(node->host.env, &node->uploads.backoff);
         node->uploads.failures = 0;

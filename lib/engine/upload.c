@@ -52,7 +52,9 @@ static void job_waits(struct weir__upload *job)
     struct weir__upload_state *up = &node->uploads;
     struct weir_env *env = node->host.env;
 
-    if (++up->waits < WAIT_TRIES) {
+    if (weir__list_empty(&job->flushes)) {
+        up->waits = 0; /* Counted while somebody waits for it. */
+    } else if (++up->waits < WAIT_TRIES) {
         weir__flushes_requeue(node, &job->flushes);
     } else {
         weir__fail(&job->error, WEIR_EAGAIN,

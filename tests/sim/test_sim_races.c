@@ -439,6 +439,49 @@ START_TEST(a_close_uploads_what_is_behind_what_was_handed_over)
 }
 END_TEST
 
+static void flush_told_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    flush_over = 0;
+    flushing = (struct weir_flush){.req = {.done = flush_ended}};
+    ck_assert_int_eq(weir_flush(m->node, &flushing), 0);
+}
+
+/* A former owner has slept for long.  A flush gives it some time all the same;
+ * and a close, when that is nearly over, as much again, and sees that it has
+ * woken up. */
+START_TEST(a_close_waits_for_a_former_owner_however_long_that_took)
+{
+    struct machine *former = &world.machines[0];
+    struct machine *m = &world.machines[1];
+
+    world_open(test_seed());
+    world.wal = "mem:";
+    world.upload_interval = "1s";
+    ck_assert_int_eq(machine_start(former), 0);
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(former, 0), 0);
+    append(former, 1, 0);
+    ck_assert_int_eq(machine_hand_over(former, 0), 0);
+    weir_sim_pause(former->sim);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 2, 1);
+    world_run(60 * SECOND);
+    ck_assert_int_eq(machine_call(m, flush_told_program), 0);
+    world_run(4600 * MS);
+    ck_assert_int_eq(flush_over, 0);
+    weir_sim_resume(former->sim);
+    ck_assert_int_eq(machine_call(m, machine_stop), 0);
+    ck_assert_int_eq(flush_status, WEIR_ECLOSED);
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    append(m, 3, 2);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim races");
@@ -456,5 +499,6 @@ int main(void)
                    a_hand_over_does_not_pass_over_a_write_of_unknown_outcome);
     tcase_add_test(tc, a_flush_while_its_stream_is_opened_uploads_all);
     tcase_add_test(tc, a_close_uploads_what_is_behind_what_was_handed_over);
+    tcase_add_test(tc, a_close_waits_for_a_former_owner_however_long_that_took);
     return test_run();
 }
