@@ -32,6 +32,23 @@ static int gone(const struct weir__call *call, int status)
     return status == 0 && call->op.status == WEIR_ENOENT && !call->abandoned;
 }
 
+/* There is no handle: no memory for it, or no such stream any more, as the
+ * commit that opened it has deleted it too. */
+static void no_handle(struct weir__call *call)
+{
+    const struct weir__state *state =
+        weir__manifest_state(call->node->manifest);
+
+    if (weir__state_stream(state, call->id) != NULL) {
+        weir__call_end(call, WEIR_ENOMEM);
+    } else if (call->abandoned) {
+        weir__call_end(call, WEIR_ENOENT);
+    } else {
+        call->refreshed = 1;
+        open_named(call);
+    }
+}
+
 static void owned(struct weir__commit *commit, int status)
 {
     struct weir__call *call = commit->ctx;
@@ -55,7 +72,7 @@ static void owned(struct weir__commit *commit, int status)
     }
     s = weir__stream_get(call->node, call->id);
     if (s == NULL) {
-        weir__call_end(call, WEIR_ENOMEM);
+        no_handle(call);
         return;
     }
     s->epoch = call->op.u.stream_open.epoch;
@@ -124,7 +141,7 @@ static void open_id(struct weir__call *call, uint64_t id)
     }
     s = weir__stream_get(call->node, id);
     if (s == NULL)
-        weir__call_end(call, WEIR_ENOMEM);
+        no_handle(call);
     else
         open_end(call, s);
 }

@@ -280,6 +280,45 @@ START_TEST(a_deleted_stream_is_gone_and_its_name_is_free)
 }
 END_TEST
 
+static int open_status;
+
+static void opened(struct weir_req *req, int status)
+{
+    (void)req;
+    open_status = status;
+}
+
+static void deleted(struct weir_req *req, int status)
+{
+    *(int *)req->ctx = status == 0;
+}
+
+/* The opening and the deletion share a commit. */
+START_TEST(a_stream_deleted_as_it_is_opened_is_gone_or_made_anew)
+{
+    struct weir_stream_open open = {.req.done = opened,
+                                    .name = "orders",
+                                    .flags = _i ? WEIR_STREAM_CREATE : 0};
+    int gone = 0;
+    struct weir_stream_delete delete = {.req = {.done = deleted, .ctx = &gone},
+                                        .name = "orders"};
+
+    open_node(1);
+    orders();
+    ck_assert(reopened(1));
+    open_status = 1;
+    ck_assert_int_eq(weir_stream_open(node, &open), 0);
+    ck_assert_int_eq(weir_stream_delete(node, &delete), 0);
+    test_drive(node, &gone);
+    while (open_status == 1)
+        weir_poll(node, 1000000);
+    ck_assert_int_eq(open_status, open.flags == 0 ? WEIR_ENOENT : 0);
+    if (open_status == 0)
+        ck_assert_uint_eq(test_append(open.stream, "a"), 0);
+    close_node();
+}
+END_TEST
+
 START_TEST(streams_are_listed_in_the_order_of_their_names)
 {
     struct weir_stream_stat out[3];
@@ -685,6 +724,8 @@ int main(void)
                         n);
     tcase_add_loop_test(tc, a_deleted_stream_is_gone_and_its_name_is_free, 0,
                         n);
+    tcase_add_loop_test(
+        tc, a_stream_deleted_as_it_is_opened_is_gone_or_made_anew, 0, 2);
     tcase_add_loop_test(tc, streams_are_listed_in_the_order_of_their_names, 0,
                         n);
     tcase_add_loop_test(tc, opening_honours_its_flags, 0, n);
