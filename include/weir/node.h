@@ -77,7 +77,8 @@ WEIR_API int weir_open(struct weir **out, const struct weir_config *config,
  *
  * Requests under way end with their status or WEIR_ECLOSED before it
  * returns; every later call on the node or its streams returns WEIR_ECLOSED.
- * Closing again does nothing.
+ * Closing again does nothing.  While the node closes it returns 0 at once, also
+ * in a callback, and what is under way may not have ended yet.
  *
  * Threads: any, but not in a callback.
  *
