@@ -5,6 +5,7 @@ import gc
 import subprocess
 import sys
 import textwrap
+import threading
 
 import weir
 
@@ -81,6 +82,46 @@ def test_a_node_that_is_dropped_gives_its_log_free(tmp_path):
     gc.collect()
     with weir.open(**place) as node:
         assert node.stream("s").append(b"y") == 1
+
+
+def append_until_closed(stream, offsets, surprises):
+    try:
+        while True:
+            offsets.append(stream.append(b"x"))
+    except weir.ClosedError:
+        pass  # The last one is certainly not there.
+    except BaseException as error:  # pylint: disable=broad-except
+        surprises.append(error)
+
+
+def test_a_node_that_another_thread_closes_tells_what_became_of_it(tmp_path):
+    for turn in range(10):
+        place = {"store": f"dir:{tmp_path}/{turn}?fsync=false",
+                 "wal": f"file:{tmp_path}/{turn}.wal?size=16MiB"}
+        node = weir.open(**place)
+        stream = node.stream("s", create=True)
+        offsets, surprises = [], []
+        threads = [threading.Thread(target=append_until_closed,
+                                    args=(stream, offsets, surprises))
+                   for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while len(offsets) < 20:
+            pass
+        node.close()
+        for thread in threads:
+            thread.join()
+        assert not surprises
+        with weir.open(**place) as again:
+            assert again.stream("s").stat().end == len(offsets)
+
+
+def test_a_node_closed_in_its_own_callback_stays_open(node, capfd):
+    watch = node.watch("k", lambda _: node.close())
+    node.put("k", b"v")
+    assert "BusyError" in capfd.readouterr().err
+    assert node.get("k").value == b"v"
+    watch.close()
 
 
 def test_the_interpreter_ends_with_a_node_open(tmp_path):

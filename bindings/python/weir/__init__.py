@@ -33,6 +33,8 @@ __version__ = ffi.string(lib.weir_version()).decode()
 
 # A wait is cut into slices, so that a signal (Ctrl-C) is seen in between.
 _SLICE_NS = 50_000_000
+_CLOSED = -10  # WEIR_ECLOSED
+_BUSY = -22  # WEIR_EBUSY
 
 
 class Stream:
@@ -105,12 +107,16 @@ class Stream:
 
     def stat(self) -> StreamStat:
         """State of the stream."""
-        return _core.stream_stat(self._handle)
+        node = self._node._alive()  # Another thread may close it.
+        stat = _core.stream_stat(self._handle)
+        del node
+        return stat
 
     def close(self) -> None:
         """Close the handle; closing again does nothing."""
         stream, self._stream = self._stream, None
-        if stream is not None and self._node._node is not None \
+        node = self._node._node  # Another thread may close it.
+        if stream is not None and node is not None \
                 and not self._node._forked:
             lib.weir_stream_close(stream)
 
@@ -145,8 +151,10 @@ class Node(_core.CoreNode):
     """An open node.  Its methods may be called from any thread."""
 
     def _drive(self, timeout_ns: int) -> None:
-        rc = lib.weir_poll(self._node, timeout_ns)
-        if rc == -22:  # Another thread drives: it will end our request too.
+        node = self._node
+        rc = _CLOSED if node is None else lib.weir_poll(node, timeout_ns)
+        if rc in (_BUSY, _CLOSED):
+            # Another thread drives or closes it, and ends our request too.
             time.sleep(0.0005)
         elif rc < 0:
             raise _core.error_of(rc)
@@ -189,9 +197,11 @@ class Node(_core.CoreNode):
               held: Any) -> None:
         many = ffi.new("struct weir_py_many *", {"left": n})
         _forget_ended()
+        node = self._alive()  # Another thread may close it.
         # Before it begins: it may be interrupted at any moment.
         _under_way.append((many, reqs, err, held))
         rc = lib.weir_py_append_many(stream, reqs, n, many)
+        del node
         while many.left > 0:
             self._drive(_SLICE_NS)
         _core.check(many.status, err)
@@ -296,7 +306,8 @@ class Node(_core.CoreNode):
             return
         err = ffi.new("struct weir_error *")
         rc = lib.weir_close(node, err)
-        lib.weir_free(node)
+        if rc == _BUSY:  # Called in a callback: it is still open.
+            self._node = node
         _core.check(rc, err)
 
     def __enter__(self) -> "Node":
@@ -350,7 +361,7 @@ def open(*,  # pylint: disable=redefined-builtin
     out = ffi.new("struct weir **")
     err = ffi.new("struct weir_error *")
     _core.check(lib.weir_open(out, config, err), err)
-    return Node(out[0], (config, hooks))
+    return Node(_core.owned(out[0]), (config, hooks))
 
 
 __all__ = ["open", "Node", "Stream", "Batch", "Pair", "Member", "StreamStat",

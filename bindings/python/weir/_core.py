@@ -265,6 +265,18 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
+def owned(pointer: Any) -> Any:
+    """A node that is freed with the last reference to it, when no thread can
+    be inside of it; not by a child, whose copy has no threads to end."""
+    opener = os.getpid()
+
+    def free(node: Any, free_node: Any = lib.weir_free,
+             process: Any = os.getpid) -> None:
+        if process() == opener:
+            free_node(node)
+    return ffi.gc(pointer, free)
+
+
 class CoreNode:
     """What nodes have in common, however they wait."""
 
@@ -286,9 +298,11 @@ class CoreNode:
         return self._node
 
     def _start(self, start: Any, target: Any, request: Request) -> Request:
+        node = self._alive()  # Another thread may close it: see `owned`.
         key = int(ffi.cast("uintptr_t", request.struct))
         _pending[key] = request
         rc = start(target, request.struct)
+        del node
         if rc != 0:
             _pending.pop(key, None)
             raise error_of(rc, request.err)
