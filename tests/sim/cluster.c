@@ -10,13 +10,13 @@
 
 static struct machine *owner_of(struct cluster *c, int stream)
 {
-    for (uint32_t i = 0; i < c->count; i++)
+    for (uint32_t i = 0; i <= c->count; i++)
         if (c->machines[i].streams[stream] != NULL)
             return &c->machines[i];
     return NULL;
 }
 
-static void give_away(struct machine *m, int stream)
+void cluster_give_away(struct machine *m, int stream)
 {
     int rc = cluster_call(m, cluster_handover_program, stream, "hand over");
 
@@ -29,8 +29,6 @@ static void give_away(struct machine *m, int stream)
         m->streams[stream] = NULL;
 }
 
-static void append_some(struct machine *m, int stream);
-
 /* A dead one; with the object log also one that sleeps or lives, which is
  * refused unless its lease has run out. */
 static void try_take_over(struct machine *m)
@@ -38,36 +36,38 @@ static void try_take_over(struct machine *m)
     struct cluster *c = m->cluster;
     struct machine *dead = &c->machines[cluster_below(c, c->count)];
 
-    if (dead == m || (dead->node != NULL && c->wal == NULL))
+    if (dead->id == m->id || (dead->node != NULL && c->wal == NULL))
         return;
     for (int s = 0; s < STREAMS; s++)
         if (m->streams[s] != NULL && cluster_below(c, 2) == 0)
-            append_some(m, s);
+            cluster_append_some(m, s);
     (void)cluster_call(m, cluster_takeover_program, (int)dead->number,
                        "take over");
 }
 
-static int allows(const struct cluster *c, enum run_fault kind)
+int cluster_allows(const struct cluster *c, enum run_fault kind)
 {
     return (c->options->without & (1u << kind)) == 0;
 }
 
-static struct machine *another(struct machine *m)
+struct machine *cluster_another(struct machine *m)
 {
     struct cluster *c = m->cluster;
-    uint64_t first = cluster_below(c, c->count);
+    uint32_t all = c->count + 1;
+    uint64_t first = cluster_below(c, all);
 
-    for (uint32_t i = 0; i < c->count; i++) {
-        struct machine *other = &c->machines[(first + i) % c->count];
+    for (uint32_t i = 0; i < all; i++) {
+        struct machine *other = &c->machines[(first + i) % all];
 
-        if (other != m && other->node != NULL && !other->asleep && !other->sick)
+        if (other->id != m->id && other->node != NULL && !other->asleep &&
+            !other->sick)
             return other;
     }
     return NULL;
 }
 
 /* Appends that come while others are on their way. */
-static void append_some(struct machine *m, int stream)
+void cluster_append_some(struct machine *m, int stream)
 {
     struct cluster *c = m->cluster;
     uint64_t n = 1 + cluster_below(c, 5);
@@ -84,17 +84,17 @@ static void append_some(struct machine *m, int stream)
 static void move(struct machine *m, int stream)
 {
     struct cluster *c = m->cluster;
-    struct machine *other = another(m);
+    struct machine *other = cluster_another(m);
 
-    append_some(m, stream);
-    give_away(m, stream);
-    if (allows(c, FAULT_CRASH) && cluster_below(c, 3) == 0)
+    cluster_append_some(m, stream);
+    cluster_give_away(m, stream);
+    if (cluster_allows(c, FAULT_CRASH) && cluster_below(c, 3) == 0)
         cluster_crash(m);
     if (other == NULL || owner_of(c, stream) != NULL ||
         cluster_call(other, cluster_open_program, stream, "open") != 0 ||
         other->streams[stream] == NULL)
         return;
-    append_some(other, stream);
+    cluster_append_some(other, stream);
     if (cluster_below(c, 2) == 0)
         (void)cluster_call(other, cluster_read_program, stream, "read");
     else
@@ -105,12 +105,12 @@ static void move(struct machine *m, int stream)
 static void zombie(struct machine *m)
 {
     struct cluster *c = m->cluster;
-    struct machine *other = another(m);
+    struct machine *other = cluster_another(m);
     struct machine *third;
 
     for (int s = 0; s < STREAMS; s++)
         if (m->streams[s] != NULL)
-            append_some(m, s);
+            cluster_append_some(m, s);
     cluster_pass(c, cluster_below(c, 12 * MS));
     if (cluster_below(c, 2) == 0)
         cluster_start_put(m);
@@ -120,7 +120,7 @@ static void zombie(struct machine *m)
                                              : cluster_below(c, 40 * SECOND));
     cluster_collect(c, NULL);
     if (other != NULL && !other->sick && cluster_below(c, 3) == 0 &&
-        (third = another(other)) != NULL)
+        (third = cluster_another(other)) != NULL)
         cluster_start_taking(third, m->number);
     if (other != NULL && !other->sick && cluster_below(c, 3) != 0)
         (void)cluster_call(other, cluster_takeover_program, (int)m->number,
@@ -132,7 +132,7 @@ static void zombie(struct machine *m)
 static void do_with_stream(struct machine *m, int stream, uint64_t dice)
 {
     if (dice < 62) {
-        append_some(m, stream);
+        cluster_append_some(m, stream);
     } else if (dice < 70) {
         (void)cluster_call(m, cluster_read_program, stream, "read");
     } else if (dice < 73) {
@@ -160,7 +160,7 @@ static void act_awake(struct machine *m)
         else
             (void)cluster_call(m, cluster_read_program, stream, "read");
     } else if (dice < 88) {
-        if (allows(c, FAULT_CRASH) && dice >= 84)
+        if (cluster_allows(c, FAULT_CRASH) && dice >= 84)
             cluster_crash(m);
     } else if (dice < 89) {
         cluster_stop(m);
@@ -168,9 +168,11 @@ static void act_awake(struct machine *m)
         try_take_over(m);
     } else if (dice < 99) {
         /* A file log fences nobody whose write is under way: its lease does. */
-        if (allows(c, FAULT_SLEEP) && c->wal != NULL)
+        if (c->wal != NULL && cluster_below(c, 3) == 0)
+            cluster_open_elsewhere(m);
+        else if (cluster_allows(c, FAULT_SLEEP) && c->wal != NULL)
             zombie(m);
-    } else if (allows(c, FAULT_CUT)) {
+    } else if (cluster_allows(c, FAULT_CUT)) {
         cluster_cut(m);
     }
 }
@@ -189,7 +191,9 @@ static void check_named(struct cluster *c)
 /* One thing that happens. */
 static void step(struct cluster *c)
 {
-    struct machine *m = &c->machines[cluster_below(c, c->count)];
+    int doubled = cluster_double(c)->node != NULL;
+    struct machine *m =
+        &c->machines[cluster_below(c, c->count + (doubled ? 1 : 0))];
     uint64_t dice = cluster_below(c, 100);
     const char *planted =
         plant_step(c->options->plant, c->result->steps, c->sim, m->sim);
@@ -197,8 +201,10 @@ static void step(struct cluster *c)
     if (planted != NULL)
         cluster_breach(c, "%s", planted);
     if (m->node == NULL) {
-        if (dice < 40)
+        if (dice < 40) {
+            cluster_end_double_of(m);
             cluster_start(m);
+        }
     } else if (m->asleep) {
         if (dice < 40)
             cluster_wake(m);
@@ -310,12 +316,12 @@ static void finish(struct cluster *c)
 
     *weir_sim_faults(c->sim) = (struct weir_sim_faults){0};
     c->calm = 1;
-    for (uint32_t i = 0; i < c->count; i++)
+    for (uint32_t i = 0; i <= c->count; i++)
         if (c->machines[i].asleep)
             cluster_wake(&c->machines[i]);
     cluster_pass(c, 120 * SECOND);
     cluster_collect(c, NULL);
-    for (uint32_t i = 0; i < c->count; i++)
+    for (uint32_t i = 0; i <= c->count; i++)
         if (c->machines[i].node != NULL)
             cluster_crash(&c->machines[i]);
     for (uint32_t i = 0; i < c->count; i++)
@@ -439,9 +445,10 @@ static void make_nodes(struct cluster *c)
 {
     c->count = 3 + (uint32_t)cluster_below(c, NODES_MAX - 2);
     c->result->nodes = c->count;
-    for (uint32_t i = 0; i < c->count; i++) {
+    for (uint32_t i = 0; i <= c->count; i++) {
         c->machines[i].cluster = c;
         c->machines[i].number = i;
+        c->machines[i].id = i + 1;
         if (weir_sim_node_new(&c->machines[i].sim, c->sim, i + 1, DISK) != 0)
             abort();
     }
@@ -492,7 +499,7 @@ int cluster_run(const struct run_options *options, struct run_result *result)
         finish(c);
     result->seconds = weir_sim_now(c->sim) / SECOND;
     run_count_faults(c->sim, result);
-    for (uint32_t i = 0; i < c->count; i++) {
+    for (uint32_t i = 0; i <= c->count; i++) {
         cluster_collect(c, &c->machines[i]);
         cluster_forget_requests(&c->machines[i]);
     }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * Inside of the cluster's scenario: its nodes and what they are asked for
- * (cluster_nodes.c), what happens to them (cluster.c), and what must hold
- * (cluster_check.c).
+ * (cluster_nodes.c), what happens to them (cluster.c, cluster_double.c), and what must hold (cluster_check.c).
  */
 #ifndef TESTS_SIM_CLUSTER_INSIDE_H
 #define TESTS_SIM_CLUSTER_INSIDE_H
@@ -32,6 +31,7 @@ struct machine {
     struct cluster *cluster;
     struct weir_sim_node *sim;
     uint32_t number;
+    uint32_t id; /* As which the library is opened. */
     struct weir_config *config;
     struct weir *node;
     struct weir_stream *streams[STREAMS]; /* Its own. */
@@ -86,8 +86,8 @@ struct cluster {
     struct weir_sim *sim;
     const struct run_options *options;
     struct run_result *result;
-    struct machine machines[NODES_MAX];
-    uint32_t count;
+    struct machine machines[NODES_MAX + 1];
+    uint32_t count; /* Behind them is the double (cluster_double.c). */
     struct track tracks[STREAMS];
     struct named named;
     unsigned char stream_of[STREAMS * MOST * 2]; /* By number, plus one. */
@@ -176,5 +176,23 @@ void cluster_start(struct machine *m);
 void cluster_sleep_now(struct machine *m);
 void cluster_wake(struct machine *m);
 void cluster_cut(struct machine *m);
+/** Whoever is open under an id is so no more. */
+void cluster_fence(struct cluster *c, uint32_t id);
+
+/* What happens (cluster.c, cluster_double.c). */
+/** 1 if a kind of fault may happen. */
+int cluster_allows(const struct cluster *c, enum run_fault kind);
+/** One that is open under another id, awake and well; NULL if there is none. */
+struct machine *cluster_another(struct machine *m);
+/** Hand a stream over to whoever opens it first. */
+void cluster_give_away(struct machine *m, int stream);
+/** Appends that come while others are on their way. */
+void cluster_append_some(struct machine *m, int stream);
+/** The machine on which another one's id is opened now and then. */
+struct machine *cluster_double(struct cluster *c);
+/** A node is opened elsewhere while it lives, and lives on. */
+void cluster_open_elsewhere(struct machine *m);
+/** Before a machine starts: nobody else has its id. */
+void cluster_end_double_of(const struct machine *m);
 
 #endif

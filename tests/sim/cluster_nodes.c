@@ -42,7 +42,9 @@ void cluster_start_program(void *ctx)
 {
     struct machine *m = ctx;
     struct cluster *c = m->cluster;
+    char id[16];
     const char *const pairs[][2] = {
+        {"node_id", id},
         {"lease", c->lease},
         {"wal", c->wal},
         {"log_cache", "4MiB"},
@@ -58,6 +60,7 @@ void cluster_start_program(void *ctx)
         {"delete_grace", c->delete_grace},
     };
 
+    snprintf(id, sizeof(id), "%u", (unsigned)m->id);
     m->status = weir_sim_config(&m->config, m->sim);
     if (m->status == 0)
         weir_config_set_log(m->config, &c->log);
@@ -110,13 +113,12 @@ void cluster_takeover_program(void *ctx)
 {
     struct machine *m = ctx;
     struct weir_takeover req = {.node_id = (uint32_t)m->arg + 1};
-    struct machine *dead = &m->cluster->machines[m->arg];
 
     m->status = weir_takeover_sync(m->node, &req);
     if (m->status != 0)
         return;
     m->cluster->result->moves += req.streams;
-    dead->fenced = dead->node != NULL;
+    cluster_fence(m->cluster, req.node_id);
 }
 
 void cluster_handover_program(void *ctx)
@@ -367,6 +369,13 @@ void cluster_collect(struct cluster *c, const struct machine *crashed)
 }
 
 /* ---- Life and death ------------------------------------------------------ */
+
+void cluster_fence(struct cluster *c, uint32_t id)
+{
+    for (uint32_t i = 0; i <= c->count; i++)
+        if (c->machines[i].id == id && c->machines[i].node != NULL)
+            c->machines[i].fenced = 1;
+}
 
 void cluster_crash(struct machine *m)
 {
