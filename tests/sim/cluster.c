@@ -152,6 +152,10 @@ static void act_awake(struct machine *m)
 
     if (cluster_below(c, 8) == 0)
         cluster_start_add(m);
+    if (m->streams[stream] != NULL && cluster_below(c, 50) == 0) {
+        cluster_lull(m, stream);
+        return;
+    }
     if (m->streams[stream] != NULL && dice < 84) {
         do_with_stream(m, stream, dice);
     } else if (dice < 70) {
@@ -418,8 +422,9 @@ static void choose_sizes(struct cluster *c)
     c->wal = cluster_below(c, 2) == 0 ? "object:" : NULL;
     snprintf(c->upload_bytes, sizeof(c->upload_bytes), "%uKiB",
              8u << cluster_below(c, 8));
+    /* Up to 25.6 s; or only what must be is brought into objects. */
     snprintf(c->interval, sizeof(c->interval), "%ums",
-             100u << cluster_below(c, 9));
+             cluster_below(c, 4) == 0 ? 3600000u : 100u << cluster_below(c, 9));
     snprintf(c->snapshot, sizeof(c->snapshot), "%u",
              3u + (unsigned)cluster_below(c, 60));
     snprintf(c->block, sizeof(c->block), "%uKiB", 4u << cluster_below(c, 5));

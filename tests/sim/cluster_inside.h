@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * Inside of the cluster's scenario: its nodes and what they are asked for
- * (cluster_nodes.c), what happens to them (cluster.c, cluster_double.c), and what must hold (cluster_check.c).
+ * (cluster_nodes.c), what happens to them (cluster.c, cluster_double.c,
+ * cluster_lull.c), and what must hold (cluster_check.c).
  */
 #ifndef TESTS_SIM_CLUSTER_INSIDE_H
 #define TESTS_SIM_CLUSTER_INSIDE_H
@@ -47,6 +48,7 @@ struct machine {
     struct weir_takeover *taking;
     unsigned taking_life;    /* Of the one that is taken over. */
     struct addition *adding; /* cluster_keys.c */
+    struct waiting *waiting; /* cluster_lull.c */
 };
 
 /** An append under way, in the test's memory. */
@@ -179,7 +181,7 @@ void cluster_cut(struct machine *m);
 /** Whoever is open under an id is so no more. */
 void cluster_fence(struct cluster *c, uint32_t id);
 
-/* What happens (cluster.c, cluster_double.c). */
+/* What happens (cluster.c, cluster_double.c, cluster_lull.c). */
 /** 1 if a kind of fault may happen. */
 int cluster_allows(const struct cluster *c, enum run_fault kind);
 /** One that is open under another id, awake and well; NULL if there is none. */
@@ -194,5 +196,8 @@ struct machine *cluster_double(struct cluster *c);
 void cluster_open_elsewhere(struct machine *m);
 /** Before a machine starts: nobody else has its id. */
 void cluster_end_double_of(const struct machine *m);
+/** Nothing fails for a while, in which a stream moves. */
+void cluster_lull(struct machine *m, int stream);
+void cluster_forget_waiting(struct machine *m);
 
 #endif

@@ -334,6 +334,7 @@ void cluster_forget_requests(struct machine *m)
     m->put = NULL;
     m->taking = NULL;
     cluster_forget_addition(m);
+    cluster_forget_waiting(m);
 }
 
 /* Take in what has ended; of a machine that crashed drop all. */
