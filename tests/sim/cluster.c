@@ -152,6 +152,10 @@ static void act_awake(struct machine *m)
 
     if (cluster_below(c, 8) == 0)
         cluster_start_add(m);
+    if (cluster_below(c, 60) == 0) {
+        cluster_make_anew(m);
+        return;
+    }
     if (m->streams[stream] != NULL && cluster_below(c, 50) == 0) {
         cluster_lull(m, stream);
         return;
@@ -344,6 +348,7 @@ static void finish(struct cluster *c)
     }
     insist(last, cluster_flush_program, 0, "flush");
     insist(last, cluster_sum_program, 0, "sum");
+    insist(last, cluster_brief_program, 0, "brief");
     cluster_pass(c, (c->grace + 300) * SECOND);
     if (!cluster_broken(c))
         insist(last, orphans_program, 0, "objects");

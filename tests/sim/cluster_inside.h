@@ -2,7 +2,7 @@
 /** @file
  * Inside of the cluster's scenario: its nodes and what they are asked for
  * (cluster_nodes.c), what happens to them (cluster.c, cluster_double.c,
- * cluster_lull.c), and what must hold (cluster_check.c).
+ * cluster_lull.c, cluster_brief.c), and what must hold (cluster_check.c).
  */
 #ifndef TESTS_SIM_CLUSTER_INSIDE_H
 #define TESTS_SIM_CLUSTER_INSIDE_H
@@ -46,9 +46,10 @@ struct machine {
     /* Requests that nobody waits for; NULL when none is under way. */
     struct weir_kv_put *put;
     struct weir_takeover *taking;
-    unsigned taking_life;    /* Of the one that is taken over. */
-    struct addition *adding; /* cluster_keys.c */
-    struct waiting *waiting; /* cluster_lull.c */
+    unsigned taking_life;      /* Of the one that is taken over. */
+    struct addition *adding;   /* cluster_keys.c */
+    struct waiting *waiting;   /* cluster_lull.c */
+    struct deletion *deleting; /* cluster_brief.c */
 };
 
 /** An append under way, in the test's memory. */
@@ -84,6 +85,12 @@ struct counter {
     uint64_t most;                /* and this at most: what was tried. */
 };
 
+/** What is known of a stream that is deleted and made anew. */
+struct brief {
+    uint64_t id;       /* It is there; 0: not known. */
+    unsigned deleting; /* Deletions that have not been answered. */
+};
+
 struct cluster {
     struct weir_sim *sim;
     const struct run_options *options;
@@ -97,6 +104,7 @@ struct cluster {
     uint32_t place[STREAMS * MOST * 2]; /* By number, offset plus one. */
     uint32_t numbers;
     struct counter counter;
+    struct brief brief;
     struct pending *pending;
     int calm; /* No more faults: things must go well. */
     struct weir_log log;
@@ -140,6 +148,13 @@ void cluster_check_opened(struct cluster *c, int stream, uint64_t epoch,
 void cluster_check_added(struct cluster *c, uint64_t sum, int status);
 /** The sum is one that the additions can have come to. */
 void cluster_check_sum(struct cluster *c, uint64_t sum);
+/** A deletion of the brief stream begins, and has been answered. */
+void cluster_check_deleting(struct cluster *c);
+void cluster_check_deleted(struct cluster *c);
+/** It was made by a call before which so many deletions were not answered. */
+void cluster_check_made(struct cluster *c, uint64_t id, unsigned deletions);
+/** What is there under its name, or 0, is what was made. */
+void cluster_check_there(struct cluster *c, uint64_t id);
 /** The bytes of a number, and how many there are. */
 size_t cluster_payload_len(uint32_t number);
 void cluster_payload(unsigned char *to, uint32_t number, int stream);
@@ -155,6 +170,8 @@ void cluster_flush_program(void *ctx);
 void cluster_read_program(void *ctx);
 /** Read the key that is added to. */
 void cluster_sum_program(void *ctx);
+/** Look at the stream that is deleted and made anew. */
+void cluster_brief_program(void *ctx);
 /** Run a program: 0, or the node has crashed on the way. */
 int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
                  const char *what);
@@ -181,7 +198,8 @@ void cluster_cut(struct machine *m);
 /** Whoever is open under an id is so no more. */
 void cluster_fence(struct cluster *c, uint32_t id);
 
-/* What happens (cluster.c, cluster_double.c, cluster_lull.c). */
+/* What happens (cluster.c, cluster_double.c, cluster_lull.c,
+ * cluster_brief.c). */
 /** 1 if a kind of fault may happen. */
 int cluster_allows(const struct cluster *c, enum run_fault kind);
 /** One that is open under another id, awake and well; NULL if there is none. */
@@ -199,5 +217,8 @@ void cluster_end_double_of(const struct machine *m);
 /** Nothing fails for a while, in which a stream moves. */
 void cluster_lull(struct machine *m, int stream);
 void cluster_forget_waiting(struct machine *m);
+/** A stream is deleted, and made anew while another deletion is under way. */
+void cluster_make_anew(struct machine *m);
+void cluster_forget_deletion(struct machine *m);
 
 #endif

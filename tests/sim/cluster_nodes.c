@@ -335,6 +335,7 @@ void cluster_forget_requests(struct machine *m)
     m->taking = NULL;
     cluster_forget_addition(m);
     cluster_forget_waiting(m);
+    cluster_forget_deletion(m);
 }
 
 /* Take in what has ended; of a machine that crashed drop all. */
