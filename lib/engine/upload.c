@@ -91,10 +91,25 @@ static void job_failed(struct weir__upload *job, int status)
         start_backoff(node);
 }
 
+/* Why not all that was acknowledged is in objects, though the upload has gone
+ * well; or 0. */
+static int left_out(struct weir__upload *job)
+{
+    /* It had nothing to upload, as that has gone with the log. */
+    if (job->node->fenced)
+        return weir__fail(&job->error, WEIR_EFENCED,
+                          "flush: another process has opened node %u",
+                          job->node->id);
+    if (job->plan.damaged)
+        return weir__fail(&job->error, WEIR_ECORRUPT,
+                          "flush: damaged batches were left in the WAL");
+    return 0;
+}
+
 void weir__upload_end(struct weir__upload *job, int status)
 {
     struct weir *node = job->node;
-    int left_out = job->plan.damaged ? WEIR_ECORRUPT : 0;
+    int left = status == 0 && !job->plan.waits ? left_out(job) : 0;
     int parts = job->plan.part_count != 0;
     int waits = job->plan.waits;
 
@@ -108,10 +123,7 @@ void weir__upload_end(struct weir__upload *job, int status)
     } else if (status == 0) {
         node->uploads.failures = 0;
         node->uploads.waits = 0;
-        if (left_out != 0)
-            weir__fail(&job->error, left_out,
-                       "flush: damaged batches were left in the WAL");
-        weir__flushes_end(&job->flushes, left_out, &job->error);
+        weir__flushes_end(&job->flushes, left, &job->error);
     } else if (status == WEIR_ECLOSED) {
         weir__flushes_end(&job->flushes, status, NULL);
     } else {

@@ -319,6 +319,36 @@ START_TEST(it_does_not_show_what_went_with_its_log)
 }
 END_TEST
 
+/* The flush waits for an upload that was begun before, and then there is
+ * nothing to upload: it has gone with the log. */
+START_TEST(it_tells_who_waits_for_a_flush_while_it_learns_of_it)
+{
+    struct machine *m = &world.machines[0];
+
+    for (uint64_t i = 0; i < 20; i++) {
+        struct weir_flush first = {.req = {.done = over}};
+        int ended = 0;
+
+        first.req.ctx = &ended;
+        world_open(test_seed() + i);
+        world.wal = "mem:";
+        world.upload_interval = "1h";
+        ck_assert_int_eq(machine_start(m), 0);
+        ck_assert_int_eq(machine_open_stream(m, 0), 0);
+        machine_append_now(m, 0, 1);
+        weir_sim_cut(m->sim, WEIR_SIM_CUT_HANGS);
+        ck_assert_int_eq(weir_flush(m->node, &first), 0);
+        world_run(SECOND);
+        open_elsewhere();
+        weir_sim_heal(m->sim);
+        ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
+        ck_assert_int_ne(ended, 1);
+        weir_sim_free(world.sim);
+    }
+    world.wal = NULL;
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim fenced");
@@ -335,5 +365,6 @@ int main(void)
     tcase_add_test(tc,
                    who_waits_there_sees_what_a_successor_of_its_name_appends);
     tcase_add_test(tc, it_does_not_show_what_went_with_its_log);
+    tcase_add_test(tc, it_tells_who_waits_for_a_flush_while_it_learns_of_it);
     return test_run();
 }
