@@ -64,6 +64,94 @@ static uint32_t check_payload(struct cluster *c, int stream,
 
 /* ---- Offsets ------------------------------------------------------------- */
 
+uint64_t cluster_life(const struct machine *m)
+{
+    return ((uint64_t)m->number << 32) + m->lives + 1;
+}
+
+uint64_t cluster_behind(const struct weir_fetch *fetch, uint64_t at)
+{
+    return fetch->count == 0 ? at
+                             : fetch->batches[fetch->count - 1].base_offset + 1;
+}
+
+/* What a node shows that it was not given is in the store. */
+static void note_hard(struct cluster *c, int stream, uint32_t number,
+                      uint64_t at)
+{
+    if (!c->soft[number] ||
+        (c->reader != NULL && cluster_life(c->reader) != c->giver[number]))
+        c->tracks[stream].hard[at] = 1;
+}
+
+/* It went with a log in memory, for ever. */
+static void lose(struct cluster *c, int stream, uint64_t at,
+                 const struct machine *owner)
+{
+    struct track *t = &c->tracks[stream];
+    uint32_t number = t->acked[at] != 0 ? t->acked[at] : t->shown[at];
+
+    if (number == 0)
+        return;
+    for (uint32_t i = 0; owner != NULL && i <= c->count; i++)
+        if (c->machines[i].id == owner->id && &c->machines[i] != owner &&
+            cluster_life(&c->machines[i]) == c->giver[number])
+            c->machines[i].lost |= t->acked[at] != 0;
+    c->never[number] = 1;
+    c->place[number] = 0;
+    t->acked[at] = 0;
+    t->shown[at] = 0;
+}
+
+int cluster_is_gap(struct cluster *c, int stream, uint64_t at, uint64_t end)
+{
+    struct track *t = &c->tracks[stream];
+
+    if (!c->softness || end <= at || end >= MOST)
+        return 0;
+    for (uint64_t i = at; i < end; i++)
+        if (t->hard[i])
+            return 0;
+    for (uint64_t i = at; i < end; i++)
+        lose(c, stream, i, NULL);
+    return 1;
+}
+
+void cluster_check_end(struct cluster *c, int stream, uint64_t end,
+                       const struct machine *owner)
+{
+    struct track *t = &c->tracks[stream];
+
+    for (uint64_t at = end; at < MOST && !cluster_broken(c); at++) {
+        if (t->hard[at])
+            cluster_breach(c,
+                           "stream %d ends at %" PRIu64 ", and %" PRIu64
+                           " was acknowledged, or shown",
+                           stream, end, at);
+        else
+            lose(c, stream, at, owner);
+    }
+    if (t->end > end)
+        t->end = end;
+}
+
+void cluster_check_flushed(struct machine *m, uint64_t ends[STREAMS])
+{
+    struct cluster *c = m->cluster;
+
+    if (m->lost)
+        cluster_breach(c,
+                       "a flush of node %u succeeded, and what it had "
+                       "acknowledged had gone with its log",
+                       (unsigned)m->id);
+    for (int s = 0; s < STREAMS; s++)
+        for (uint64_t at = 0; at < ends[s] && at < MOST; at++)
+            if (c->tracks[s].acked[at] != 0 &&
+                c->giver[c->tracks[s].acked[at]] == cluster_life(m) &&
+                c->tracks[s].life == cluster_life(m))
+                c->tracks[s].hard[at] = 1;
+}
+
 /* A number has one place: acknowledged, or shown to whomever. */
 static void check_place(struct cluster *c, int stream, uint32_t number,
                         uint64_t at)
@@ -85,7 +173,7 @@ static void check_batch(struct cluster *c, int stream, uint64_t want,
 
     if (number == 0)
         return;
-    if (at != want || at >= MOST)
+    if ((at != want && !cluster_is_gap(c, stream, want, at)) || at >= MOST)
         cluster_breach(
             c, "stream %d: offset %" PRIu64 " comes where %" PRIu64 " was to",
             stream, at, want);
@@ -102,13 +190,16 @@ static void check_batch(struct cluster *c, int stream, uint64_t want,
     else
         t->shown[at] = number;
     check_place(c, stream, number, at);
+    if (!cluster_broken(c))
+        note_hard(c, stream, number, at);
 }
 
 void cluster_check_batches(struct cluster *c, int stream, uint64_t from,
                            const struct weir_fetch *fetch)
 {
     for (size_t i = 0; i < fetch->count && !cluster_broken(c); i++) {
-        check_batch(c, stream, from + i, &fetch->batches[i]);
+        check_batch(c, stream, from, &fetch->batches[i]);
+        from = fetch->batches[i].base_offset + 1;
         c->result->fetched++;
     }
 }
@@ -174,6 +265,8 @@ void cluster_check_acked(struct cluster *c, int stream, uint32_t number,
     check_epoch(c, stream, at, epoch);
     t->acked[at] = number;
     t->epoch[at] = epoch;
+    if (!c->soft[number])
+        t->hard[at] = 1;
     if (t->end <= at)
         t->end = at + 1;
 }

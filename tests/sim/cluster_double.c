@@ -86,6 +86,7 @@ void cluster_open_elsewhere(struct machine *m)
             cluster_append_some(m, s);
     cluster_pass(c, cluster_below(c, 20 * SECOND));
     d->id = m->id;
+    d->soft = m->soft;
     cluster_start(d);
     if (d->node != NULL) {
         m->fenced = 1;

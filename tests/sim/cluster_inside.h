@@ -33,6 +33,8 @@ struct machine {
     struct weir_sim_node *sim;
     uint32_t number;
     uint32_t id; /* As which the library is opened. */
+    int soft;    /* Its log is in memory. */
+    int lost;    /* Of what it acknowledged something went with that log. */
     struct weir_config *config;
     struct weir *node;
     struct weir_stream *streams[STREAMS]; /* Its own. */
@@ -68,14 +70,15 @@ struct pending {
 
 /** What is known of a stream. */
 struct track {
-    uint32_t acked[MOST]; /* Number by offset; 0: not known. */
-    uint32_t shown[MOST]; /* To a reader; 0: not yet. */
-    uint64_t epoch[MOST]; /* Under which it was acknowledged. */
-    uint64_t opened;      /* Latest epoch that an opening got, */
-    uint64_t life;        /* and who got it. */
-    uint64_t end;         /* Behind the last that was acknowledged. */
-    uint64_t start;       /* Acknowledged. */
-    uint64_t start_max;   /* Farthest that a trim may have moved it. */
+    uint32_t acked[MOST];     /* Number by offset; 0: not known. */
+    uint32_t shown[MOST];     /* To a reader; 0: not yet. */
+    uint64_t epoch[MOST];     /* Under which it was acknowledged. */
+    unsigned char hard[MOST]; /* 1: no end of a log in memory takes it. */
+    uint64_t opened;          /* Latest epoch that an opening got, */
+    uint64_t life;            /* and who got it. */
+    uint64_t end;             /* Behind the last that was acknowledged. */
+    uint64_t start;           /* Acknowledged. */
+    uint64_t start_max;       /* Farthest that a trim may have moved it. */
 };
 
 /** What is known of a key that nodes add one to, by compare-and-set. */
@@ -101,8 +104,12 @@ struct cluster {
     struct named named;
     unsigned char stream_of[STREAMS * MOST * 2]; /* By number, plus one. */
     unsigned char never[STREAMS * MOST * 2];     /* 1: certainly not there. */
-    uint32_t place[STREAMS * MOST * 2]; /* By number, offset plus one. */
+    unsigned char soft[STREAMS * MOST * 2]; /* 1: given to a log in memory. */
+    uint64_t giver[STREAMS * MOST * 2];     /* The life that it was given to. */
+    uint32_t place[STREAMS * MOST * 2];     /* By number, offset plus one. */
     uint32_t numbers;
+    const struct machine *reader; /* Of what is checked now, or NULL. */
+    int softness;                 /* 1: some have their log in memory. */
     struct counter counter;
     struct brief brief;
     struct pending *pending;
@@ -136,6 +143,19 @@ void cluster_check_status(struct cluster *c, const char *what, int status);
  * is known of it. */
 void cluster_check_batches(struct cluster *c, int stream, uint64_t from,
                            const struct weir_fetch *fetch);
+/** Where the next batch is behind those that were read from `at` on. */
+uint64_t cluster_behind(const struct weir_fetch *fetch, uint64_t at);
+/** Who has opened a stream anew begins behind all that is to stay; what went
+ * with a log in memory does not come back. */
+void cluster_check_end(struct cluster *c, int stream, uint64_t end,
+                       const struct machine *owner);
+/** 1 if what is from `at` to `end` may have gone with a log in memory: then it
+ * does not come back. */
+int cluster_is_gap(struct cluster *c, int stream, uint64_t at, uint64_t end);
+/** A flush succeeded: what its node had acknowledged before is there. */
+void cluster_check_flushed(struct machine *m, uint64_t ends[STREAMS]);
+/** A life of a machine, among all of them. */
+uint64_t cluster_life(const struct machine *m);
 /** A number was acknowledged, at an offset that no other number has, nor this
  * one another; epochs follow each other like the offsets. */
 void cluster_check_acked(struct cluster *c, int stream, uint32_t number,

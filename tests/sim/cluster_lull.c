@@ -24,6 +24,7 @@ static void waiting_done(struct weir_req *req, int status)
     struct machine *m = w->machine;
 
     cluster_check_status(m->cluster, "wait", status);
+    m->cluster->reader = m;
     if (status == 0)
         cluster_check_batches(m->cluster, w->stream, w->fetch.offset,
                               &w->fetch);
@@ -152,7 +153,7 @@ void cluster_lull(struct machine *m, int stream)
     cluster_collect(c, NULL);
     if (!m->sick && !other->sick) {
         /* The tail of an object log is there for all. */
-        if (c->wal != NULL && cluster_below(c, 2) == 0)
+        if (c->wal != NULL && !c->softness && cluster_below(c, 2) == 0)
             wait_while_it_goes(m, other, stream);
         else
             leave(m, other, stream);

@@ -46,7 +46,7 @@ void cluster_start_program(void *ctx)
     const char *const pairs[][2] = {
         {"node_id", id},
         {"lease", c->lease},
-        {"wal", c->wal},
+        {"wal", m->soft ? "mem:" : c->wal},
         {"log_cache", "4MiB"},
         {"segment", "64KiB"},
         {"max_batch", "64KiB"},
@@ -91,6 +91,14 @@ static void name_of(int stream, char name[16])
     snprintf(name, 16, "stream-%d", stream);
 }
 
+/* 1 if another one has opened a stream that this one still takes for its own,
+ * which its log in memory lets it do. */
+static int is_unaware(const struct machine *m, int stream,
+                      const struct weir_stream_stat *stat)
+{
+    return m->soft && stat->epoch < m->cluster->tracks[stream].opened;
+}
+
 void cluster_open_program(void *ctx)
 {
     struct machine *m = ctx;
@@ -103,10 +111,13 @@ void cluster_open_program(void *ctx)
     m->streams[m->arg] = m->status == 0 ? open.stream : NULL;
     if (m->status == 0)
         m->status = weir_stream_stat(open.stream, &stat);
-    if (m->status == 0)
-        cluster_check_opened(m->cluster, m->arg, stat.epoch,
-                             ((uint64_t)m->number << 32) + m->lives);
     m->epochs[m->arg] = stat.epoch;
+    /* A log in memory does not keep others from opening it. */
+    if (m->status != 0 || is_unaware(m, m->arg, &stat))
+        return;
+    cluster_collect(m->cluster, NULL);
+    cluster_check_end(m->cluster, m->arg, stat.end, m);
+    cluster_check_opened(m->cluster, m->arg, stat.epoch, cluster_life(m));
 }
 
 void cluster_takeover_program(void *ctx)
@@ -148,8 +159,14 @@ void cluster_flush_program(void *ctx)
 {
     struct machine *m = ctx;
     struct weir_flush req = {.req = {.done = NULL}};
+    uint64_t ends[STREAMS];
 
+    cluster_collect(m->cluster, NULL);
+    for (int s = 0; s < STREAMS; s++)
+        ends[s] = m->cluster->tracks[s].end;
     m->status = weir_flush_sync(m->node, &req);
+    if (m->status == 0)
+        cluster_check_flushed(m, ends);
 }
 
 /* Read a stream of whoever's, from where it starts. */
@@ -168,6 +185,11 @@ void cluster_read_program(void *ctx)
     m->status = weir_stream_open_sync(m->node, &open);
     if (m->status == 0)
         m->status = weir_stream_stat(open.stream, &stat);
+    c->reader = m;
+    if (m->status == 0 && is_unaware(m, m->arg, &stat)) {
+        weir_stream_close(open.stream);
+        return;
+    }
     for (at = stat.start;
          m->status == 0 && at < stat.end && !cluster_broken(c);) {
         struct weir_fetch fetch = {.offset = at, .max_bytes = 1 << 16};
@@ -176,7 +198,7 @@ void cluster_read_program(void *ctx)
         if (m->status != 0 || fetch.count == 0)
             break;
         cluster_check_batches(c, m->arg, at, &fetch);
-        at += fetch.count;
+        at = cluster_behind(&fetch, at);
         weir_fetch_release(&fetch);
     }
     /* And what comes, for a while; then what there is still. */
@@ -192,11 +214,11 @@ void cluster_read_program(void *ctx)
             break;
         cluster_check_batches(c, m->arg, at, &fetch);
         more = fetch.count > 0 || wait > 0;
-        at += fetch.count;
+        at = cluster_behind(&fetch, at);
         weir_fetch_release(&fetch);
     }
     /* The tail of an object log is there for all. */
-    if (m->status == 0 && c->wal != NULL && at < acked)
+    if (m->status == 0 && c->wal != NULL && !c->softness && at < acked)
         cluster_breach(c,
                        "stream %d: a reader saw what is below %" PRIu64
                        ", and %" PRIu64 " was acknowledged before",
@@ -233,7 +255,7 @@ static void append_done(struct weir_req *req, int status)
 
     p->over = 1;
     p->status = status;
-    if (status == 0 && p->fenced)
+    if (status == 0 && p->fenced && !p->machine->soft)
         cluster_breach(p->machine->cluster,
                        "node %u took number %u, and acknowledged it, after it "
                        "was taken over",
@@ -257,6 +279,8 @@ void cluster_start_append(struct machine *m, int stream)
     p->fenced = m->fenced;
     p->number = ++c->numbers;
     c->stream_of[p->number] = (unsigned char)(stream + 1);
+    c->soft[p->number] = (unsigned char)m->soft;
+    c->giver[p->number] = cluster_life(m);
     cluster_payload(p->data, p->number, stream);
     p->req = (struct weir_append){.req = {.done = append_done, .ctx = p},
                                   .data = p->data,
@@ -356,7 +380,11 @@ void cluster_collect(struct cluster *c, const struct machine *crashed)
                            (unsigned)p->number, p->stream,
                            (unsigned)p->machine->number,
                            weir_error_name(p->status));
-        if (p->over && p->status == 0) {
+        if (p->over && p->status == 0 && p->machine->soft &&
+            p->epoch < c->tracks[p->stream].opened) {
+            /* Another one had it then, or has it now: nobody knows. */
+            c->result->unknown++;
+        } else if (p->over && p->status == 0) {
             cluster_check_acked(c, p->stream, p->number, p->req.base_offset,
                                 p->epoch);
         } else if (p->over) {
@@ -389,6 +417,7 @@ void cluster_crash(struct machine *m)
     m->sick = 0;
     m->asleep = 0;
     m->fenced = 0;
+    m->lost = 0;
     m->lives++;
     memset(m->streams, 0, sizeof(m->streams));
     cluster_forget_requests(m);
@@ -406,6 +435,7 @@ void cluster_stop(struct machine *m)
     cluster_collect(m->cluster, m);
     m->sick = 0;
     m->fenced = 0;
+    m->lost = 0;
     m->lives++;
 }
 

@@ -167,6 +167,60 @@ START_TEST(one_number_is_acknowledged_at_an_offset_and_under_the_right_epoch)
 }
 END_TEST
 
+START_TEST(what_goes_with_a_log_in_memory_may_go_and_not_come_back)
+{
+    struct machine *m;
+
+    begin();
+    cluster_check_acked(c, 0, 1, 0, 2);
+    cluster_check_end(c, 0, 0, NULL); /* Of another log. */
+    ends_with("stream 0 ends at 0, and 0 was acknowledged");
+    begin();
+    c->soft[1] = c->soft[2] = 1;
+    cluster_check_acked(c, 0, 1, 0, 2);
+    cluster_check_end(c, 0, 0, NULL);
+    cluster_check_acked(c, 0, 2, 0, 2);
+    read_one(0, batch(1, 0));
+    ends_with("which was told as failed");
+    begin();
+    m = &c->machines[0];
+    c->reader = m; /* Who has it from objects. */
+    c->soft[1] = 1;
+    read_one(0, batch(1, 0));
+    cluster_check_end(c, 0, 0, NULL);
+    ends_with("stream 0 ends at 0, and 0 was acknowledged, or shown");
+    begin();
+    c->softness = 1;
+    read_one(0, batch(1, 0));
+    read_one(0, batch(2, 1));
+    ends_with("offset 1 comes where 0 was to");
+    begin();
+    m = &c->machines[0];
+    m->cluster = c;
+    m->lost = 1;
+    cluster_check_flushed(m, (uint64_t[STREAMS]){0});
+    ends_with("had gone with its log");
+}
+END_TEST
+
+START_TEST(what_was_made_and_not_deleted_is_there)
+{
+    begin();
+    cluster_check_made(c, 7, 0);
+    cluster_check_there(c, 7);
+    cluster_check_deleting(c);
+    cluster_check_there(c, 0); /* It may be on its way. */
+    cluster_check_deleted(c);
+    cluster_check_there(c, 0);
+    cluster_check_made(c, 8, 1); /* One of before may take it. */
+    cluster_check_there(c, 0);
+    ck_assert_str_eq(result.failure, "");
+    cluster_check_made(c, 9, 0);
+    cluster_check_there(c, 0);
+    ends_with("stream 9 was made, and nobody has deleted it since");
+}
+END_TEST
+
 START_TEST(statuses_and_sums_are_compared_with_what_may_be)
 {
     begin();
@@ -206,6 +260,8 @@ int main(void)
     tcase_add_test(tc, what_was_read_is_compared_with_what_is_known);
     tcase_add_test(
         tc, one_number_is_acknowledged_at_an_offset_and_under_the_right_epoch);
+    tcase_add_test(tc, what_goes_with_a_log_in_memory_may_go_and_not_come_back);
+    tcase_add_test(tc, what_was_made_and_not_deleted_is_there);
     tcase_add_test(tc, statuses_and_sums_are_compared_with_what_may_be);
     return test_run();
 }
