@@ -192,7 +192,8 @@ void cluster_read_program(void *ctx);
 void cluster_sum_program(void *ctx);
 /** Look at the stream that is deleted and made anew. */
 void cluster_brief_program(void *ctx);
-/** Run a program: 0, or the node has crashed on the way. */
+/** Run a program: 0, or the node has crashed on the way, or there was a breach
+ * before. */
 int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
                  const char *what);
 

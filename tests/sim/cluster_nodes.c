@@ -30,8 +30,11 @@ void cluster_breach(struct cluster *c, const char *format, ...)
     weir_sim_trace(c->sim, "BREACH: %s", c->result->failure);
 }
 
+/* What failed is the end of the trace. */
 void cluster_pass(struct cluster *c, uint64_t ns)
 {
+    if (cluster_broken(c))
+        return;
     if (weir_sim_run(c->sim, ns) != 0)
         cluster_breach(c, "the run does not end: %s", weir_sim_ended(c->sim));
 }
@@ -234,6 +237,8 @@ int cluster_call(struct machine *m, void (*program)(void *ctx), int arg,
     struct cluster *c = m->cluster;
     int rc;
 
+    if (cluster_broken(c))
+        return WEIR_ECLOSED;
     m->arg = arg;
     m->status = 0;
     c->result->operations++;
