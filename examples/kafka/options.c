@@ -303,7 +303,9 @@ enum options_outcome options_read(struct options *o, int argc, char **argv)
             return OPTIONS_INVALID;
     }
     if (optind < argc) {
-        invalid("%s: expected no arguments", argv[optind]);
+        /* It may be a URI, with what is not to be shown. */
+        invalid("%.*s: expected no arguments",
+                (int)strcspn(argv[optind], "?&#"), argv[optind]);
         return OPTIONS_INVALID;
     }
     log_set_level(level < 0   ? WEIR_LOG_ERROR

@@ -123,6 +123,11 @@ int cli_parse_bytes(const char *text, uint64_t *out);
 int cli_settle(struct cli *cli);
 /** The same for the log alone: a command that needs no store. */
 int cli_settle_wal(struct cli *cli);
+enum { CLI_SHOWN = 256 };
+/** The URI of a property, as a message may show it, in `to`: without its
+ * parameters, which somebody may have put a secret into. */
+const char *cli_shown(const struct cli *cli, const char *property,
+                      char to[CLI_SHOWN]);
 /** A folder that is not there must not be made by a look into it: 0 or the
  * exit code, after a message. */
 int cli_check_folder(struct cli *cli);

@@ -117,6 +117,7 @@ static int end(const struct dump *dump, int rc, const char *what)
 static int dump_wal_run(struct cli *cli)
 {
     struct dump dump = begin(cli);
+    char wal[CLI_SHOWN];
     int rc;
 
     if (cli->arg_count > 0)
@@ -125,7 +126,7 @@ static int dump_wal_run(struct cli *cli)
     if (rc != 0)
         return rc;
     rc = weir_inspect_wal(cli->config, print_item, &dump, &cli->err);
-    return end(&dump, rc, weir_config_get(cli->config, "wal"));
+    return end(&dump, rc, cli_shown(cli, "wal", wal));
 }
 
 static int dump_object_run(struct cli *cli)
@@ -143,12 +144,13 @@ static int dump_object_run(struct cli *cli)
 static int dump_manifest_run(struct cli *cli)
 {
     struct dump dump = begin(cli);
+    char store[CLI_SHOWN];
     int rc = cli_check_folder(cli);
 
     if (rc != 0)
         return rc;
     rc = weir_inspect_manifest(cli->config, print_item, &dump, &cli->err);
-    return end(&dump, rc, weir_config_get(cli->config, "store"));
+    return end(&dump, rc, cli_shown(cli, "store", store));
 }
 
 static const struct cli_option dump_options[] = {

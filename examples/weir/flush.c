@@ -5,10 +5,11 @@
 static int flush_run(struct cli *cli)
 {
     struct weir_flush req = {.req.err = &cli->err};
+    char store[CLI_SHOWN];
     int rc = weir_flush_sync(cli->node, &req);
 
     if (rc != 0)
-        return cli_fail(cli, rc, ": %s", weir_config_get(cli->config, "store"));
+        return cli_fail(cli, rc, ": %s", cli_shown(cli, "store", store));
     return 0;
 }
 

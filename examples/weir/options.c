@@ -226,7 +226,7 @@ static int unknown_option(const struct cli *cli, int key, char **argv)
         return cli_usage(cli, "%s: an argument is missing", text);
     if (optopt != 0 && optopt < 256 && strncmp(text, "--", 2) != 0)
         return cli_usage(cli, "unknown option -%c", optopt);
-    return cli_usage(cli, "unknown option %s", text);
+    return cli_usage(cli, "unknown option %.*s", (int)strcspn(text, "="), text);
 }
 
 /* Options up to the end, or (no command yet) to the first word. */
@@ -281,7 +281,8 @@ static int find_command(struct cli *cli, int argc, char **argv)
         }
     }
     if (half == NULL)
-        return cli_usage(cli, "no such command: %s", word);
+        return cli_usage(cli, "no such command: %.*s",
+                         (int)strcspn(word, "?&#"), word);
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i]->name, word) == 0)
             fprintf(sub[0] == '-' ? stdout : stderr,
@@ -294,12 +295,16 @@ static int find_command(struct cli *cli, int argc, char **argv)
 
 static int check_args(const struct cli *cli)
 {
+    const char *surplus;
+
     if (cli->arg_count < cli->command->min_args)
         return cli_usage(cli, "an argument is missing: %s", cli->command->args);
-    if (cli->command->max_args >= 0 && cli->arg_count > cli->command->max_args)
-        return cli_usage(cli, "one argument too many: %s",
-                         cli->args[cli->command->max_args]);
-    return -1;
+    if (cli->command->max_args < 0 || cli->arg_count <= cli->command->max_args)
+        return -1;
+    /* It may be a URI. */
+    surplus = cli->args[cli->command->max_args];
+    return cli_usage(cli, "one argument too many: %.*s",
+                     (int)strcspn(surplus, "?&#"), surplus);
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv)

@@ -62,6 +62,7 @@ static int print_item(void *ctx, const struct weir_item *item)
 
 static int probe_run(struct cli *cli)
 {
+    char store[CLI_SHOWN];
     int rc;
 
     if (cli->arg_count > 0)
@@ -74,7 +75,7 @@ static int probe_run(struct cli *cli)
     rc = weir_probe(cli->config, print_item, cli, &cli->err);
     if (rc == 0 || cli->output_errno != 0)
         return 0;
-    return cli_fail(cli, rc, "%s", weir_config_get(cli->config, "store"));
+    return cli_fail(cli, rc, "%s", cli_shown(cli, "store", store));
 }
 
 const struct command probe_command = {

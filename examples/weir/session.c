@@ -260,19 +260,28 @@ static int catch_signals(struct cli *cli)
     return cli->signal_fd < 0 ? -1 : 0;
 }
 
+const char *cli_shown(const struct cli *cli, const char *property,
+                      char to[CLI_SHOWN])
+{
+    const char *uri = weir_config_get(cli->config, property);
+
+    snprintf(to, CLI_SHOWN, "%.*s", (int)strcspn(uri, "?&#"), uri);
+    return to;
+}
+
 /* "weir: ls: open dir:/x: why": the store is no argument of the command. */
 static int fail_store(const struct cli *cli, int status, const char *verb)
 {
-    char what[512];
+    char store[CLI_SHOWN];
 
-    snprintf(what, sizeof(what), "%s %s", verb,
-             weir_config_get(cli->config, "store"));
-    return cli_fail(cli, status, ": %s", what);
+    return cli_fail(cli, status, ": %s %s", verb,
+                    cli_shown(cli, "store", store));
 }
 
 int cli_check_folder(struct cli *cli)
 {
     const char *store = weir_config_get(cli->config, "store");
+    char shown[CLI_SHOWN];
     char path[4096];
 
     if ((cli->command->flags & COMMAND_CREATES) != 0 ||
@@ -282,7 +291,8 @@ int cli_check_folder(struct cli *cli)
              store + 4);
     if (access(path, F_OK) == 0)
         return 0;
-    return cli_error(cli, ": open %s: %s", store, strerror(errno));
+    return cli_error(cli, ": open %s: %s", cli_shown(cli, "store", shown),
+                     strerror(errno));
 }
 
 int cli_open(struct cli *cli)

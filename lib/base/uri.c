@@ -8,6 +8,15 @@
 #include <stdbool.h>
 #include <string.h>
 
+enum { SHOWN_MAX = 100 }; /* The cause has room behind it. */
+
+int weir__uri_shown(const char *text)
+{
+    size_t len = strcspn(text, "?&#");
+
+    return len < SHOWN_MAX ? (int)len : SHOWN_MAX;
+}
+
 /* Decode %XX in place.  false: not two hex digits, or a zero byte. */
 static bool decode(char *text)
 {
@@ -52,8 +61,18 @@ static size_t scheme_len(const char *text)
 static int bad_percent(struct weir_error *err, const char *text)
 {
     return weir__fail(err, WEIR_EINVAL,
-                      "URI %s: expected two hex digits, not 00, after each %%",
-                      text);
+                      "URI %.*s: expected two hex digits, not 00, after each "
+                      "%%",
+                      weir__uri_shown(text), text);
+}
+
+/* One that has no name yet, and may be what belongs to a value before it. */
+static int bad_param(const struct weir__uri *uri, const char *text,
+                     const char *expected, struct weir_error *err)
+{
+    return weir__fail(err, WEIR_EINVAL, "URI %.*s: parameter %zu: expected %s",
+                      weir__uri_shown(text), text, uri->param_count + 1,
+                      expected);
 }
 
 /* One "key=value", cut out of the query already. */
@@ -63,20 +82,19 @@ static int add_param(struct weir__uri *uri, char *param, const char *text,
     char *equals = strchr(param, '=');
 
     if (equals == NULL || equals == param)
-        return weir__fail(err, WEIR_EINVAL,
-                          "URI %s: parameter \"%s\": expected KEY=VALUE", text,
-                          param);
+        return bad_param(uri, text, "KEY=VALUE", err);
     *equals = '\0';
     if (!decode(param) || !decode(equals + 1))
-        return bad_percent(err, text);
+        return bad_param(uri, text, "two hex digits, not 00, after each %",
+                         err);
     if (weir__uri_get(uri, param) != NULL)
         return weir__fail(err, WEIR_EINVAL,
-                          "URI %s: parameter %s: expected at most once", text,
-                          param);
+                          "URI %.*s: parameter %.64s: expected at most once",
+                          weir__uri_shown(text), text, param);
     if (uri->param_count == WEIR__URI_PARAMS)
         return weir__fail(err, WEIR_EINVAL,
-                          "URI %s: expected at most %d parameters", text,
-                          WEIR__URI_PARAMS);
+                          "URI %.*s: expected at most %d parameters",
+                          weir__uri_shown(text), text, WEIR__URI_PARAMS);
     uri->params[uri->param_count].key = param;
     uri->params[uri->param_count].value = equals + 1;
     uri->param_count++;
@@ -161,7 +179,8 @@ static int check_bytes(const char *text, struct weir_error *err)
     for (p = text; *p != '\0'; p++) {
         if (*p == '#')
             return weir__fail(err, WEIR_EINVAL,
-                              "URI %s: expected no '#' (write %%23)", text);
+                              "URI %.*s: expected no '#' (write %%23)",
+                              weir__uri_shown(text), text);
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return weir__fail(err, WEIR_EINVAL,
                               "URI: expected no control character, found 0x%02x"
@@ -190,12 +209,13 @@ int weir__uri_parse(struct weir__uri *uri, const struct weir_alloc *alloc,
     len = scheme_len(text);
     if (len == 0)
         return weir__fail(err, WEIR_EINVAL,
-                          "URI \"%s\": expected SCHEME:..., such as mem: or "
+                          "URI \"%.*s\": expected SCHEME:..., such as mem: or "
                           "dir:/path",
-                          text);
+                          weir__uri_shown(text), text);
     uri->memory = weir__strdup(alloc, text);
     if (uri->memory == NULL)
-        return weir__fail(err, WEIR_ENOMEM, "URI %s: out of memory", text);
+        return weir__fail(err, WEIR_ENOMEM, "URI %.*s: out of memory",
+                          weir__uri_shown(text), text);
     uri->memory[len] = '\0';
     uri->scheme = uri->memory;
     rc = parse_rest(uri, uri->memory + len + 1, text, err);
@@ -257,7 +277,7 @@ int weir__uri_check(const struct weir__uri *uri, const char *const *known,
         if (is_known(known, uri->params[i].key))
             continue;
         return weir__fail(
-            err, WEIR_EINVAL, "%s: parameter %s is not known; expected %s",
+            err, WEIR_EINVAL, "%s: parameter %.64s is not known; expected %s",
             uri->scheme, uri->params[i].key, words[0] != '\0' ? words : "none");
     }
     return 0;

@@ -31,8 +31,12 @@ struct weir__uri {
     char *memory;
 };
 
+/** How many bytes of `text` a message may show, with "%.*s": what comes behind
+ * may be a secret that somebody took for a parameter. */
+int weir__uri_shown(const char *text);
 /** Parse `text`: 0, WEIR_EINVAL (`err` names what was expected), ENOMEM.  One
- * with a password in it is refused, and not shown. */
+ * with a password in it is refused, and not shown; of a parameter only the name
+ * is. */
 int weir__uri_parse(struct weir__uri *uri, const struct weir_alloc *alloc,
                     const char *text, struct weir_error *err);
 void weir__uri_free(struct weir__uri *uri);

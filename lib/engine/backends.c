@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/uri.h"
 #include "engine/node.h"
 #include "store/store.h"
 #include "wal/wal.h"
@@ -133,9 +134,9 @@ int weir__backend_store(struct weir *node, struct weir_error *err)
 
     if (open == NULL)
         return weir__fail(err, WEIR_EINVAL,
-                          "store: %s: expected mem:, dir:PATH, s3://BUCKET or "
-                          "a scheme of the host's",
-                          uri);
+                          "store: %.*s: expected mem:, dir:PATH, s3://BUCKET "
+                          "or a scheme of the host's",
+                          weir__uri_shown(uri), uri);
     counted = weir__calloc(node->alloc, 1, sizeof(*counted));
     if (counted == NULL)
         return weir__fail(err, WEIR_ENOMEM, "store");
@@ -162,9 +163,9 @@ int weir__backend_manifest(struct weir_store **out,
         return 0;
     if (!is(uri, "etcd"))
         return weir__fail(err, WEIR_EINVAL,
-                          "manifest: %.150s: expected store: or "
+                          "manifest: %.*s: expected store: or "
                           "etcd://HOST:PORT/PREFIX",
-                          uri);
+                          weir__uri_shown(uri), uri);
     return weir__store_etcd_open(out, host, uri, config, err);
 }
 
@@ -199,9 +200,9 @@ int weir__backend_wal_check(const struct weir *node, struct weir_error *err)
     if (builtin != NULL)
         return builtin->check(node->alloc, uri, err);
     return weir__fail(err, WEIR_EINVAL,
-                      "wal: %s: expected mem:, file:PATH, object: or a scheme "
-                      "of the host's",
-                      uri);
+                      "wal: %.*s: expected mem:, file:PATH, object: or a "
+                      "scheme of the host's",
+                      weir__uri_shown(uri), uri);
 }
 
 weir_wal_open_fn *weir__backend_wal(const struct weir *node, void **ctx)

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sometimes.h"
+#include "base/uri.h"
 #include "engine/fetch.h"
 #include "engine/group.h"
 #include "engine/handover.h"
@@ -108,18 +109,19 @@ static int cache_init(struct weir *node, size_t align)
  * forgotten by opening the node with another one. */
 static int check_wal(const struct weir *node, struct weir_error *err)
 {
+    const char *wal = weir__config_text(node->config, WEIR__P_WAL);
     uint64_t last =
         weir__state_node_wal(weir__manifest_state(node->manifest), node->id);
 
     if (last == 0 || last == weir__open_wal_id(node) ||
         node->config->number[WEIR__P_WAL_ABANDON] != 0)
         return 0;
-    return weir__fail(err, WEIR_EFOREIGN,
-                      "wal: %s: node %u may have acknowledged data in another "
-                      "write-ahead log (id %016llx): open it with that one and "
-                      "flush, or lose it with wal_abandon=true",
-                      weir__config_text(node->config, WEIR__P_WAL), node->id,
-                      (unsigned long long)last);
+    return weir__fail(
+        err, WEIR_EFOREIGN,
+        "wal: %.*s: node %u may have acknowledged data in another "
+        "write-ahead log (id %016llx): open it with that one and "
+        "flush, or lose it with wal_abandon=true",
+        weir__uri_shown(wal), wal, node->id, (unsigned long long)last);
 }
 
 static void wal_opened(struct weir_wal_open *req, int status)

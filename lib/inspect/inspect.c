@@ -3,6 +3,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/uri.h"
 #include "store/store.h"
 #include <string.h>
 
@@ -67,9 +68,9 @@ int weir__inspect_store(struct weir__inspect *in)
         open = weir__store_memory_open;
     } else {
         return weir__fail(in->err, WEIR_EINVAL,
-                          "store: %s: unknown scheme; expected mem:, dir: or "
+                          "store: %.*s: unknown scheme; expected mem:, dir: or "
                           "s3:",
-                          uri);
+                          weir__uri_shown(uri), uri);
     }
     return open(&in->store, &in->host, uri, ctx, in->err);
 }
@@ -82,9 +83,9 @@ int weir__inspect_manifest_store(struct weir__inspect *in)
         return weir__inspect_store(in);
     if (strncmp(uri, "etcd:", 5) != 0)
         return weir__fail(in->err, WEIR_EINVAL,
-                          "manifest: %.150s: expected store: or "
+                          "manifest: %.*s: expected store: or "
                           "etcd://HOST:PORT/PREFIX",
-                          uri);
+                          weir__uri_shown(uri), uri);
     return weir__store_etcd_open(&in->store, &in->host, uri,
                                  (void *)(uintptr_t)in->config, in->err);
 }

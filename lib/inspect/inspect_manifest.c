@@ -5,6 +5,7 @@
  */
 #include "base/config.h"
 #include "base/error.h"
+#include "base/uri.h"
 #include "format/manifest_record.h"
 #include "format/object_name.h"
 #include "inspect/inspect.h"
@@ -452,6 +453,7 @@ static int give_commits(struct walk *w)
 
 static int walk_manifest(struct walk *w)
 {
+    const char *store = weir__config_text(w->in->config, WEIR__P_STORE);
     char key[WEIR__KEY_SIZE];
     int rc = find_snapshot(w);
 
@@ -462,8 +464,9 @@ static int walk_manifest(struct walk *w)
     if (rc == 0)
         rc = give_commits(w);
     if (rc == 0 && w->found == 0)
-        rc = weir__fail(w->in->err, WEIR_ENOENT, "store: %s: no manifest in it",
-                        weir__config_text(w->in->config, WEIR__P_STORE));
+        rc = weir__fail(w->in->err, WEIR_ENOENT,
+                        "store: %.*s: no manifest in it",
+                        weir__uri_shown(store), store);
     return rc;
 }
 

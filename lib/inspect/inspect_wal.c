@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "base/uri.h"
 #include "inspect/inspect.h"
 #include "wal/wal.h"
 #include <stdio.h>
@@ -334,9 +335,9 @@ int weir_inspect_wal(const struct weir_config *config, weir_inspect_fn *fn,
         else if (strncmp(uri, "file:", 5) != 0 ||
                  weir__config_scheme(config, uri, 1) != NULL)
             rc = weir__fail(err, WEIR_EUNSUPPORTED,
-                            "wal: %s: only a file: or an object: log can be "
+                            "wal: %.*s: only a file: or an object: log can be "
                             "looked into",
-                            uri);
+                            weir__uri_shown(uri), uri);
         else
             rc = walk_wal(&walk, uri);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/uri.h"
 #include "sim/world.h"
 #include "wal/wal.h"
 
@@ -220,10 +221,10 @@ void weir__sim_wal_open(struct weir_wal_open *req)
     struct weir__disk *disk = NULL;
     struct refusal *refusal;
     struct weir_sim_node *of = disk_of(node, req->uri);
-    int rc = of == NULL
-                 ? weir__fail(req->err, WEIR_ENOENT,
-                              "%s: no such node in the simulation", req->uri)
-                 : weir__sim_disk_open(&disk, of, node, req->err);
+    int rc = of == NULL ? weir__fail(req->err, WEIR_ENOENT,
+                                     "%.*s: no such node in the simulation",
+                                     weir__uri_shown(req->uri), req->uri)
+                        : weir__sim_disk_open(&disk, of, node, req->err);
 
     if (rc == 0 && disk != NULL) {
         weir__wal_file_open_disk(req, disk, "the simulated disk");

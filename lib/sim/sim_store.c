@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/uri.h"
 #include "sim/sim_request.h"
 
 #include <inttypes.h>
@@ -463,7 +464,8 @@ int weir__sim_store_open(struct weir_store **out, const struct weir_host *host,
     *out = NULL;
     door = weir__calloc(&node->alloc, 1, sizeof(*door));
     if (door == NULL)
-        return weir__fail(err, WEIR_ENOMEM, "open %s: out of memory", uri);
+        return weir__fail(err, WEIR_ENOMEM, "open %.*s: out of memory",
+                          weir__uri_shown(uri), uri);
     door->base.ops = &sim_store_ops;
     door->node = node;
     *out = &door->base;

@@ -84,13 +84,15 @@ static int add_endpoint(struct weir__etcd_line *line, const char *text,
 {
     size_t host = host_len(text, len);
     size_t room = len + 20;
+    int most = weir__uri_shown(text);
+    int shown = len < (size_t)most ? (int)len : most;
     char *endpoint;
 
     if (host == 0)
         return weir__fail(err, WEIR_EINVAL,
                           "etcd://%.*s: expected HOST:PORT, or several with "
                           "commas between",
-                          (int)(len < 100 ? len : 100), text);
+                          shown, text);
     if (line->endpoint_count == WEIR__ETCD_ENDPOINTS)
         return weir__fail(err, WEIR_EINVAL, "etcd: more than %d members",
                           WEIR__ETCD_ENDPOINTS);
@@ -99,7 +101,7 @@ static int add_endpoint(struct weir__etcd_line *line, const char *text,
                           "etcd://%.*s: expected tls=true: anyone on the way "
                           "could read and change the manifest; add "
                           "insecure=true to allow it",
-                          (int)(len < 100 ? len : 100), text);
+                          shown, text);
     endpoint = weir__malloc(line->host.alloc, room);
     if (endpoint == NULL)
         return WEIR_ENOMEM;

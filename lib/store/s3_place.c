@@ -51,15 +51,15 @@ static int parse_endpoint(struct endpoint *e, const char *text,
     e->https = strncmp(text, "https://", 8) == 0;
     if (!e->https && strncmp(text, "http://", 7) != 0)
         return weir__fail(err, WEIR_EINVAL,
-                          "endpoint=%.100s: expected http://HOST:PORT or "
+                          "endpoint=%.*s: expected http://HOST:PORT or "
                           "https://HOST:PORT",
-                          text);
+                          weir__uri_shown(text), text);
     rest = text + (e->https ? 8 : 7);
     len = strcspn(rest, "/");
     if (rest[len] == '/' && rest[len + 1] != '\0')
         return weir__fail(err, WEIR_EINVAL,
-                          "endpoint=%.100s: expected no path behind the host",
-                          text);
+                          "endpoint=%.*s: expected no path behind the host",
+                          weir__uri_shown(text), text);
     colon = memrchr(rest, ':', len);
     if (colon != NULL && memchr(colon, ']', len - (size_t)(colon - rest)))
         colon = NULL; /* Within an IPv6 address. */
@@ -70,9 +70,9 @@ static int parse_endpoint(struct endpoint *e, const char *text,
     if (!is_host(e->host, e->host_len) ||
         (colon != NULL && !is_port(e->port, e->port_len)))
         return weir__fail(err, WEIR_EINVAL,
-                          "endpoint=%.100s: expected a host name or address, "
+                          "endpoint=%.*s: expected a host name or address, "
                           "and a port from 1 to 65535",
-                          text);
+                          weir__uri_shown(text), text);
     return 0;
 }
 
@@ -129,11 +129,13 @@ static bool is_region(const char *text)
 static int set_bucket(struct weir__s3_place *place, const char *bucket,
                       struct weir_error *err)
 {
-    if (bucket == NULL || !is_bucket(bucket))
+    const char *text = bucket != NULL ? bucket : "";
+
+    if (!is_bucket(text))
         return weir__fail(err, WEIR_EINVAL,
-                          "s3://%.80s: expected a bucket of 3 to 63 letters, "
+                          "s3://%.*s: expected a bucket of 3 to 63 letters, "
                           "digits, dots and dashes: s3://BUCKET/PREFIX",
-                          bucket != NULL ? bucket : "");
+                          weir__uri_shown(text), text);
     place->bucket = weir__strdup(place->alloc, bucket);
     return place->bucket != NULL ? 0 : WEIR_ENOMEM;
 }
@@ -148,9 +150,9 @@ static int set_prefix(struct weir__s3_place *place, const char *path,
 
     if (!weir__store_prefix_valid(text) || len > WEIR_STORE_KEY_MAX)
         return weir__fail(err, WEIR_EINVAL,
-                          "s3://%s/%.100s: expected a prefix of "
+                          "s3://%s/%.*s: expected a prefix of "
                           "[a-z0-9/_.-], no part empty or beginning with a dot",
-                          place->bucket, text);
+                          place->bucket, weir__uri_shown(text), text);
     prefix = weir__malloc(place->alloc, len + 2);
     if (prefix == NULL)
         return WEIR_ENOMEM;
@@ -217,10 +219,10 @@ static int set_endpoint(struct weir__s3_place *place,
         return rc;
     if (!e.https && !is_loopback(&e) && !insecure)
         return weir__fail(err, WEIR_EINVAL,
-                          "endpoint=%.100s: expected https://: anyone on the "
+                          "endpoint=%.*s: expected https://: anyone on the "
                           "way could read and change the data; add "
                           "insecure=true to allow it",
-                          text);
+                          weir__uri_shown(text), text);
     place->https = e.https;
     place->insecure = !e.https && !is_loopback(&e);
     place->path_style = path_style != 0;

@@ -171,10 +171,12 @@ static int read_uri(struct dir *dir, struct weir__uri *uri, const char *text,
         return rc;
     if (uri->authority != NULL && uri->authority[0] != '\0')
         return weir__fail(err, WEIR_EINVAL,
-                          "%s: a directory has no host: write dir:/path", text);
+                          "%.*s: a directory has no host: write dir:/path",
+                          weir__uri_shown(text), text);
     if (uri->path[0] == '\0')
         return weir__fail(err, WEIR_EINVAL,
-                          "%s: expected the directory's path: dir:/path", text);
+                          "%.*s: expected the directory's path: dir:/path",
+                          weir__uri_shown(text), text);
     dir->files.sync = sync != 0;
     return weir__dir_open(&dir->files, dir->host.alloc, uri->path, err);
 }
@@ -194,7 +196,8 @@ int weir__store_dir_open(struct weir_store **out, const struct weir_host *host,
     dir = weir__calloc(host->alloc, 1, sizeof(*dir));
     if (dir == NULL) {
         weir__uri_free(&parsed);
-        return weir__fail(err, WEIR_ENOMEM, "store %s: out of memory", uri);
+        return weir__fail(err, WEIR_ENOMEM, "store %.*s: out of memory",
+                          weir__uri_shown(uri), uri);
     }
     dir->base.ops = &dir_ops;
     dir->host = *host;

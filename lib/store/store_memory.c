@@ -335,14 +335,16 @@ int weir__store_memory_open(struct weir_store **out,
         return rc;
     rc = weir__uri_check(&parsed, known, err);
     if (rc == 0 && (parsed.authority != NULL || parsed.path[0] != '\0'))
-        rc = weir__fail(err, WEIR_EINVAL, "%s: expected mem: alone", uri);
+        rc = weir__fail(err, WEIR_EINVAL, "%.*s: expected mem: alone",
+                        weir__uri_shown(uri), uri);
     weir__uri_free(&parsed);
     if (rc != 0)
         return rc;
 
     m = weir__calloc(host->alloc, 1, sizeof(*m));
     if (m == NULL)
-        return weir__fail(err, WEIR_ENOMEM, "store %s: out of memory", uri);
+        return weir__fail(err, WEIR_ENOMEM, "store %.*s: out of memory",
+                          weir__uri_shown(uri), uri);
     m->base.ops = &memory_ops;
     m->host = *host;
     *out = &m->base;

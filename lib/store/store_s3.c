@@ -145,7 +145,8 @@ int weir__store_s3_open(struct weir_store **out, const struct weir_host *host,
     s3 = weir__calloc(host->alloc, 1, sizeof(*s3));
     if (s3 == NULL) {
         weir__uri_free(&parsed);
-        return weir__fail(err, WEIR_ENOMEM, "store %s: out of memory", uri);
+        return weir__fail(err, WEIR_ENOMEM, "store %.*s: out of memory",
+                          weir__uri_shown(uri), uri);
     }
     s3->base.ops = &s3_ops;
     s3->host = s3->line.host = *host;

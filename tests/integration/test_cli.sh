@@ -349,6 +349,24 @@ secrets() {
         weir -X "s3_secret_key=$secret" nonsense
         weir probe "s3://K:$secret@bucket/p"
         weir --manifest "etcd://root:$secret@127.0.0.1:1" --store mem: ls
+        # Where no secret belongs: only the name of the parameter is shown.
+        for store in "s3://bucket?region=r&secret=$secret" \
+            "s3://bucket?region=r&secret=%zz$secret" "s3://bucket&token=$secret" \
+            "dir:$dir/none?password=$secret" "dir:$dir?password=$secret" \
+            "gs://bucket?secret_key=$secret" "mem:?session_token=$secret" \
+            "bucket?secret=$secret"; do
+            weir -vv --store "$store" --wal mem: ls
+            weir --sotre="$store" ls
+            weir ls "$store" "$store"
+            weir "$store"
+            weir probe "$store"
+            weir --store "$store" --wal mem: flush
+            weir --store "$store" dump manifest
+            weir --store "dir:$dir/store" --wal "$store" flush
+            weir dump wal "$store"
+            weir --store "dir:$dir/store" --manifest "$store" dump manifest
+            weir --store "dir:$dir/store" --manifest "$store" --wal mem: flush
+        done
     } >"$dir/all" 2>&1
     check "messages came" grep -q "cannot connect" "$dir/all"
     check "no secret is in them" eval '! grep -qi "canary/\|canary-token" "$dir/all"'

@@ -623,6 +623,19 @@ def bad_options_are_named():
         assert status == 2 and words in err, (args, status, err)
 
 
+def no_parameter_of_a_refused_uri_is_shown():
+    """Somebody may have taken it for the place of a secret."""
+    for uri in ("s3://bucket?region=r&secret=canary",
+                "s3://bucket?secret_key=canary%zz", "gs://bucket?token=canary",
+                "mem:?password=canary", "bucket?secret=canary"):
+        for args in (["--store", uri], ["--store", "mem:", "--wal", uri],
+                     ["--store", "mem:", "--manifest", uri], [uri],
+                     ["-X", f"store={uri}"]):
+            status, out, err = run(*args)
+            assert status != 0 and err, (args, status)
+            assert "canary" not in out + err, (args, err)
+
+
 def help_tells_every_property():
     status, out, _ = run("--help")
     assert status == 0
@@ -667,7 +680,9 @@ def main():
                      a_deletion_is_complete_after_a_kill,
                      topics_and_partitions_are_bounded,
                      idle_memory_is_small, sigterm_answers_what_is_under_way,
-                     bad_options_are_named, help_tells_every_property,
+                     bad_options_are_named,
+                     no_parameter_of_a_refused_uri_is_shown,
+                     help_tells_every_property,
                      an_address_in_use_is_told):
             facts.prove(fact)
         facts.prove(a_server_whose_place_was_taken_ends, "asked")

@@ -68,6 +68,45 @@ static void close_node(struct weir *node)
     weir__node_release(node);
 }
 
+/* What stands in a parameter may be a secret that belongs elsewhere. */
+START_TEST(a_parameter_of_a_uri_that_is_refused_is_not_shown)
+{
+    static const struct {
+        const char *property;
+        const char *uri;
+    } wrong[] = {
+        {"store", "nope://host?secret=canary"},
+        {"store", "s3://bucket?secret=canary"},
+        {"store", "s3://BUCKET!?endpoint=http://h&region=canary"},
+        {"store", "s3://bucket&secret=canary"},
+        {"store", "s3://bucket/prefix&secret=canary"},
+        {"store", "s3://bucket?endpoint=http://127.0.0.1:1/?secret=canary"},
+        {"store", "s3://bucket?endpoint=ftp://h/?secret=canary"},
+        {"store", "dir://host/x?password=canary"},
+        {"store", "dir:?fsync=true&password=canary"},
+        {"store", "mem:?token=canary"},
+        {"wal", "nope:?secret=canary"},
+        {"wal", "file:/x?size=1MiB&secret=canary"},
+        {"wal", "object:?secret_key=canary"},
+        {"manifest", "nope://h?secret=canary"},
+        {"manifest", "etcd://h?session_token=canary"},
+        {"manifest", "etcd://h:1&secret=canary"},
+    };
+    struct weir *node;
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        setup();
+        ck_assert_int_eq(
+            weir_config_set(config, wrong[i].property, wrong[i].uri, NULL), 0);
+        ck_assert_int_eq(open_node(&node), WEIR_EINVAL);
+        ck_assert_msg(strstr(test_error.text, "canary") == NULL, "%s: %s",
+                      wrong[i].uri, test_error.text);
+        weir__node_release(node);
+        teardown();
+    }
+}
+END_TEST
+
 START_TEST(a_log_that_cannot_be_leaves_nothing_in_the_store)
 {
     static const char *const wrong[] = {
@@ -138,6 +177,7 @@ int main(void)
     TCase *tc = test_case("open");
 
     tcase_add_test(tc, a_log_that_cannot_be_leaves_nothing_in_the_store);
+    tcase_add_test(tc, a_parameter_of_a_uri_that_is_refused_is_not_shown);
     tcase_add_test(tc, an_opening_does_not_try_its_commit_for_ever);
     tcase_add_test(tc, another_try_does_not_fence_who_opened_the_node_since);
     return test_run();

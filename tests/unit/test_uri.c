@@ -82,7 +82,7 @@ static const struct refusal refusals[] = {
     {":x", "expected SCHEME:"},
     {"a b:x", "expected SCHEME:"},
     {"dir", "expected SCHEME:"},
-    {"dir:/a?b", "parameter \"b\": expected KEY=VALUE"},
+    {"dir:/a?b", "URI dir:/a: parameter 1: expected KEY=VALUE"},
     {"dir:/a?=b", "expected KEY=VALUE"},
     {"dir:/a?x=1&&y=2", "expected KEY=VALUE"},
     {"dir:/a?x=1&x=2", "parameter x: expected at most once"},
@@ -91,7 +91,7 @@ static const struct refusal refusals[] = {
     {"dir:/%zz", "expected two hex digits"},
     {"dir:/a%00b", "not 00"},
     {"s3://b%/x", "expected two hex digits"},
-    {"dir:/a?x=%4", "expected two hex digits"},
+    {"dir:/a?y=1&x=%4", "parameter 2: expected two hex digits"},
     {"dir:/a?%4=x", "expected two hex digits"},
     {"dir:/a#b", "expected no '#'"},
     {"dir:/a\nb", "expected no control character"},
@@ -124,6 +124,40 @@ START_TEST(a_password_is_refused_and_not_shown)
         ck_assert_int_eq(parse(uris[i]), WEIR_EINVAL);
         ck_assert_ptr_nonnull(strstr(err.text, "expected no password"));
         ck_assert_ptr_null(strstr(err.text, "canary"));
+    }
+}
+END_TEST
+
+/* Somebody may have taken it for the place of a secret. */
+START_TEST(of_a_parameter_that_is_not_known_only_the_name_is_shown)
+{
+    static const char *const known[] = {"region", NULL};
+    static const char *const uris[] = {
+        "s3://bucket?region=r&secret=canary",
+        "s3://bucket?password=%63anary",
+        "s3://bucket?secret=canary&region=%zz",
+        "s3://bucket?secret=canary%zz",
+        "s3://bucket?secret=x&canary",
+        "s3://bucket?=canary",
+        "s3://bucket?secret=canary&secret=canary",
+        "s3://bucket?token=canary#x",
+        "s3://bucket#canary",
+        "bucket?secret=canary",
+        "s3:%zz?secret=canary",
+        "s3://%zz?secret=canary",
+        "x:?a=canary&b=&c=&d=&e=&f=&g=&h=&i=&j=&k=&l=&m=&n=&o=&p=&q=",
+    };
+
+    for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+        int rc = parse(uris[i]);
+
+        if (rc == 0) {
+            rc = weir__uri_check(&uri, known, &err);
+            ck_assert_ptr_nonnull(strstr(err.text, "is not known"));
+            weir__uri_free(&uri);
+        }
+        ck_assert_int_eq(rc, WEIR_EINVAL);
+        ck_assert_msg(strstr(err.text, "canary") == NULL, "%s", err.text);
     }
 }
 END_TEST
@@ -285,6 +319,7 @@ int main(void)
     tcase_add_loop_test(tc, a_malformed_uri_is_refused_with_what_was_expected,
                         0, (int)(sizeof(refusals) / sizeof(refusals[0])));
     tcase_add_test(tc, a_password_is_refused_and_not_shown);
+    tcase_add_test(tc, of_a_parameter_that_is_not_known_only_the_name_is_shown);
     tcase_add_test(tc, an_at_sign_alone_is_no_password);
     tcase_add_test(tc, an_unknown_parameter_is_named_with_the_known_ones);
     tcase_add_test(tc, parameters_have_types);
