@@ -62,11 +62,13 @@ WEIR_API const char *weir_version(void);
  * @param config  Configuration; read only here, still the caller's after.
  * @param err     What went wrong, and on what; may be NULL.
  * @return 0 or an error: those of `weir_store_ops` and `weir_wal_open_fn`,
- *         WEIR_EINVAL (a property), WEIR_ECORRUPT (what was acknowledged is
- *         damaged; nothing was changed), WEIR_EFENCED (another process opened
- *         the node at the same time, and has it), WEIR_EAGAIN (another process
- *         that had it lived on while its log was read, until `commit_timeout`
- *         was over: open it again).
+ *         WEIR_EINVAL (a property), WEIR_EFOREIGN (the node may have
+ *         acknowledged data in another log, or in this one, and it is gone:
+ *         none is made; see `wal_abandon`), WEIR_ECORRUPT (what was
+ *         acknowledged is damaged; nothing was changed), WEIR_EFENCED (another
+ *         process opened the node at the same time, and has it), WEIR_EAGAIN
+ *         (another process that had it lived on while its log was read, until
+ *         `commit_timeout` was over: open it again).
  */
 WEIR_API int weir_open(struct weir **out, const struct weir_config *config,
                        struct weir_error *err);

@@ -105,16 +105,22 @@ static int cache_init(struct weir *node, size_t align)
                                 align);
 }
 
-/* A log that this node left with acknowledged data in it must not be
- * forgotten by opening the node with another one. */
+/* Id of a log that this node left with acknowledged data in it, and that is
+ * not given up; or 0. */
+static uint64_t owed_wal(const struct weir *node)
+{
+    if (node->config->number[WEIR__P_WAL_ABANDON] != 0)
+        return 0;
+    return weir__state_node_wal(weir__manifest_state(node->manifest), node->id);
+}
+
+/* It must not be forgotten by opening the node with another one. */
 static int check_wal(const struct weir *node, struct weir_error *err)
 {
     const char *wal = weir__config_text(node->config, WEIR__P_WAL);
-    uint64_t last =
-        weir__state_node_wal(weir__manifest_state(node->manifest), node->id);
+    uint64_t last = owed_wal(node);
 
-    if (last == 0 || last == weir__open_wal_id(node) ||
-        node->config->number[WEIR__P_WAL_ABANDON] != 0)
+    if (last == 0 || last == weir__open_wal_id(node))
         return 0;
     return weir__fail(
         err, WEIR_EFOREIGN,
@@ -124,11 +130,27 @@ static int check_wal(const struct weir *node, struct weir_error *err)
         weir__uri_shown(wal), wal, node->id, (unsigned long long)last);
 }
 
+/* It is not where it was, and was not made anew. */
+static int wal_gone(const struct weir *node, struct weir_error *err)
+{
+    const char *wal = weir__config_text(node->config, WEIR__P_WAL);
+
+    return weir__fail(err, WEIR_EFOREIGN,
+                      "wal: %.*s: there is no write-ahead log; node %u may "
+                      "have acknowledged data in its last one (id %016llx): "
+                      "bring that back, or lose it with wal_abandon=true",
+                      weir__uri_shown(wal), wal, node->id,
+                      (unsigned long long)owed_wal(node));
+}
+
 static void wal_opened(struct weir_wal_open *req, int status)
 {
     struct weir__open *open = req->ctx;
     struct weir *node = open->node;
 
+    /* A takeover says what it has not found, and where. */
+    if (status == WEIR_ENOENT && open->wal_kept && !node->beside)
+        status = wal_gone(node, &open->error);
     if (status == 0) {
         node->wal = req->wal;
         status = check_wal(node, &open->error);
@@ -149,9 +171,19 @@ static void add_param(char *uri, size_t size, const char *param)
              strchr(uri, '?') != NULL ? '&' : '?', param);
 }
 
-/* The log's URI, and what is asked of it: to salvage; for a dead node's, not to
- * make a file where its volume is not attached. */
-static char *wal_uri(const struct weir *node)
+/* A log that must be there is not to be made: its volume may not be
+ * attached. */
+static int keeps_wal(const struct weir *node)
+{
+    const char *text = weir__config_text(node->config, WEIR__P_WAL);
+
+    return strncmp(text, "file:", 5) == 0 &&
+           weir__config_scheme(node->config, text, 1) == NULL &&
+           (node->beside || owed_wal(node) != 0);
+}
+
+/* The log's URI, and what is asked of it: to salvage, or not to be made. */
+static char *wal_uri(const struct weir *node, int kept)
 {
     const char *text = weir__config_text(node->config, WEIR__P_WAL);
     size_t size = strlen(text) + sizeof("?salvage=true&create=false");
@@ -162,7 +194,7 @@ static char *wal_uri(const struct weir *node)
     snprintf(uri, size, "%s", text);
     if (node->config->number[WEIR__P_WAL_SALVAGE] != 0)
         add_param(uri, size, "salvage=true");
-    if (node->beside && strncmp(text, "file:", 5) == 0)
+    if (kept)
         add_param(uri, size, "create=false");
     return uri;
 }
@@ -187,7 +219,8 @@ static void wal_open(struct weir__open *open, const unsigned char *cluster)
         weir__wal_record_size((uint64_t)config->number[WEIR__P_MAX_BATCH]);
     weir_wal_open_fn *fn = weir__backend_wal(node, &open->wal.open_ctx);
 
-    open->wal_uri = wal_uri(node);
+    open->wal_kept = keeps_wal(node);
+    open->wal_uri = wal_uri(node, open->wal_kept);
     if (open->wal_uri == NULL) {
         weir__open_fail(open, WEIR_ENOMEM);
         return;

@@ -25,6 +25,7 @@ struct weir__open {
     struct weir__close close;
     struct weir_task begin;
     char *wal_uri;
+    int wal_kept; /* It must be there: none is made. */
     struct weir_error error;
     int status;
 };

@@ -105,6 +105,7 @@ struct weir__wal_file {
     int poison;   /* Status of the failure that did it. */
     bool inspect; /* Only to be read. */
     bool salvage;
+    bool kept;         /* It is there already: none is made. */
     bool formatting;   /* A new log gets its header blocks. */
     unsigned inflight; /* Requests at the disk. */
 

@@ -220,6 +220,9 @@ static void open_step(struct weir_task *task)
                                "least",
                                w->name, (unsigned long long)w->disk->size,
                                (unsigned long long)least));
+    } else if (w->disk->fresh && w->kept) { /* A blank device. */
+        open_end(
+            w, weir__fail(&w->error, WEIR_ENOENT, "%s: holds no log", w->name));
     } else if (w->disk->fresh && w->inspect) {
         open_end(w, weir__fail(&w->error, WEIR_EFORMAT, "%s: holds no log",
                                w->name));
@@ -258,7 +261,8 @@ file_new(struct weir_wal_open *req, struct weir__disk *disk, const char *name)
 }
 
 static void open_disk(struct weir_wal_open *req, struct weir__disk *disk,
-                      const char *name, bool inspect, bool salvage)
+                      const char *name, bool inspect,
+                      const struct weir__file_wish *wish)
 {
     struct weir__wal_file *w = file_new(req, disk, name);
 
@@ -268,7 +272,8 @@ static void open_disk(struct weir_wal_open *req, struct weir__disk *disk,
         return;
     }
     w->inspect = inspect;
-    w->salvage = salvage;
+    w->salvage = wish->salvage != 0;
+    w->kept = wish->create == 0;
     w->task.run = open_step;
     req->host->env->ops->post(req->host->env, &w->task);
 }
@@ -276,7 +281,9 @@ static void open_disk(struct weir_wal_open *req, struct weir__disk *disk,
 void weir__wal_file_open_disk(struct weir_wal_open *req,
                               struct weir__disk *disk, const char *name)
 {
-    open_disk(req, disk, name, false, false);
+    static const struct weir__file_wish plain = {.create = 1};
+
+    open_disk(req, disk, name, false, &plain);
 }
 
 static int open_wish(struct weir_wal_open *req,
@@ -298,7 +305,7 @@ static int open_wish(struct weir_wal_open *req,
         weir__log(req->host->log, WEIR_LOG_INFO,
                   "%s: is there already and keeps its size of %llu bytes",
                   uri->path, (unsigned long long)disk->size);
-    open_disk(req, disk, uri->path, inspect, wish->salvage != 0);
+    open_disk(req, disk, uri->path, inspect, wish);
     return 0;
 }
 

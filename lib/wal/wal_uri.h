@@ -18,7 +18,7 @@ struct weir__file_wish {
     struct weir__uri uri; /* The caller's to free, unless it failed. */
     uint64_t size;
     int salvage;
-    int create; /* Make a file that is not there. */
+    int create; /* Make a log where there is none: else WEIR_ENOENT. */
 };
 
 int weir__wal_file_uri(const struct weir_alloc *alloc, const char *text,

@@ -9,7 +9,8 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 build=$(realpath "${BUILD:-build}")
 dir=$(mktemp -d)
-trap 'kill %% 2>/dev/null; rm -rf "$dir"' EXIT
+loop=
+trap 'kill %% 2>/dev/null; [ -z "$loop" ] || losetup -d "$loop"; rm -rf "$dir"' EXIT
 PATH=$build:$PATH
 unset WEIR_STORE WEIR_WAL WEIR_MANIFEST
 passed=0 failed=0
@@ -522,6 +523,26 @@ cluster() {
         weir -X node_id=2 takeover first
 }
 
+# A device that is blank where a log must be may be the wrong one.
+devices() {
+    local -a there=(--store "dir:$dir/device-store")
+    check "a record is in a log only" append s 'kept\n' "${there[@]}"
+    truncate -s 8M "$dir/blank"
+    loop=$(losetup --show -f "$dir/blank" 2>/dev/null) || {
+        echo "left out: a device for a log needs root and loop devices"
+        return
+    }
+    check "a blank device is no log that has gone" \
+        status 1 "there is no write-ahead log" weir "${there[@]}" --wal "file:$loop" flush
+    check "and stays blank" cmp -n $((8 << 20)) "$loop" /dev/zero
+    weir "${there[@]}" flush
+    check "until the log is not needed any more" \
+        append s 'next\n' "${there[@]}" --wal "file:$loop"
+    check "and then it has one" eval 'weir dump wal "file:$loop" | grep -q "^record"'
+    losetup -d "$loop"
+    loop=
+}
+
 export WEIR_STORE=
 usage
 export WEIR_STORE=dir:$dir/store
@@ -537,6 +558,7 @@ kills
 benchmarks
 ends
 cluster
+devices
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

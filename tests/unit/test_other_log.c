@@ -3,6 +3,7 @@
  * node gets another log, or another node the stream. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/node.h"
 #include "support/test.h"
@@ -60,6 +61,34 @@ START_TEST(acknowledged_data_is_not_forgotten_with_its_log)
     ck_assert_int_eq(open_with_wal("third", "false"), WEIR_EFOREIGN);
     ck_assert_int_eq(open_with_wal("third", "true"), 0);
     test_expect(orders(), 0, "in the log only", NULL);
+    close_node();
+}
+END_TEST
+
+/* A log whose volume is not mounted looks just like one that is gone. */
+START_TEST(a_log_that_is_gone_is_not_made_anew)
+{
+    char path[400];
+
+    open_node();
+    snprintf(path, sizeof(path), "%s/first", dir);
+    ck_assert_int_eq(open_with_wal("first", "false"), 0);
+    test_append(orders(), "in the log only");
+    weir_free(node);
+    ck_assert_int_eq(unlink(path), 0);
+    for (int i = 0; i < 2; i++) {
+        node = NULL;
+        ck_assert_int_eq(open_with_wal("first", "false"), WEIR_EFOREIGN);
+        ck_assert_ptr_nonnull(strstr(test_error.text, path));
+        ck_assert_ptr_nonnull(strstr(test_error.text, "wal_abandon"));
+        ck_assert_int_ne(access(path, F_OK), 0);
+    }
+    ck_assert_int_eq(open_with_wal("second", "false"), WEIR_EFOREIGN);
+    snprintf(path, sizeof(path), "%s/second", dir);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(open_with_wal("first", "true"), 0);
+    test_append(orders(), "anew");
+    test_expect(orders(), 0, "anew", NULL);
     close_node();
 }
 END_TEST
@@ -126,6 +155,7 @@ int main(void)
 
     tcase_add_test(tc, a_log_that_was_given_up_is_given_up_when_it_comes_back);
     tcase_add_test(tc, a_stream_does_not_move_away_from_its_owners_log);
+    tcase_add_test(tc, a_log_that_is_gone_is_not_made_anew);
     tcase_add_test(tc, acknowledged_data_is_not_forgotten_with_its_log);
     return test_run();
 }
