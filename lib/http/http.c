@@ -422,6 +422,7 @@ void weir__http_submit(struct weir__http *http, struct weir__http_req *req)
     req->answer = (struct weir__http_answer){.content_length = -1};
     req->body = NULL;
     req->sent = 0;
+    req->tls = WEIR__HTTP_TLS_FITS;
     req->canceled = 0;
     req->http = http;
     req->part_task.run = run_part;

@@ -51,6 +51,14 @@ struct weir__http_answer {
     char date[40];
 };
 
+/** Whether the other side speaks TLS, or does not, as the URL says. */
+enum weir__http_tls {
+    WEIR__HTTP_TLS_FITS,   /* Or nothing is known. */
+    WEIR__HTTP_TLS_NONE,   /* "https://", and none is spoken there. */
+    WEIR__HTTP_TLS_PERHAPS /* "http://", and what came is no HTTP, or nothing:
+                              so do those that want TLS. */
+};
+
 /** One request.  The caller's, and unmodified by it, until `done`. */
 struct weir__http_req {
     const char *method;
@@ -78,6 +86,7 @@ struct weir__http_req {
     struct weir__http_answer answer; /* Out. */
     struct weir_buf *body; /* Out: `done` takes it over; NULL if none. */
     int sent; /* Out: 1 if the server may have the whole request. */
+    enum weir__http_tls tls; /* Out, if there is no answer. */
 
     struct weir_task task;       /* Private. */
     struct weir__http *http;     /* Private. */

@@ -478,12 +478,44 @@ static void settle(struct weir__transfer *t, int status)
     t->req = NULL;
 }
 
+/* As OpenSSL says of bytes that are no record of TLS. */
+static bool is_no_tls(const char *message)
+{
+    static const char *const says[] = {
+        "wrong version number", "unknown protocol", "packet length too long"};
+
+    for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++)
+        if (strstr(message, says[i]) != NULL)
+            return true;
+    return false;
+}
+
+static enum weir__http_tls tls_of(const struct weir__transfer *t, CURLcode code)
+{
+    bool https = strncmp(t->req->url, "https:", 6) == 0;
+
+    switch (code) {
+    case CURLE_SSL_CONNECT_ERROR:
+        return is_no_tls(t->message) ? WEIR__HTTP_TLS_NONE
+                                     : WEIR__HTTP_TLS_FITS;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* An alert, taken for HTTP/0.9. */
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        return https ? WEIR__HTTP_TLS_FITS : WEIR__HTTP_TLS_PERHAPS;
+    default:
+        return WEIR__HTTP_TLS_FITS;
+    }
+}
+
 void weir__transfer_end(struct weir__transfer *t, CURLcode code)
 {
     const char *cause =
         t->message[0] != '\0' ? t->message : curl_easy_strerror(code);
     int status = status_of(code);
 
+    t->req->tls = tls_of(t, code);
     if (t->failed != 0)
         status = t->failed;
     else if (t->dropped > DROP_MAX)

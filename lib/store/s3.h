@@ -150,7 +150,8 @@ struct weir__s3_error {
     char code[64];
     char message[128];
     char region[40];
-    bool html; /* It is a web page: no S3 server wrote it. */
+    bool html;      /* It is a web page: no S3 server wrote it. */
+    bool wants_tls; /* It came from a port of TLS, to who spoke plain HTTP. */
 };
 
 /** Read the body of an answer. */

@@ -502,6 +502,24 @@ static void decide(struct weir__s3_call *call, struct weir__s3_attempt *a,
     }
 }
 
+/* Who has answered once speaks what the endpoint says. */
+static const char *tls_advice(const struct weir__s3_line *line,
+                              enum weir__http_tls tls)
+{
+    if (line->met || line->place.amazon)
+        return "";
+    switch (tls) {
+    case WEIR__HTTP_TLS_NONE:
+        return "no TLS is spoken there: say endpoint=http://..., or the port "
+               "of TLS: ";
+    case WEIR__HTTP_TLS_PERHAPS:
+        return "if that port is one of TLS, say endpoint=https://...: ";
+    case WEIR__HTTP_TLS_FITS:
+        break;
+    }
+    return "";
+}
+
 /* No answer came: what does that mean for what may have arrived? */
 static int read_silence(struct weir__s3_attempt *a, int status)
 {
@@ -516,7 +534,8 @@ static int read_silence(struct weir__s3_attempt *a, int status)
                           call->what);
     if ((call->flags & WEIR__S3_CHANGES) != 0 && a->http.sent)
         status = WEIR_EUNKNOWN;
-    return weir__fail(&a->err, status, "%s: %.160s", call->what, cause);
+    return weir__fail(&a->err, status, "%s: %s%.160s", call->what,
+                      tls_advice(call->line, a->http.tls), cause);
 }
 
 static void note_answer(struct weir__s3_call *call, int status)

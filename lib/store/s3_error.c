@@ -56,6 +56,23 @@ static bool looks_like_html(const struct weir__http_answer *answer,
            starts(body, len, "<!doctype html") || starts(body, len, "<html");
 }
 
+/* Go, nginx and Apache say so, to who has spoken plain HTTP to a port of
+ * TLS. */
+static bool wants_tls(const struct weir__http_answer *answer, const char *body,
+                      size_t len)
+{
+    static const char *const says[] = {
+        "HTTP request to an HTTPS server",
+        "HTTP request was sent to HTTPS port",
+        "plain HTTP to an SSL-enabled server port"};
+
+    for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++)
+        if (answer->status == 400 && len > 0 &&
+            memmem(body, len, says[i], strlen(says[i])) != NULL)
+            return true;
+    return false;
+}
+
 void weir__s3_error_read(struct weir__s3_error *error,
                          const struct weir_alloc *alloc,
                          const struct weir__http_answer *answer,
@@ -64,6 +81,7 @@ void weir__s3_error_read(struct weir__s3_error *error,
     *error = (struct weir__s3_error){0};
     keep_text(error->region, sizeof(error->region), answer->region);
     error->html = looks_like_html(answer, body, len);
+    error->wants_tls = wants_tls(answer, body, len);
     /* Whatever cannot be read leaves the HTTP status to go by. */
     if (!error->html && len > 0)
         weir__xml_parse(alloc, body, len, on_element, error, NULL);
@@ -218,6 +236,8 @@ static const char *advice(const struct weir__s3_error *error, int http)
         {"NoSuchBucket", "; create the bucket"},
     };
 
+    if (error->wants_tls)
+        return "; that port is one of TLS: say endpoint=https://...";
     if (error->html)
         return "; a web page, so this is no S3 server, or a proxy is in "
                "between";

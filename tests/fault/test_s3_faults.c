@@ -402,6 +402,37 @@ START_TEST(a_server_without_tls_is_told_from_one_that_is_not_there)
     ck_assert_int_eq(try_open(uri, "key", "secret", NULL, NULL), 0);
     ck_assert_int_eq(put("a"), WEIR_EUNAVAILABLE);
     check_err("TLS failed");
+    check_err("no TLS is spoken there: say endpoint=http://");
+    close_rig();
+}
+END_TEST
+
+/* Those that say so, and those that hang up or give an alert. */
+START_TEST(a_port_of_tls_is_told_to_who_speaks_plain_http)
+{
+    static const struct s3_fault says = {
+        .kind = S3_ANSWER,
+        .status = 400,
+        .body = "Client sent an HTTP request to an HTTPS server.\n"};
+
+    open_rig();
+    s3_server_fault(server, &says);
+    ck_assert_int_eq(put("a"), WEIR_EIO);
+    check_err("that port is one of TLS: say endpoint=https://");
+    close_rig();
+    open_rig();
+    fault(S3_CLOSE_EARLY);
+    ck_assert_int_ne(get("a"), 0);
+    check_err("if that port is one of TLS, say endpoint=https://");
+    fault(S3_GARBAGE);
+    ck_assert_int_ne(get("a"), 0);
+    check_err("if that port is one of TLS, say endpoint=https://");
+    /* One that has answered by now speaks what it is spoken to in. */
+    ck_assert_int_eq(put("a"), 0);
+    fault(S3_GARBAGE);
+    ck_assert_int_ne(get("a"), 0);
+    check_err("HTTP/0.9");
+    ck_assert_ptr_null(strstr(rig.err.text, "TLS"));
     close_rig();
 }
 END_TEST
@@ -655,6 +686,7 @@ int main(void)
     tcase_add_test(tc, a_redirect_is_told_and_not_followed);
     tcase_add_test(tc, nobody_there_is_certainly_not_done);
     tcase_add_test(tc, a_server_without_tls_is_told_from_one_that_is_not_there);
+    tcase_add_test(tc, a_port_of_tls_is_told_to_who_speaks_plain_http);
     tcase_add_test(tc, wrong_keys_are_told_and_never_shown);
     tcase_add_test(
         tc, a_store_without_keys_or_with_a_missing_ca_file_does_not_open);

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -123,7 +124,7 @@ def the_probe_tells_what_lies_below_http():
     port = closed.getsockname()[1]
     closed.close()
     for uri, text in (
-            (server.uri(scheme="https"), "TLS failed"),
+            (server.uri(scheme="https"), "no TLS is spoken there"),
             ("s3://bucket?endpoint=https://nowhere.invalid",
              "cannot look up the host"),
             (f"s3://bucket?endpoint=http://127.0.0.1:{port}",
@@ -133,6 +134,22 @@ def the_probe_tells_what_lies_below_http():
         run = weir(*SHORT, "probe", uri)
         assert run.returncode == 1 and text in run.stderr, run
     silent.close()
+
+
+def a_port_of_tls_is_told_to_who_speaks_plain_http():
+    cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-keyout", key,
+                    "-out", cert], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server = S3()
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    for command in ("ls",), ("probe",):
+        run = weir(*SHORT, "--store", server.uri(), *command)
+        assert run.returncode == 1 and \
+            "if that port is one of TLS, say endpoint=https://" in run.stderr, \
+            run
 
 
 class Failing:
@@ -333,6 +350,7 @@ def main():
         for cause in CAUSES:
             facts.prove(the_probe_tells, cause)
         facts.prove(the_probe_tells_what_lies_below_http)
+        facts.prove(a_port_of_tls_is_told_to_who_speaks_plain_http)
         for how in ("asks to slow down", "hangs up"):
             facts.prove(a_command_ends_when_the_manifest_cannot_be_reached,
                         how)

@@ -146,6 +146,25 @@ START_TEST(a_web_page_is_told_as_such)
 }
 END_TEST
 
+START_TEST(a_port_of_tls_is_told_as_such)
+{
+    static const char *const pages[] = {
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "<html><h1>400 Bad Request</h1>The plain HTTP request was sent to "
+        "HTTPS port</html>",
+        "<!DOCTYPE HTML><html>Reason: You're speaking plain HTTP to an "
+        "SSL-enabled server port.</html>",
+    };
+    struct weir__http_answer answer = {.status = 400};
+
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(read_and_decide(&answer, pages[i], WEIR_STORE_GET, 0),
+                         WEIR_EIO);
+        ck_assert_ptr_nonnull(strstr(err.text, "say endpoint=https://"));
+    }
+}
+END_TEST
+
 START_TEST(an_error_that_is_called_a_web_page_is_read)
 {
     struct weir__http_answer answer = {.status = 403,
@@ -271,6 +290,7 @@ int main(void)
                         sizeof(meanings) / sizeof(meanings[0]));
     tcase_add_test(tc, a_put_without_a_condition_does_not_conflict);
     tcase_add_test(tc, a_web_page_is_told_as_such);
+    tcase_add_test(tc, a_port_of_tls_is_told_as_such);
     tcase_add_test(tc, an_error_that_is_called_a_web_page_is_read);
     tcase_add_test(tc, key_and_bucket_are_told_apart);
     tcase_add_test(tc, what_to_look_at_is_told);
