@@ -112,7 +112,7 @@ void weir__group_fail(struct weir *node)
     int status = first->status;
     int later = status;
 
-    weir__log(node->host.log, WEIR_LOG_ERROR, "node %u: write-ahead log: %s",
+    weir__log(node->host.log, WEIR_LOG_ERROR, "node %u: appends fail: %s",
               node->id, error.text);
     if (status == WEIR_EUNKNOWN || status == WEIR_EPOISONED ||
         status == WEIR_EFENCED) {

@@ -327,6 +327,12 @@ def a_log_in_the_bucket_acknowledges_nothing_when_that_goes_away():
     assert weir(*log.at, "cat", "s").stdout.startswith("first\n")
 
 
+def no_message_says_what_it_is_about_twice():
+    for line in "".join(said).splitlines():
+        parts = line.split(": ")
+        assert all(a != b for a, b in zip(parts, parts[1:])), line
+
+
 def no_secret_was_shown_or_stored():
     server = S3()
     at = ("--store", server.uri(), "--wal", "object:", "-v", "-v")
@@ -359,6 +365,7 @@ def main():
         facts.prove(a_command_that_waits_for_room_can_be_stopped)
         facts.prove(
             a_log_in_the_bucket_acknowledges_nothing_when_that_goes_away)
+        facts.prove(no_message_says_what_it_is_about_twice)
         facts.prove(no_secret_was_shown_or_stored)
     finally:
         log_in_the_bucket.process.kill()
