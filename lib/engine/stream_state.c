@@ -321,21 +321,33 @@ static void forget_damage(struct weir_stream *s)
     }
 }
 
+/* It has another owner, or that another log.  What was read in the former one
+ * is known to the manifest by now, or was given up with that log. */
+static void stream_moved(struct weir_stream *s, const struct weir__mstream *m)
+{
+    weir__tail_forget(s, 0);
+    if (s->durable > weir__mstream_next(m))
+        drop_behind(s, weir__mstream_next(m));
+}
+
 void weir__stream_sync(struct weir_stream *s)
 {
     const struct weir__state *state = weir__manifest_state(s->node->manifest);
     const struct weir__mstream *m = weir__state_stream(state, s->id);
-    int gone;
+    int gone, moved;
 
     if (m == NULL) {
         stream_deleted(s);
         return;
     }
     note_owed(s, m);
-    if (s->tail.count > 0)
-        weir__tail_settle(s);
+    moved = m->since > s->epoch;
     gone =
         (s->local || s->view.owner == s->node->id) && m->owner != s->node->id;
+    if (moved)
+        stream_moved(s, m);
+    if (s->tail.count > 0)
+        weir__tail_settle(s);
     if (gone && owed_here(s, m) == 0) {
         stream_lost(s, m);
         return;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a node has seen of a stream, and what became of it meanwhile: with a
+ * log that is gone. */
+#include "sim/machines.h"
+
+#include "support/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct weir_fetch fetched;
+
+static void fetch_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    fetched =
+        (struct weir_fetch){.offset = (uint64_t)world.arg, .max_bytes = 1};
+    m->status = weir_fetch_sync(
+        m->readers[0] != NULL ? m->readers[0] : m->streams[0], &fetched);
+}
+
+/* How many batches it is given at an offset: one, with this number, or none. */
+static size_t fetch(struct machine *m, int offset, uint64_t expected)
+{
+    uint64_t number = 0;
+    size_t count;
+
+    world.arg = offset;
+    ck_assert_int_eq(machine_call(m, fetch_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    count = fetched.count;
+    if (count > 0) {
+        memcpy(&number, fetched.batches[0].data, sizeof(number));
+        ck_assert_uint_eq(number, expected);
+    }
+    weir_fetch_release(&fetched);
+    return count;
+}
+
+static void run_program(struct machine *m, void (*program)(void *ctx))
+{
+    ck_assert_int_eq(machine_call(m, program), 0);
+    ck_assert_int_eq(m->status, 0);
+}
+
+/* It has read what was in the log only. */
+START_TEST(a_reader_does_not_take_what_went_with_a_log_for_the_end)
+{
+    struct machine *owner = &world.machines[0];
+    struct machine *taker = &world.machines[1];
+    struct machine *reader = &world.machines[2];
+
+    world_open(test_seed());
+    world.wal = "object:";
+    world.upload_interval = "1h";
+    for (int i = 0; i < NODES; i++)
+        ck_assert_int_eq(machine_start(&world.machines[i]), 0);
+    ck_assert_int_eq(machine_open_stream(owner, 0), 0);
+    machine_append_now(owner, 0, 0);
+    ck_assert_int_eq(machine_flush(owner), 0);
+    machine_append_now(owner, 0, 1);
+    machine_append_now(owner, 0, 2);
+    world.arg = 0;
+    run_program(reader, machine_reader);
+    ck_assert_uint_eq(fetch(reader, 2, 2), 1);
+    machine_crash(owner);
+    world.takeover_flags = WEIR_TAKEOVER_FORCE | WEIR_TAKEOVER_ABANDON;
+    ck_assert_int_eq(machine_take_over(taker, 0), 0);
+    world_run(30 * SECOND);
+    ck_assert_uint_eq(fetch(reader, 1, 0), 0);
+    ck_assert_uint_eq(fetched.end, 1);
+    ck_assert_int_eq(machine_open_stream(taker, 0), 0);
+    machine_append_now(taker, 0, 3);
+    ck_assert_uint_eq(fetch(reader, 1, 3), 1);
+    ck_assert_uint_eq(fetch(reader, 2, 0), 0);
+    weir_sim_free(world.sim);
+    world.takeover_flags = 0;
+    world.wal = NULL;
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = test_case("sim behind");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, a_reader_does_not_take_what_went_with_a_log_for_the_end);
+    return test_run();
+}
