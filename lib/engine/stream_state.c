@@ -321,6 +321,18 @@ static void forget_damage(struct weir_stream *s)
     }
 }
 
+/* 1 if the stream is this node's no more, or has been another's since: a
+ * snapshot tells only that it is this node's again. */
+static int is_gone(const struct weir_stream *s, const struct weir__mstream *m,
+                   int moved)
+{
+    uint32_t id = s->node->id;
+
+    if (m->owner != id)
+        return s->local || s->view.owner == id;
+    return moved && s->local && !s->node->fenced;
+}
+
 /* It has another owner, or that another log.  What was read in the former one
  * is known to the manifest by now, or was given up with that log. */
 static void stream_moved(struct weir_stream *s, const struct weir__mstream *m)
@@ -342,8 +354,7 @@ void weir__stream_sync(struct weir_stream *s)
     }
     note_owed(s, m);
     moved = m->since > s->epoch;
-    gone =
-        (s->local || s->view.owner == s->node->id) && m->owner != s->node->id;
+    gone = is_gone(s, m, moved);
     if (moved)
         stream_moved(s, m);
     if (s->tail.count > 0)
