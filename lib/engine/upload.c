@@ -106,24 +106,37 @@ static int left_out(struct weir__upload *job)
     return 0;
 }
 
+/* All that was planned is in objects.  What it was to end goes on if that is
+ * not all there is. */
+static void job_done(struct weir__upload *job, int more, int left)
+{
+    struct weir *node = job->node;
+
+    node->uploads.failures = 0;
+    node->uploads.waits = 0;
+    if (more)
+        weir__flushes_requeue(node, &job->flushes);
+    else
+        weir__flushes_end(&job->flushes, left, &job->error);
+}
+
 void weir__upload_end(struct weir__upload *job, int status)
 {
     struct weir *node = job->node;
     int left = status == 0 && !job->plan.waits ? left_out(job) : 0;
     int parts = job->plan.part_count != 0;
     int waits = job->plan.waits;
+    int more = job->plan.more && parts;
 
     node->uploads.job = NULL;
     if (!parts && !waits)
         look_later(node);
     weir__upload_part_free(job);
     weir__plan_free(&job->plan);
-    if (status == 0 && waits) {
+    if (status == 0 && waits && !more) {
         job_waits(job);
     } else if (status == 0) {
-        node->uploads.failures = 0;
-        node->uploads.waits = 0;
-        weir__flushes_end(&job->flushes, left, &job->error);
+        job_done(job, more, left);
     } else if (status == WEIR_ECLOSED) {
         weir__flushes_end(&job->flushes, status, NULL);
     } else {

@@ -52,7 +52,9 @@ static size_t uploadable(const struct weir_stream *s, const struct turn *turn,
     return i;
 }
 
-/* 1 if more of the stream is acknowledged than it is the turn of. */
+/* 1 if more of the stream is acknowledged than it is the turn of: a range is of
+ * one epoch, and what was appended after the stream had come back is of
+ * another. */
 static int has_more(const struct weir_stream *s, const struct turn *turn,
                     size_t end)
 {
@@ -83,7 +85,7 @@ static struct totals measure(struct weir__plan *plan, struct weir *node)
 
         plan->waits |= turn.end == 0 && s->owed != 0;
         end = uploadable(s, &turn, &first, &plan->damaged);
-        plan->waits |= has_more(s, &turn, end);
+        plan->more |= has_more(s, &turn, end);
         total.streams += end > first;
         total.batches += end - first;
     }

@@ -34,9 +34,9 @@ struct weir__plan {
     struct weir_buf **pins; /* Memory that the batches lie in. */
     size_t pin_count;
     int damaged; /* Something was left out because it is damaged. */
-    int waits;   /* Something waits for what is owed to be uploaded, here or by
-                    another node; or was not taken, as its stream was opened
-                    meanwhile. */
+    int waits;   /* Something waits for a former owner's upload, or was not
+                    taken as its stream was opened meanwhile. */
+    int more;    /* Of a stream a part was left out that comes next. */
 };
 
 /** Plan all that is pending: 0 or WEIR_ENOMEM.  `plan` is zero before. */

@@ -308,6 +308,28 @@ START_TEST(a_flush_uploads_what_is_behind_what_was_handed_over)
 }
 END_TEST
 
+/* The store takes nothing until then. */
+START_TEST(a_node_that_closes_uploads_all_parts_of_a_volatile_stream)
+{
+    struct weir_stream *s;
+    struct weir_handover hand = {
+        .req.err = &test_error, .streams = &s, .count = 1, .to_node = 1};
+
+    open_nodes(0);
+    plug.put_status = WEIR_EIO;
+    s = test_stream(nodes[0], "s", WEIR_STREAM_CREATE);
+    test_append(s, "one");
+    ck_assert_int_eq(weir_handover_sync(nodes[0], &hand), 0);
+    s = test_stream(nodes[0], "s", 0);
+    test_append(s, "two");
+    plug.put_status = 0;
+    weir_free(nodes[0]);
+    nodes[0] = NULL;
+    test_expect(test_stream(nodes[1], "s", 0), 0, "one", "two", NULL);
+    close_nodes();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("engine owners");
@@ -324,5 +346,7 @@ int main(void)
     tcase_add_test(tc, what_another_node_has_removed_is_not_called_damage);
     tcase_add_test(tc, a_hand_over_does_not_wait_for_a_stream_that_was_deleted);
     tcase_add_test(tc, a_flush_uploads_what_is_behind_what_was_handed_over);
+    tcase_add_test(tc,
+                   a_node_that_closes_uploads_all_parts_of_a_volatile_stream);
     return test_run();
 }

@@ -250,6 +250,52 @@ START_TEST(a_stream_that_came_back_at_once_is_recovered_in_order)
 }
 END_TEST
 
+/* Node 1 owes a part of the stream, and has another one behind that; what comes
+ * before them is with node 3, which is dead. */
+static void have_two_parts(void)
+{
+    struct weir_stream *s = test_stream(nodes[3], "s", WEIR_STREAM_CREATE);
+
+    test_append(s, "one");
+    ck_assert_int_eq(hand(3, s, 1), 0);
+    die(3);
+    s = test_stream(nodes[1], "s", 0);
+    test_append(s, "two");
+    ck_assert_int_eq(hand(1, s, 2), 0);
+    s = test_stream(nodes[2], "s", 0);
+    ck_assert_int_eq(hand(2, s, 1), 0);
+    test_append(test_stream(nodes[1], "s", 0), "three");
+}
+
+START_TEST(a_flush_uploads_all_parts_of_a_stream)
+{
+    struct weir_stream_stat stat;
+
+    have_two_parts();
+    start(3);
+    test_flush(nodes[3]);
+    test_flush(nodes[1]);
+    ck_assert_int_eq(weir_stream_stat(test_stream(nodes[1], "s", 0), &stat), 0);
+    ck_assert_uint_eq(stat.uploaded_end, 3);
+    ck_assert_uint_eq(stat.objects, 3);
+}
+END_TEST
+
+START_TEST(a_takeover_uploads_all_parts_of_a_stream)
+{
+    struct weir_stream *s;
+
+    have_two_parts();
+    die(1);
+    ck_assert_int_eq(take(2, 1, 0, NULL), 0);
+    ck_assert_int_eq(take(2, 3, 0, NULL), 0);
+    s = test_stream(nodes[2], "s", 0);
+    ck_assert_uint_eq(test_append(s, "four"), 3);
+    test_flush(nodes[2]);
+    test_expect(s, 0, "one", "two", "three", "four", NULL);
+}
+END_TEST
+
 static int left;
 
 static void opened(struct weir_req *req, int status)
@@ -312,6 +358,8 @@ int main(void)
     tcase_add_test(tc, a_log_that_is_lost_is_given_up_and_the_stream_goes_on);
     tcase_add_test(tc, a_stream_that_is_handed_over_takes_appends_at_once);
     tcase_add_test(tc, a_stream_that_came_back_at_once_is_recovered_in_order);
+    tcase_add_test(tc, a_flush_uploads_all_parts_of_a_stream);
+    tcase_add_test(tc, a_takeover_uploads_all_parts_of_a_stream);
     tcase_add_test(tc, a_thousand_streams_are_handed_over_in_one_commit);
     return test_run();
 }
