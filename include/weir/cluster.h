@@ -105,7 +105,9 @@ struct weir_handover {
  * @return 0: `done` runs exactly once, with 0; WEIR_EFENCED (one of them is
  *         not this node's any more; the others were handed over);
  *         WEIR_ECORRUPT (one has a damaged part in the write-ahead log: trim
- *         past it first; none was handed over); WEIR_EPOISONED (an object log
+ *         past it first; none was handed over); WEIR_ETOOBIG (too many former
+ *         owners of one have yet to upload a part of it: flush those; the
+ *         others were handed over); WEIR_EPOISONED (an object log
  *         has failed, before or while this waited, and may hold more than was
  *         acknowledged: open the node again first; none was handed over);
  *         WEIR_ETIMEDOUT (see `weir_req`: they are this node's still);
@@ -180,7 +182,10 @@ struct weir_takeover {
  *         WEIR_EFENCED (another one has taken it over, or it has come back,
  *         meanwhile);
  *         WEIR_EAGAIN (it lived on while its log was read, until
- *         `commit_timeout` was over: call again);
+ *         `commit_timeout` was over: call again; or some of its streams, of
+ *         which too many former owners have yet to upload a part, are free
+ *         only when these have, and this node what it has found; the others
+ *         are, and `streams` counts them);
  *         WEIR_ETIMEDOUT (see `weir_req`: its streams are still its own);
  *         WEIR_EUNKNOWN (they may be free, or may still be: take it over
  *         again, or open a stream; WEIR_EBUSY while this one still goes on);

@@ -146,6 +146,29 @@ static void flush_start(struct takeover *t)
         close_dead(t);
 }
 
+/* Those are free of which no more than so many nodes owe a part.  The others
+ * are when these have uploaded, and this node what it has found. */
+static void answer_free(struct takeover *t)
+{
+    size_t refused = 0;
+
+    if (t->call == NULL)
+        return;
+    for (size_t i = 0; i < t->op.u.stream_hand.count; i++)
+        refused += t->hands[i].status == WEIR_ETOOBIG;
+    takeover_req(t)->streams -= refused;
+    t->error.code = 0;
+    if (refused == 0)
+        answer(t, 0);
+    else
+        answer(t, weir__fail(&t->error, WEIR_EAGAIN,
+                             "takeover of node %u: %zu of its streams are not "
+                             "free yet: too many former owners have not "
+                             "uploaded their parts: see that these are open, "
+                             "or take them over",
+                             t->dead->id, refused));
+}
+
 /* The streams are free, and this node knows it. */
 static void refreshed(struct weir__refresh *refresh, int status)
 {
@@ -159,8 +182,7 @@ static void refreshed(struct weir__refresh *refresh, int status)
     }
     if (weir__node_is_open(t->node))
         weir__stream_sync_all(t->node);
-    t->error.code = 0;
-    answer(t, 0);
+    answer_free(t);
     if (!t->closing)
         flush_start(t);
 }
@@ -178,7 +200,7 @@ static void late(struct weir_timer *timer)
     struct takeover *t = WEIR__CONTAINER(timer, struct takeover, late);
 
     if (t->refreshing) { /* They are free; this node hears of it later. */
-        answer(t, 0);
+        answer_free(t);
     } else if (weir__manifest_withdraw(t->dead->manifest, &t->commit)) {
         give_up(t, weir__fail(&t->error, WEIR_ETIMEDOUT,
                               "takeover of node %u: the manifest cannot be "

@@ -250,6 +250,49 @@ START_TEST(a_stream_that_came_back_at_once_is_recovered_in_order)
 }
 END_TEST
 
+/* As many parts of the stream are owed as there may be, as who owes the first
+ * is dead: the last owner's part cannot be noted beside them. */
+static void owe_as_much_as_goes(void)
+{
+    struct weir_stream *s = test_stream(nodes[3], "s", WEIR_STREAM_CREATE);
+
+    test_append(s, "first");
+    ck_assert_int_eq(hand(3, s, 2), 0);
+    die(3);
+    for (int i = 0; i < 63; i++) {
+        s = test_stream(nodes[2], "s", 0);
+        test_append(s, "more");
+        ck_assert_int_eq(hand(2, s, 2), 0);
+    }
+    test_append(test_stream(nodes[2], "s", 0), "last");
+    test_append(test_stream(nodes[2], "t", WEIR_STREAM_CREATE), "other");
+    die(2);
+}
+
+START_TEST(a_takeover_tells_of_streams_that_are_not_free)
+{
+    struct weir_stream_open open = {.req.err = &test_error, .name = "s"};
+    struct weir_takeover took;
+    int rc = WEIR_EBUSY;
+
+    owe_as_much_as_goes();
+    ck_assert_int_eq(take(1, 2, 0, &took), WEIR_EAGAIN);
+    ck_assert_ptr_nonnull(strstr(test_error.text, "1 of its streams"));
+    ck_assert_uint_eq(took.streams, 1);
+    test_expect(test_stream(nodes[1], "t", 0), 0, "other", NULL);
+    ck_assert_int_eq(weir_stream_open_sync(nodes[1], &open), WEIR_EBUSY);
+    set(3, "driver", "true");
+    start(3);
+    for (int i = 0; i < 10000 && rc == WEIR_EBUSY; i++) {
+        weir_poll(nodes[1], 1000000);
+        rc = weir_stream_open_sync(nodes[1], &open);
+    }
+    ck_assert_int_eq(rc, 0);
+    ck_assert_uint_eq(test_append(open.stream, "next"), 65);
+    test_expect(open.stream, 63, "more", "last", "next", NULL);
+}
+END_TEST
+
 /* Node 1 owes a part of the stream, and has another one behind that; what comes
  * before them is with node 3, which is dead. */
 static void have_two_parts(void)
@@ -354,6 +397,7 @@ int main(void)
     tcase_add_test(tc, a_node_whose_log_is_in_use_is_not_taken_over);
     tcase_add_test(tc, a_takeover_without_the_log_makes_none);
     tcase_add_test(tc, a_takeover_that_was_broken_off_is_ended_by_a_third_node);
+    tcase_add_test(tc, a_takeover_tells_of_streams_that_are_not_free);
     tcase_add_test(tc, who_takes_over_tells_what_it_cannot);
     tcase_add_test(tc, a_log_that_is_lost_is_given_up_and_the_stream_goes_on);
     tcase_add_test(tc, a_stream_that_is_handed_over_takes_appends_at_once);
