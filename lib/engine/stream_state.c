@@ -334,12 +334,18 @@ static int is_gone(const struct weir_stream *s, const struct weir__mstream *m,
 }
 
 /* It has another owner, or that another log.  What was read in the former one
- * is known to the manifest by now, or was given up with that log. */
-static void stream_moved(struct weir_stream *s, const struct weir__mstream *m)
+ * is known to the manifest by now, or was given up with that log.  What the own
+ * log has is dropped elsewhere: by who is gone, by a fence, by an opening. */
+static void stream_moved(struct weir_stream *s, const struct weir__mstream *m,
+                         int gone)
 {
+    uint64_t end = weir__mstream_next(m);
+
     weir__tail_forget(s, 0);
-    if (s->durable > weir__mstream_next(m))
-        drop_behind(s, weir__mstream_next(m));
+    if (gone || (m->owner == s->node->id && weir__stream_waits(s)))
+        return;
+    if (s->durable > end)
+        drop_behind(s, end);
 }
 
 void weir__stream_sync(struct weir_stream *s)
@@ -356,7 +362,7 @@ void weir__stream_sync(struct weir_stream *s)
     moved = m->since > s->epoch;
     gone = is_gone(s, m, moved);
     if (moved)
-        stream_moved(s, m);
+        stream_moved(s, m, gone);
     if (s->tail.count > 0)
         weir__tail_settle(s);
     if (gone && owed_here(s, m) == 0) {

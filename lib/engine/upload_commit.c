@@ -26,9 +26,10 @@ static void settle(struct weir__upload *job)
             continue;
         /* A stream that was opened meanwhile has a later epoch: the next
          * upload takes what this one has left, and a flush waits for that. */
-        if (weir__stream_waits(s))
+        if (weir__stream_waits(s)) {
             job->plan.waits = 1;
             job->plan.more = 0; /* Not at once. */
+        }
         weir__log(job->node->host.log, WEIR_LOG_DEBUG,
                   "stream %s: upload not taken: %s", s->name,
                   weir_error_name(job->ranges[i].status));
