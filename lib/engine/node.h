@@ -54,6 +54,9 @@ struct weir__commit_queue {
     struct weir_timer retry;   /* Looks for room again. */
 };
 
+/** Object ids that one commit of an upload registers, or gives back. */
+#define WEIR__UPLOAD_IDS 64
+
 /** What uploads need to remember from one to the next. */
 struct weir__upload_state {
     struct weir__upload *job;  /* Under way, or NULL. */
@@ -65,10 +68,12 @@ struct weir__upload_state {
     uint64_t pending_bytes;    /* Acknowledged payload not in objects. */
     uint64_t next_id;          /* Reserved object ids: [next, end). */
     uint64_t end_id;
-    unsigned failures; /* In a row. */
-    unsigned waits;    /* In a row: for former owners' uploads. */
-    uint64_t commits;  /* Begun so far; */
-    int committing;    /* the last one is awaited. */
+    uint64_t spent[WEIR__UPLOAD_IDS]; /* Of uploads that have failed: to be */
+    unsigned spent_count;             /* given back with the next commit. */
+    unsigned failures;                /* In a row. */
+    unsigned waits;   /* In a row: for former owners' uploads. */
+    uint64_t commits; /* Begun so far; */
+    int committing;   /* the last one is awaited. */
 };
 
 /** Word of this node's life, for the others. */

@@ -91,6 +91,17 @@ static void job_failed(struct weir__upload *job, int status)
         start_backoff(node);
 }
 
+/* An object that failed may be in the store, or may still come there: its id
+ * is not used again, but given back, and what it names is removed as what is
+ * dead.  Until then it is registered, and a node may have so many. */
+static void spend_id(struct weir__upload *job)
+{
+    struct weir__upload_state *up = &job->node->uploads;
+
+    if (job->object_id != 0 && up->spent_count < WEIR__UPLOAD_IDS)
+        up->spent[up->spent_count++] = job->object_id;
+}
+
 /* Why not all that was acknowledged is in objects, though the upload has gone
  * well; or 0. */
 static int left_out(struct weir__upload *job)
@@ -129,6 +140,7 @@ void weir__upload_end(struct weir__upload *job, int status)
     int more = job->plan.more && parts;
 
     node->uploads.job = NULL;
+    spend_id(job);
     if (!parts && !waits)
         look_later(node);
     weir__upload_part_free(job);

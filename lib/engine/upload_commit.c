@@ -9,9 +9,6 @@
 
 #include <stddef.h>
 
-/* Ids registered by one commit, at most. */
-#define RESERVE_MAX 64
-
 /* The manifest has the object: what it covers is uploaded. */
 static void settle(struct weir__upload *job)
 {
@@ -79,8 +76,8 @@ static void add_reserve(struct weir__upload *job, size_t needed)
 
     if (count < needed)
         count = needed;
-    if (count > RESERVE_MAX)
-        count = RESERVE_MAX;
+    if (count > WEIR__UPLOAD_IDS)
+        count = WEIR__UPLOAD_IDS;
     add_op(job, WEIR__OP_OBJECT_RESERVE)->u.object_reserve.count =
         (uint32_t)count;
 }
@@ -101,6 +98,19 @@ static void add_next_ids(struct weir__upload *job)
         add_reserve(job, plan->part_count - job->at - 1);
 }
 
+/* Objects that hold nothing are dead at once. */
+static void add_spent(struct weir__upload *job)
+{
+    const struct weir__upload_state *up = &job->node->uploads;
+
+    for (unsigned i = 0; i < up->spent_count; i++) {
+        struct weir__op *op = add_op(job, WEIR__OP_OBJECT_ADD);
+
+        op->u.object_add.id = up->spent[i];
+        op->u.object_add.kind = WEIR__OBJECT_SET;
+    }
+}
+
 /* Ids that the manifest has registered. */
 static void take_ids(struct weir__upload *job, const struct weir__op *op)
 {
@@ -110,9 +120,11 @@ static void take_ids(struct weir__upload *job, const struct weir__op *op)
     up->end_id = up->next_id + op->u.object_reserve.count;
 }
 
-/* What else the manifest has taken in with the upload's commit. */
+/* What else the manifest has taken in with the upload's commit.  An id that it
+ * has not taken back is another epoch's by now. */
 static void take_ops(struct weir__upload *job)
 {
+    job->node->uploads.spent_count = 0;
     for (size_t i = 0; i < job->commit.count; i++) {
         const struct weir__op *op = &job->ops[i];
 
@@ -153,6 +165,7 @@ static void commit_done(struct weir__commit *commit, int status)
         weir__upload_end(job, status);
         return;
     }
+    job->object_id = 0; /* It is used. */
     settle(job);
     weir__upload_part_free(job);
     job->at++;
@@ -197,6 +210,7 @@ void weir__upload_commit_start(struct weir__upload *job)
     op->u.object_add.range_count = p->count;
     add_trim(job);
     add_next_ids(job);
+    add_spent(job);
     commit_ops(job, commit_done);
 }
 
@@ -206,19 +220,20 @@ static void reserve_done(struct weir__commit *commit, int status)
 
     weir__flush_late_stop(job->node);
     job->node->uploads.committing = 0;
-    if (status == 0)
+    if (status == 0) {
+        take_ops(job);
         status = job->ops[0].status;
-    if (status != 0) {
-        weir__upload_end(job, status);
-        return;
     }
-    take_ops(job);
-    weir__upload_next(job);
+    if (status != 0)
+        weir__upload_end(job, status);
+    else
+        weir__upload_next(job);
 }
 
 void weir__upload_reserve(struct weir__upload *job)
 {
     job->commit.count = 0;
     add_reserve(job, job->plan.part_count - job->at);
+    add_spent(job);
     commit_ops(job, reserve_done);
 }

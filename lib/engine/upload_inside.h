@@ -10,8 +10,9 @@
 #include "engine/upload_plan.h"
 #include "format/object_name.h"
 
-/** Operations of one commit: an object, the log's mark, the next ids. */
-#define WEIR__UPLOAD_OPS 3
+/** Operations of one commit: an object, the log's mark, the next ids, and
+ * those that are given back. */
+#define WEIR__UPLOAD_OPS (3 + WEIR__UPLOAD_IDS)
 
 /** An upload under way: a plan, and the object that is being made. */
 struct weir__upload {
@@ -19,7 +20,7 @@ struct weir__upload {
     struct weir__plan plan;
     struct weir__list flushes; /* Those that this upload will end. */
     size_t at;                 /* Part under way. */
-    uint64_t object_id;
+    uint64_t object_id;        /* Of the object under way; 0: none. */
     struct weir__build build;
     int built;
     struct weir_store_req put;

@@ -55,7 +55,7 @@
  *     8 OBJECT_ADD      0  u64   object id
  *                       8  u64   size of the object
  *                      16  u32   kind (enum weir__object_kind)
- *                      20  u32   count of ranges
+ *                      20  u32   count of ranges; 0: its id is given back
  *                      24        ranges of 48 bytes:
  *                        0  u64  stream id
  *                        8  u64  stream epoch

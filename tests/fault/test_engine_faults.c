@@ -286,6 +286,46 @@ START_TEST(a_flush_tells_why_the_store_refuses)
 }
 END_TEST
 
+static char refused_key[64]; /* Of the object that was not put, */
+static int refused_removed;  /* and how often it was removed. */
+
+static int refuse_one(struct plug *p, struct weir_store *store,
+                      struct weir_store_req *req)
+{
+    (void)p;
+    if (req->verb == WEIR_STORE_DELETE)
+        refused_removed += strcmp(req->key, refused_key) == 0;
+    if (req->verb != WEIR_STORE_PUT || strncmp(req->key, "data/", 5) != 0 ||
+        refused_key[0] != '\0')
+        return 0;
+    ck_assert_uint_lt(strlen(req->key), sizeof(refused_key));
+    strcpy(refused_key, req->key);
+    plug_answer(store, req, WEIR_EACCES);
+    return 1;
+}
+
+/* Nor does its id stay registered: a node may have so many. */
+START_TEST(what_an_upload_that_failed_may_have_put_is_removed)
+{
+    struct weir_flush flush = {0};
+
+    open_node();
+    plug.hook = refuse_one;
+    refused_key[0] = '\0';
+    refused_removed = 0;
+    test_append(stream, "a");
+    ck_assert_int_eq(weir_flush_sync(node, &flush), WEIR_EACCES);
+    ck_assert_int_eq(refused_removed, 0);
+    test_flush(node);
+    for (int i = 0; i < 2000 && refused_removed == 0; i++)
+        weir_poll(node, 1000000);
+    ck_assert_int_eq(refused_removed, 1);
+    test_expect(stream, 0, "a", NULL);
+    ck_assert_int_eq(plug_data_objects(&plug), 1);
+    close_node();
+}
+END_TEST
+
 START_TEST(a_stream_deleted_during_its_upload_leaves_no_object)
 {
     struct weir_node_stat stat;
@@ -513,6 +553,7 @@ int main(void)
     tcase_add_test(tc, a_full_wal_pushes_back_until_it_is_trimmed);
     tcase_add_test(tc, a_piece_of_the_log_cache_is_never_larger_than_the_cache);
     tcase_add_test(tc, a_flush_tells_why_the_store_refuses);
+    tcase_add_test(tc, what_an_upload_that_failed_may_have_put_is_removed);
     tcase_add_test(tc, a_stream_deleted_during_its_upload_leaves_no_object);
     tcase_add_test(tc, a_node_closes_while_an_upload_hangs);
     tcase_add_test(tc, a_node_closes_while_a_dead_object_is_removed);
