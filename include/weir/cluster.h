@@ -4,11 +4,11 @@
  * them.
  *
  * A stream has one owner at a time, which appends to it.  It moves in two
- * ways.  Its owner hands it over: one commit, however many streams, and no
- * upload; the new owner appends at once, and the former one uploads what it
- * had acknowledged.  Or its owner is dead: another node takes the dead one's
- * write-ahead log, so that it acknowledges nothing more, and frees its
- * streams.
+ * ways.  Its owner hands it over: one commit, for half a million streams at
+ * least, and no upload; the new owner appends at once, and the former one
+ * uploads what it had acknowledged.  Or its owner is dead: another node takes
+ * the dead one's write-ahead log, so that it acknowledges nothing more, and
+ * frees its streams.
  */
 #ifndef WEIR_CLUSTER_H
 #define WEIR_CLUSTER_H
@@ -89,8 +89,9 @@ struct weir_handover {
  * Hand streams over to another node.
  *
  * From the call on they take no more appends here (WEIR_EFENCED); those under
- * way end first.  Then one commit makes the streams the other node's, which
- * opens them and appends at once, at the offsets that follow.  What of them
+ * way end first.  Then one commit (one for each 524,288 streams) makes the
+ * streams the other node's, which opens them and appends at once, at the
+ * offsets that follow.  What of them
  * is in this node's write-ahead log is uploaded soon after; until then the
  * other node's fetches of these offsets wait.  The handles stay open, to
  * read.
@@ -112,7 +113,8 @@ struct weir_handover {
  *         acknowledged: open the node again first; none was handed over);
  *         WEIR_ETIMEDOUT (see `weir_req`: they are this node's still);
  *         WEIR_EUNKNOWN (it may have been done, or may still be, and until
- *         then they take no appends: open a stream anew, or see its owner);
+ *         then they take no appends; or it was done for some of more than
+ *         524,288: open a stream anew, or see its owner);
  *         WEIR_ECLOSED, WEIR_ENOMEM or an error of the store.  Negative, and
  *         `done` never runs: WEIR_EINVAL (no `done`, no streams, one of
  *         another node or opened to read), WEIR_EREADONLY, WEIR_ECLOSED.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handing streams over: their appends end, then one commit gives them all. */
+/* Handing streams over: their appends end, then one commit gives them all, or
+ * as many as it can name, and others the rest. */
 #include "engine/handover.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "engine/call.h"
 #include "engine/group.h"
 #include "engine/upload.h"
+#include "format/manifest_record.h"
 #include <weir/cluster.h>
 
 /** Streams on their way. */
@@ -18,6 +20,7 @@ struct handover {
     struct weir_stream **streams; /* By id. */
     struct weir__hand *hands;
     size_t count;
+    size_t given; /* Those before it have had their commit. */
 };
 
 static void handover_free(struct handover *h)
@@ -59,6 +62,21 @@ static int settle(struct handover *h)
     return rc;
 }
 
+/* Those of the commits before are the other node's, whatever has become of the
+ * last one: nobody is told that nothing was done. */
+static int in_part(struct handover *h, int status)
+{
+    (void)settle(h);
+    if (h->given == 0 || status != WEIR_ETIMEDOUT)
+        return status;
+    return weir__fail(&h->call->error, WEIR_EUNKNOWN,
+                      "hand over: %zu of %zu streams were handed over: the "
+                      "manifest cannot be reached",
+                      h->given, h->count);
+}
+
+static void commit_start(struct handover *h);
+
 static void committed(struct weir__commit *commit, int status)
 {
     struct weir__call *call = commit->ctx;
@@ -67,8 +85,12 @@ static void committed(struct weir__commit *commit, int status)
 
     status = weir__call_status(call, status);
     if (status == 0)
-        status = settle(h);
-    end(h, status);
+        h->given += call->op.u.stream_hand.count;
+    if (status == 0 && h->given < h->count) {
+        commit_start(h);
+        return;
+    }
+    end(h, status == 0 ? settle(h) : in_part(h, status));
     weir__upload_pressure(node);
 }
 
@@ -76,16 +98,20 @@ static void commit_start(struct handover *h)
 {
     const struct weir_handover *req =
         WEIR__CONTAINER(h->call->req, struct weir_handover, req);
+    struct weir__op *op = &h->call->op;
+    size_t count = h->count - h->given;
 
+    if (count > WEIR__HANDS_MAX)
+        count = WEIR__HANDS_MAX;
     weir__list_remove(&h->link);
-    for (size_t i = 0; i < h->count; i++)
+    for (size_t i = h->given; i < h->given + count; i++)
         h->hands[i] = (struct weir__hand){.stream_id = h->streams[i]->id,
                                           .stream_epoch = h->streams[i]->epoch,
                                           .end = h->streams[i]->durable};
-    h->call->op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
-    h->call->op.u.stream_hand.node_id = req->to_node;
-    h->call->op.u.stream_hand.hands = h->hands;
-    h->call->op.u.stream_hand.count = h->count;
+    *op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
+    op->u.stream_hand.node_id = req->to_node;
+    op->u.stream_hand.hands = h->hands + h->given;
+    op->u.stream_hand.count = count;
     weir__call_commit(h->call, committed);
 }
 

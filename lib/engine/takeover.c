@@ -3,9 +3,9 @@
  * Taking over a dead node: a second node is opened beside this one, in the
  * same core, with the dead one's id and log.  That is a plain opening: it
  * raises the dead node's epoch, takes its log, and recovers it.  Then it gives
- * all its streams away in one commit, and is closed when what it has recovered
- * is in objects.  So whatever crashes in between is taken up by the next
- * opening of that node, here or elsewhere.
+ * all its streams away in one commit, or in as many as it takes to name them,
+ * and is closed when what it has recovered is in objects.  So whatever crashes
+ * in between is taken up by the next opening of that node, here or elsewhere.
  */
 #include "engine/takeover.h"
 
@@ -18,6 +18,7 @@
 #include "engine/call.h"
 #include "engine/members.h"
 #include "engine/upload.h"
+#include "format/manifest_record.h"
 #include "manifest/state.h"
 #include <weir/cluster.h>
 
@@ -33,6 +34,8 @@ struct takeover {
     struct weir__open_req open;
     struct weir *dead; /* Opened in the dead one's name. */
     struct weir__hand *hands;
+    size_t count;
+    size_t given; /* Of these: their commits have come. */
     struct weir__commit commit;
     struct weir__op op;
     struct weir__refresh refresh;
@@ -193,6 +196,22 @@ static void give_up(struct takeover *t, int status)
     close_dead(t);
 }
 
+/* Nothing was sent, or not all of it: another takeover frees the rest. */
+static int not_free(struct takeover *t)
+{
+    if (t->given == 0)
+        return weir__fail(&t->error, WEIR_ETIMEDOUT,
+                          "takeover of node %u: the manifest cannot be "
+                          "reached, and its streams are not free: %.160s",
+                          t->dead->id, weir__late_reason(t->dead));
+    return weir__fail(
+        &t->error, WEIR_EUNKNOWN,
+        "takeover of node %u: the manifest cannot be reached, and "
+        "not all of its streams are free: take it over again: "
+        "%.160s",
+        t->dead->id, weir__late_reason(t->dead));
+}
+
 /* The commit that frees its streams, or the look at it, takes too long.  What
  * was begun goes on: the log is ours by now. */
 static void late(struct weir_timer *timer)
@@ -202,10 +221,7 @@ static void late(struct weir_timer *timer)
     if (t->refreshing) { /* They are free; this node hears of it later. */
         answer_free(t);
     } else if (weir__manifest_withdraw(t->dead->manifest, &t->commit)) {
-        give_up(t, weir__fail(&t->error, WEIR_ETIMEDOUT,
-                              "takeover of node %u: the manifest cannot be "
-                              "reached, and its streams are not free: %.160s",
-                              t->dead->id, weir__late_reason(t->dead)));
+        give_up(t, not_free(t));
     } else {
         weir__fail(&t->error, WEIR_EUNKNOWN,
                    "takeover of node %u: the manifest does not answer: its "
@@ -229,6 +245,8 @@ static void late_start(struct takeover *t)
     env->ops->timer_start(env, &t->late);
 }
 
+static void hand_next(struct takeover *t);
+
 static void handed(struct weir__commit *commit, int status)
 {
     struct takeover *t = commit->ctx;
@@ -239,6 +257,11 @@ static void handed(struct weir__commit *commit, int status)
         return;
     if (status != 0) {
         give_up(t, status);
+        return;
+    }
+    t->given += t->op.u.stream_hand.count;
+    if (t->given < t->count) {
+        hand_next(t);
         return;
     }
     weir__stream_sync_all(t->dead);
@@ -273,6 +296,20 @@ static size_t list_streams(const struct weir *dead, struct weir__hand *hands)
     return count;
 }
 
+static void hand_next(struct takeover *t)
+{
+    size_t count = t->count - t->given;
+
+    if (count > WEIR__HANDS_MAX)
+        count = WEIR__HANDS_MAX;
+    t->op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
+    t->op.u.stream_hand.hands = t->hands + t->given;
+    t->op.u.stream_hand.count = count;
+    t->commit = (struct weir__commit){
+        .ops = &t->op, .count = 1, .done = handed, .ctx = t, .err = &t->error};
+    weir__manifest_commit(t->dead->manifest, &t->commit);
+}
+
 static void hand_start(struct takeover *t)
 {
     size_t count = list_streams(t->dead, NULL);
@@ -288,13 +325,9 @@ static void hand_start(struct takeover *t)
     takeover_req(t)->bytes = t->dead->stats.recovered_bytes;
     WEIR__SOMETIMES_IF(takeover_req(t)->batches > 0,
                        "a takeover finds batches in the dead node's log");
-    t->op = (struct weir__op){.kind = WEIR__OP_STREAM_HAND};
-    t->op.u.stream_hand.hands = t->hands;
-    t->op.u.stream_hand.count = count;
-    t->commit = (struct weir__commit){
-        .ops = &t->op, .count = 1, .done = handed, .ctx = t, .err = &t->error};
+    t->count = count;
     late_start(t);
-    weir__manifest_commit(t->dead->manifest, &t->commit);
+    hand_next(t);
 }
 
 static void looked(struct weir__refresh *refresh, int status);

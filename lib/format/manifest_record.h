@@ -166,6 +166,9 @@
 
 /** Longest commit record, in bytes. */
 #define WEIR__RECORD_MAX ((size_t)16 << 20)
+/** Streams that one commit hands over, at most: 24 bytes each, and room for
+ * what else there is. */
+#define WEIR__HANDS_MAX ((size_t)1 << 19)
 #define WEIR__COMMIT_VERSION 3u   /* The newest that is read. */
 #define WEIR__SNAPSHOT_VERSION 2u /* The one that is written. */
 #define WEIR__COMMIT_CARRIES 3u   /* The first in which commits are. */

@@ -636,9 +636,9 @@ START_TEST(a_read_only_node_sees_what_is_in_objects)
 END_TEST
 
 /* More streams than one commit of the manifest can name. */
-enum { MANY = 350000 };
-static char names[MANY][8];
-static struct weir_stream_open opens[MANY];
+enum { MANY = 350000, TWICE = 2 * MANY };
+static char names[TWICE][8];
+static struct weir_stream_open opens[TWICE];
 static struct weir_append appends[MANY];
 static int left;
 static int refused; /* Calls, or their ends: each check costs a message. */
@@ -658,10 +658,10 @@ static void all_done(void)
     ck_assert_int_eq(refused, 0);
 }
 
-static void open_many(void)
+static void open_many(int count)
 {
-    left = MANY;
-    for (int i = 0; i < MANY; i++) {
+    left = count;
+    for (int i = 0; i < count; i++) {
         snprintf(names[i], sizeof(names[i]), "%d", i);
         opens[i] = (struct weir_stream_open){.req.done = one_done,
                                              .name = names[i],
@@ -691,7 +691,7 @@ START_TEST(any_number_of_streams_is_uploaded_at_once)
     int uploaded = 0;
 
     open_node(0);
-    open_many();
+    open_many(MANY);
     append_to_many();
     test_flush(node);
     for (int i = 0; i < MANY; i++) {
@@ -702,6 +702,41 @@ START_TEST(any_number_of_streams_is_uploaded_at_once)
     ck_assert_int_eq(uploaded, MANY);
     test_expect(opens[0].stream, 0, names[0], NULL);
     test_expect(opens[MANY - 1].stream, 0, names[MANY - 1], NULL);
+    close_node();
+}
+END_TEST
+
+static struct weir_stream *handed[TWICE];
+
+/* Node 2 has nothing but its name: the streams become its own, and are taken
+ * from it. */
+START_TEST(any_number_of_streams_changes_hands_at_once)
+{
+    struct weir_handover hand = {.req.err = &test_error,
+                                 .streams = handed,
+                                 .count = TWICE,
+                                 .to_node = 2};
+    struct weir_takeover take = {.req.err = &test_error, .node_id = 2};
+    struct weir_node_list list = {0};
+    struct weir_member members[2];
+    struct weir_config *other;
+
+    open_node(1);
+    other = test_config(1, dir, "node_id", "2", "wal", "mem:", NULL);
+    weir_free(test_open(other));
+    weir_config_free(other);
+    open_many(TWICE);
+    for (int i = 0; i < TWICE; i++)
+        handed[i] = opens[i].stream;
+    ck_assert_int_eq(weir_handover_sync(node, &hand), 0);
+    list.out = members;
+    list.limit = 2;
+    ck_assert_int_eq(weir_node_list_sync(node, &list), 0);
+    ck_assert_uint_eq(members[1].streams, TWICE);
+    ck_assert_int_eq(weir_takeover_sync(node, &take), 0);
+    ck_assert_uint_eq(take.streams, TWICE);
+    ck_assert_int_eq(weir_node_list_sync(node, &list), 0);
+    ck_assert_uint_eq(members[1].streams, 0);
     close_node();
 }
 END_TEST
@@ -738,5 +773,6 @@ int main(void)
     tcase_add_loop_test(tc, keys_are_set_only_at_the_version_expected, 0, n);
     tcase_add_loop_test(tc, a_read_only_node_sees_what_is_in_objects, 0, n);
     tcase_add_test(tc, any_number_of_streams_is_uploaded_at_once);
+    tcase_add_test(tc, any_number_of_streams_changes_hands_at_once);
     return test_run();
 }
