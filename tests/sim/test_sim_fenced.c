@@ -349,6 +349,67 @@ START_TEST(it_tells_who_waits_for_a_flush_while_it_learns_of_it)
 }
 END_TEST
 
+/** A flush that is not waited for. */
+struct waiting {
+    struct weir_flush req;
+    int over;
+    int status;
+};
+
+static struct waiting first, second;
+
+static void flush_done(struct weir_req *req, int status)
+{
+    struct waiting *f = req->ctx;
+
+    f->over = 1;
+    f->status = status;
+}
+
+static void flush_twice_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    first = (struct waiting){.req.req = {.done = flush_done, .ctx = &first}};
+    second = (struct waiting){.req.req = {.done = flush_done, .ctx = &second}};
+    ck_assert_int_eq(weir_flush(m->node, &first.req), 0);
+    ck_assert_int_eq(weir_flush(m->node, &second.req), 0);
+}
+
+/* What only its memory has is lost when another takes its place. */
+static struct machine *fenced_in_memory(void (*before)(void *ctx))
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(test_seed());
+    world.wal = "mem:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    machine_append_now(m, 0, 1);
+    if (before != NULL)
+        ck_assert_int_eq(machine_call(m, before), 0);
+    weir_sim_pause(m->sim);
+    world_run(30 * SECOND);
+    ck_assert_int_eq(machine_take_over(&world.machines[1], 0), 0);
+    weir_sim_resume(m->sim);
+    world_run(60 * SECOND);
+    return m;
+}
+
+START_TEST(it_tells_a_flush_that_waits_behind_another)
+{
+    (void)fenced_in_memory(flush_twice_program);
+    ck_assert_int_eq(first.over, 1);
+    ck_assert_int_eq(first.status, WEIR_EFENCED);
+    ck_assert_int_eq(second.over, 1);
+    ck_assert_int_eq(second.status, WEIR_EFENCED);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim fenced");
@@ -366,5 +427,6 @@ int main(void)
                    who_waits_there_sees_what_a_successor_of_its_name_appends);
     tcase_add_test(tc, it_does_not_show_what_went_with_its_log);
     tcase_add_test(tc, it_tells_who_waits_for_a_flush_while_it_learns_of_it);
+    tcase_add_test(tc, it_tells_a_flush_that_waits_behind_another);
     return test_run();
 }
