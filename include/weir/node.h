@@ -87,7 +87,8 @@ WEIR_API int weir_open(struct weir **out, const struct weir_config *config,
  * @param node  Node.
  * @param err   What went wrong; may be NULL.
  * @return 0, WEIR_EBUSY (called in a callback), or why what a volatile WAL
- *         held could not be uploaded; the node is closed all the same.
+ *         held could not be uploaded (WEIR_EFENCED: another process has opened
+ *         the node or a stream of it); the node is closed all the same.
  */
 WEIR_API int weir_close(struct weir *node, struct weir_error *err);
 
@@ -137,8 +138,8 @@ struct weir_flush {
 /**
  * Upload all that was acknowledged before the call.
  *
- * If it fails, all that was acknowledged is still in the write-ahead log, and
- * its upload is tried again by itself.
+ * If it fails, all that was acknowledged is still in the write-ahead log, but
+ * for WEIR_EFENCED, and its upload is tried again by itself.
  *
  * Threads: any.
  *
@@ -147,7 +148,9 @@ struct weir_flush {
  * @return 0: `done` runs exactly once, with 0, an error of the store,
  *         WEIR_ETIMEDOUT (`commit_timeout`: the manifest does not answer),
  *         WEIR_EAGAIN (a stream's former owner has yet to upload its part),
- *         WEIR_EFENCED (a later epoch has this node), WEIR_ECORRUPT (batches
+ *         WEIR_EFENCED (a later epoch has this node; or the write-ahead log is
+ *         in memory, and another node has opened a stream of which it held
+ *         something: that is lost, and told once), WEIR_ECORRUPT (batches
  *         that are damaged in the log were left there; the others were
  *         uploaded), or WEIR_ECLOSED.  Negative, and `done` never runs:
  *         WEIR_EINVAL (no `done`), WEIR_EREADONLY, WEIR_ECLOSED.

@@ -96,6 +96,16 @@ static int must_upload(const struct weir *node)
            !weir__list_empty(&node->uploads.pending);
 }
 
+/* What is gone cannot be uploaded. */
+static void tell_loss(const struct weir *node, struct weir__close *c)
+{
+    if (node->lost && c->status == 0)
+        c->status = weir__fail(c->err, WEIR_EFENCED,
+                               "close: another process has opened this node or "
+                               "a stream of it, and what the volatile "
+                               "write-ahead log held of that is lost");
+}
+
 /* A store gives up by itself; a commit is tried until the manifest closes.
  * Do not wait for one that is still awaited at the second look. */
 static void look_at_upload(struct weir_timer *timer)
@@ -350,6 +360,7 @@ static void step(struct weir_task *task)
         return;
     case PHASE_CLEAN:
         env->ops->timer_stop(env, &c->patience);
+        tell_loss(node, c);
         c->phase = must_tell(node) ? PHASE_WAIT : PHASE_WAL;
         if (c->phase == PHASE_WAIT)
             commit_clean(node, c);

@@ -156,6 +156,7 @@ struct weir {
     int damage;    /* But some of it was damaged. */
     int beside;    /* Opened in a dead node's name: takeover.c. */
     int fenced;    /* A later node epoch exists: nothing is acknowledged. */
+    int lost; /* What a volatile WAL had was given up, and none was told. */
     uint32_t id;
     uint64_t epoch;
     uint64_t foreign; /* Commits of others that the streams follow. */

@@ -228,11 +228,24 @@ static void stream_deleted(struct weir_stream *s)
     weir__stream_publish(s);
 }
 
+/* What waits for an upload is given up.  If the log lasts, another one has it
+ * by now; or else it is lost, and a flush must not pass over that. */
+static void note_loss(const struct weir_stream *s)
+{
+    struct weir *node = s->node;
+
+    if (s->pending > 0 && node->wal != NULL &&
+        (node->wal->flags & WEIR_WAL_PERSISTENT) == 0 &&
+        weir__state_stream(weir__manifest_state(node->manifest), s->id) != NULL)
+        node->lost = 1;
+}
+
 /* Another node has opened the stream, and writes on from the committed end.
  * What was appended here beyond that is no part of the stream any more, and
  * must not be taken for what the other one writes. */
 static void stream_lost(struct weir_stream *s, const struct weir__mstream *m)
 {
+    note_loss(s);
     stream_fail(s, WEIR_EFENCED);
     s->losses++;
     s->start = m->start;
@@ -274,6 +287,8 @@ static void drop_behind(struct weir_stream *s, uint64_t end)
  * could open the stream without asking (a log in memory). */
 static void stream_given(struct weir_stream *s, uint64_t owed)
 {
+    if (s->durable > owed)
+        note_loss(s);
     drop_behind(s, s->durable < owed ? s->durable : owed);
     s->local = 0;
     s->giving = 0;
@@ -300,8 +315,10 @@ void weir__stream_fence(struct weir_stream *s)
 {
     weir__append_fail_waiting(s, WEIR_EFENCED);
     drop_behind(s, s->durable);
-    if (weir__stream_waits(s) && is_over(s))
+    if (weir__stream_waits(s) && is_over(s)) {
+        note_loss(s);
         drop_behind(s, s->uploaded);
+    }
     weir__fetch_wake(s); /* From now on they wait for the successor. */
 }
 

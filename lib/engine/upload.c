@@ -114,12 +114,17 @@ static int left_out(struct weir__upload *job)
     if (job->plan.damaged)
         return weir__fail(&job->error, WEIR_ECORRUPT,
                           "flush: damaged batches were left in the WAL");
-    return 0;
+    if (!job->node->lost || weir__list_empty(&job->flushes))
+        return 0;
+    job->node->lost = 0; /* Somebody is told. */
+    return weir__fail(&job->error, WEIR_EFENCED,
+                      "flush: another node has opened a stream, and what the "
+                      "volatile write-ahead log held of it is lost");
 }
 
 /* All that was planned is in objects.  What it was to end goes on if that is
  * not all there is. */
-static void job_done(struct weir__upload *job, int more, int left)
+static void job_done(struct weir__upload *job, int more)
 {
     struct weir *node = job->node;
 
@@ -128,13 +133,12 @@ static void job_done(struct weir__upload *job, int more, int left)
     if (more)
         weir__flushes_requeue(node, &job->flushes);
     else
-        weir__flushes_end(&job->flushes, left, &job->error);
+        weir__flushes_end(&job->flushes, left_out(job), &job->error);
 }
 
 void weir__upload_end(struct weir__upload *job, int status)
 {
     struct weir *node = job->node;
-    int left = status == 0 && !job->plan.waits ? left_out(job) : 0;
     int parts = job->plan.part_count != 0;
     int waits = job->plan.waits;
     int more = job->plan.more && parts;
@@ -144,16 +148,16 @@ void weir__upload_end(struct weir__upload *job, int status)
     if (!parts && !waits)
         look_later(node);
     weir__upload_part_free(job);
-    weir__plan_free(&job->plan);
     if (status == 0 && waits && !more) {
         job_waits(job);
     } else if (status == 0) {
-        job_done(job, more, left);
+        job_done(job, more);
     } else if (status == WEIR_ECLOSED) {
         weir__flushes_end(&job->flushes, status, NULL);
     } else {
         job_failed(job, status);
     }
+    weir__plan_free(&job->plan);
     weir__free(node->alloc, job);
     weir__group_trim(node);
     if (status == 0 || status == WEIR_ECLOSED)

@@ -89,6 +89,7 @@ END_TEST
  * other owner has written. */
 START_TEST(a_stream_that_comes_back_holds_what_its_other_owner_wrote)
 {
+    struct weir_flush flush = {0};
     struct weir_stream *s;
 
     open_nodes(0);
@@ -99,6 +100,7 @@ START_TEST(a_stream_that_comes_back_holds_what_its_other_owner_wrote)
     ck_assert_uint_eq(test_append(s, "kept"), 0);
     test_flush(nodes[1]);
     hear(nodes[0]);
+    ck_assert_int_eq(weir_flush_sync(nodes[0], &flush), WEIR_EFENCED);
     s = test_stream(nodes[0], "s", 0);
     test_expect(s, 0, "kept", NULL);
     ck_assert_uint_eq(test_append(s, "next"), 1);
@@ -152,6 +154,7 @@ START_TEST(a_stream_lost_to_another_node_does_not_hold_the_wal)
                             .len = sizeof(data),
                             .count = 1,
                             .max_timestamp = WEIR_NO_TIMESTAMP};
+    struct weir_flush flush = {0};
     struct weir_stream *lost, *other;
 
     open_nodes(1u << 20);
@@ -161,6 +164,7 @@ START_TEST(a_stream_lost_to_another_node_does_not_hold_the_wal)
     test_stream(nodes[1], "lost", 0);
     hear(nodes[0]);
     ck_assert_int_eq(test_try_append(lost, "x", 0), WEIR_EFENCED);
+    ck_assert_int_eq(weir_flush_sync(nodes[0], &flush), WEIR_EFENCED);
     for (int i = 0; i < 20; i++) {
         ck_assert_int_eq(weir_append_sync(other, &a), 0);
         test_flush(nodes[0]);

@@ -376,6 +376,13 @@ static void flush_twice_program(void *ctx)
     ck_assert_int_eq(weir_flush(m->node, &second.req), 0);
 }
 
+static void close_program(void *ctx)
+{
+    struct machine *m = ctx;
+
+    m->status = weir_close(m->node, NULL);
+}
+
 /* What only its memory has is lost when another takes its place. */
 static struct machine *fenced_in_memory(void (*before)(void *ctx))
 {
@@ -410,6 +417,61 @@ START_TEST(it_tells_a_flush_that_waits_behind_another)
 }
 END_TEST
 
+/* Another node has opened its stream: nothing of that is in an object. */
+START_TEST(a_flush_tells_what_was_lost_with_a_stream)
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(test_seed());
+    world.wal = "mem:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    ck_assert_int_eq(machine_open_stream(m, 1), 0);
+    machine_append_now(m, 0, 1);
+    ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
+    ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
+    machine_append_now(m, 1, 2);
+    ck_assert_int_eq(machine_flush(m), 0);
+    ck_assert_int_eq(machine_call(m, close_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
+/* It learns of that as it closes. */
+START_TEST(a_close_tells_what_was_lost_with_a_stream)
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(test_seed());
+    world.wal = "mem:";
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    machine_append_now(m, 0, 1);
+    ck_assert_int_eq(machine_open_stream(&world.machines[1], 0), 0);
+    ck_assert_int_eq(machine_call(m, close_program), 0);
+    ck_assert_int_eq(m->status, WEIR_EFENCED);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
+START_TEST(its_close_tells_what_its_memory_has_lost)
+{
+    struct machine *m = fenced_in_memory(NULL);
+
+    ck_assert_int_eq(machine_call(m, close_program), 0);
+    ck_assert_int_eq(m->status, WEIR_EFENCED);
+    weir_sim_free(world.sim);
+    world.wal = NULL;
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("sim fenced");
@@ -428,5 +490,8 @@ int main(void)
     tcase_add_test(tc, it_does_not_show_what_went_with_its_log);
     tcase_add_test(tc, it_tells_who_waits_for_a_flush_while_it_learns_of_it);
     tcase_add_test(tc, it_tells_a_flush_that_waits_behind_another);
+    tcase_add_test(tc, its_close_tells_what_its_memory_has_lost);
+    tcase_add_test(tc, a_flush_tells_what_was_lost_with_a_stream);
+    tcase_add_test(tc, a_close_tells_what_was_lost_with_a_stream);
     return test_run();
 }
