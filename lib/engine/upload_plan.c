@@ -34,7 +34,7 @@ static struct turn turn_of(const struct weir_stream *s)
 
 /* Entries of a stream that can be uploaded now: [*first, return). */
 static size_t uploadable(const struct weir_stream *s, const struct turn *turn,
-                         size_t *first, int *damaged)
+                         size_t *first)
 {
     size_t i = weir__entries_find(&s->entries, s->uploaded);
 
@@ -42,12 +42,9 @@ static size_t uploadable(const struct weir_stream *s, const struct turn *turn,
     for (; i < s->entries.count; i++) {
         const struct weir__entry *entry = weir__entries_at(&s->entries, i);
 
-        if (entry->base >= s->durable || entry->base >= turn->end)
+        if (entry->base >= s->durable || entry->base >= turn->end ||
+            entry->segment == NULL)
             break;
-        if (entry->segment == NULL) {
-            *damaged = 1;
-            break;
-        }
     }
     return i;
 }
@@ -64,6 +61,20 @@ static int has_more(const struct weir_stream *s, const struct turn *turn,
         return 0;
     entry = weir__entries_at(&s->entries, end);
     return entry->base >= turn->end && entry->base < s->durable;
+}
+
+/* 1 if a stream is damaged in the WAL, also where that is all that waits. */
+static int is_damaged(const struct weir *node)
+{
+    const struct weir_stream *s;
+    size_t at = 0;
+
+    if (!node->damage)
+        return 0;
+    while ((s = weir__map_next(&node->streams, &at)) != NULL)
+        if (s->damaged != WEIR_OFFSET_END)
+            return 1;
+    return 0;
 }
 
 /** How much there is to plan. */
@@ -84,7 +95,7 @@ static struct totals measure(struct weir__plan *plan, struct weir *node)
         size_t first, end;
 
         plan->waits |= turn.end == 0 && s->owed != 0;
-        end = uploadable(s, &turn, &first, &plan->damaged);
+        end = uploadable(s, &turn, &first);
         plan->more |= has_more(s, &turn, end);
         total.streams += end > first;
         total.batches += end - first;
@@ -131,7 +142,7 @@ static void add_stream(struct weir__plan *plan, struct weir_stream *s,
     struct turn turn = turn_of(s);
     size_t first, end;
 
-    end = uploadable(s, &turn, &first, &plan->damaged);
+    end = uploadable(s, &turn, &first);
     if (end == first)
         return;
     plan->item_count++;
@@ -192,6 +203,7 @@ int weir__plan_make(struct weir__plan *plan, struct weir *node)
     int rc;
 
     plan->alloc = node->alloc;
+    plan->damaged = is_damaged(node);
     total = measure(plan, node);
     if (total.streams == 0)
         return 0;

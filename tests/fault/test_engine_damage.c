@@ -149,6 +149,22 @@ END_TEST
 
 /* No header block vouches for the log's end; records that were written later
  * tell that this one was acknowledged. */
+/* What is before it is in objects by the second one. */
+START_TEST(every_flush_tells_of_what_was_left_out)
+{
+    struct weir_flush flush = {0};
+
+    write_log();
+    damage("hit number three", 0);
+    reopen();
+    ck_assert_int_eq(weir_flush_sync(node, &flush), WEIR_ECORRUPT);
+    ck_assert_int_eq(weir_flush_sync(node, &flush), WEIR_ECORRUPT);
+    ck_assert_int_eq(test_trim(hit, 3), 0);
+    ck_assert_int_eq(weir_flush_sync(node, &flush), 0);
+    end();
+}
+END_TEST
+
 START_TEST(damage_in_a_log_that_was_not_closed_is_no_torn_end)
 {
     write_log_and_crash();
@@ -203,6 +219,7 @@ int main(void)
 
     tcase_add_test(tc, a_damaged_payload_harms_its_own_batch_alone);
     tcase_add_test(tc, damage_at_the_end_is_not_forgotten_with_the_log);
+    tcase_add_test(tc, every_flush_tells_of_what_was_left_out);
     tcase_add_test(tc, damage_in_a_log_that_was_not_closed_is_no_torn_end);
     tcase_add_test(tc, a_trim_past_the_damage_heals_the_stream);
     tcase_add_test(
