@@ -111,6 +111,8 @@ struct weir_handover {
  *         others were handed over); WEIR_EPOISONED (an object log
  *         has failed, before or while this waited, and may hold more than was
  *         acknowledged: open the node again first; none was handed over);
+ *         WEIR_ETOOBIG (this and former owners have yet to upload 64 parts of
+ *         one: flush first; the others were handed over);
  *         WEIR_ETIMEDOUT (see `weir_req`: they are this node's still);
  *         WEIR_EUNKNOWN (it may have been done, or may still be, and until
  *         then they take no appends; or it was done for some of more than

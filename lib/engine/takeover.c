@@ -4,8 +4,9 @@
  * same core, with the dead one's id and log.  That is a plain opening: it
  * raises the dead node's epoch, takes its log, and recovers it.  Then it gives
  * all its streams away in one commit, or in as many as it takes to name them,
- * and is closed when what it has recovered is in objects.  So whatever crashes
- * in between is taken up by the next opening of that node, here or elsewhere.
+ * and is closed when what it has recovered is in objects.  (A stream that owes
+ * too many parts is given away when they are.)  So whatever crashes in between
+ * is taken up by the next opening of that node, here or elsewhere.
  */
 #include "engine/takeover.h"
 
@@ -44,6 +45,7 @@ struct takeover {
     struct weir_timer late; /* The manifest does not answer. */
     struct weir__close close;
     int refreshing;
+    int refused; /* A stream owes so many parts that no more can be owed. */
     int closing;
     int closed;
     int status;
@@ -106,6 +108,8 @@ static void close_dead(struct takeover *t)
 }
 
 static void flush_start(struct takeover *t);
+static void hand_listed(struct takeover *t);
+static void give_up(struct takeover *t, int status);
 
 static void retry_due(struct weir_timer *timer)
 {
@@ -138,7 +142,12 @@ static void flushed(struct weir_req *req, int status)
                   "takeover of node %u: what was found in its write-ahead log "
                   "is not uploaded: %s",
                   t->dead->id, t->error.text);
-    close_dead(t);
+    if (!t->refused)
+        close_dead(t);
+    else if (status != 0)
+        give_up(t, status);
+    else
+        hand_listed(t); /* There is nothing to be owed now. */
 }
 
 static void flush_start(struct takeover *t)
@@ -157,7 +166,7 @@ static void answer_free(struct takeover *t)
 
     if (t->call == NULL)
         return;
-    for (size_t i = 0; i < t->op.u.stream_hand.count; i++)
+    for (size_t i = 0; i < t->count; i++)
         refused += t->hands[i].status == WEIR_ETOOBIG;
     takeover_req(t)->streams -= refused;
     t->error.code = 0;
@@ -199,7 +208,7 @@ static void give_up(struct takeover *t, int status)
 /* Nothing was sent, or not all of it: another takeover frees the rest. */
 static int not_free(struct takeover *t)
 {
-    if (t->given == 0)
+    if (t->given == 0 && !t->refused)
         return weir__fail(&t->error, WEIR_ETIMEDOUT,
                           "takeover of node %u: the manifest cannot be "
                           "reached, and its streams are not free: %.160s",
@@ -247,6 +256,34 @@ static void late_start(struct takeover *t)
 
 static void hand_next(struct takeover *t);
 
+/* 1 if all that is owed of a stream is owed by the dead node. */
+static int owes_alone(const struct takeover *t, uint64_t stream_id)
+{
+    const struct weir__mstream *m =
+        weir__state_stream(weir__manifest_state(t->dead->manifest), stream_id);
+
+    for (size_t i = 0; m != NULL && i < m->debt_count; i++)
+        if (m->debts[i].node_id != t->dead->id)
+            return 0;
+    return 1;
+}
+
+/* 1 if streams are not free that are when this node has uploaded what it has
+ * found: their last part can be owed only then. */
+static int was_refused(const struct takeover *t)
+{
+    int refused = 0;
+
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->hands[i].status != WEIR_ETOOBIG)
+            continue;
+        if (!owes_alone(t, t->hands[i].stream_id))
+            return 0; /* It waits for others: that is told at once. */
+        refused = 1;
+    }
+    return refused;
+}
+
 static void handed(struct weir__commit *commit, int status)
 {
     struct takeover *t = commit->ctx;
@@ -265,6 +302,11 @@ static void handed(struct weir__commit *commit, int status)
         return;
     }
     weir__stream_sync_all(t->dead);
+    t->refused = was_refused(t);
+    if (t->refused) {
+        flush_start(t);
+        return;
+    }
     t->refreshing = 1;
     t->refresh = (struct weir__refresh){.done = refreshed, .ctx = t};
     weir__manifest_refresh(t->node->manifest, &t->refresh);
@@ -310,24 +352,32 @@ static void hand_next(struct takeover *t)
     weir__manifest_commit(t->dead->manifest, &t->commit);
 }
 
-static void hand_start(struct takeover *t)
+/* Free the streams that it has now. */
+static void hand_listed(struct takeover *t)
 {
-    size_t count = list_streams(t->dead, NULL);
+    const struct weir_alloc *alloc = t->node->alloc;
 
-    t->hands = weir__calloc(t->node->alloc, count + 1, sizeof(*t->hands));
+    weir__free(alloc, t->hands);
+    t->given = 0;
+    t->count = list_streams(t->dead, NULL);
+    t->hands = weir__calloc(alloc, t->count + 1, sizeof(*t->hands));
     if (t->hands == NULL) {
         give_up(t, WEIR_ENOMEM);
         return;
     }
     list_streams(t->dead, t->hands);
-    takeover_req(t)->streams = count;
+    hand_next(t);
+}
+
+static void hand_start(struct takeover *t)
+{
+    takeover_req(t)->streams = list_streams(t->dead, NULL);
     takeover_req(t)->batches = t->dead->stats.recovered_batches;
     takeover_req(t)->bytes = t->dead->stats.recovered_bytes;
     WEIR__SOMETIMES_IF(takeover_req(t)->batches > 0,
                        "a takeover finds batches in the dead node's log");
-    t->count = count;
     late_start(t);
-    hand_next(t);
+    hand_listed(t);
 }
 
 static void looked(struct weir__refresh *refresh, int status);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two nodes that take a stream from one another, on one store. */
+#include <stdio.h>
 #include <string.h>
 
 #include "support/node.h"
@@ -334,6 +335,66 @@ START_TEST(a_node_that_closes_uploads_all_parts_of_a_volatile_stream)
 }
 END_TEST
 
+/* Parts of one stream that may be owed. */
+enum { DEBTS = 64 };
+
+/* It hands its stream to itself time and again, and cannot upload: no further
+ * part can be owed before it has. */
+static void run_into_debt(struct weir *node)
+{
+    struct weir_handover hand = {.count = 1};
+    struct weir_stream *s = test_stream(node, "s", WEIR_STREAM_CREATE);
+
+    hand.streams = &s;
+    plug.put_status = WEIR_EAGAIN;
+    for (int i = 0; i < DEBTS; i++) {
+        test_append(s, "owed");
+        ck_assert_int_eq(weir_handover_sync(node, &hand), 0);
+        s = test_stream(node, "s", 0);
+    }
+    test_append(s, "of the owner");
+    ck_assert_int_eq(weir_handover_sync(node, &hand), WEIR_ETOOBIG);
+}
+
+static int taken;
+static int take_status;
+
+static void take_done(struct weir_req *req, int status)
+{
+    (void)req;
+    take_status = status;
+    taken = 1;
+}
+
+/* Its last part is owed once the others are uploaded: the takeover does that
+ * first, and does not say that the stream is free before. */
+START_TEST(a_takeover_of_a_stream_deep_in_debt_frees_it)
+{
+    struct weir_takeover take = {.req = {.done = take_done}, .node_id = 1};
+    char wal[400];
+
+    open_nodes(0);
+    weir_free(nodes[0]);
+    snprintf(wal, sizeof(wal), "file:%s/wal?size=1MiB", test_dir());
+    set(configs[0], "wal", wal);
+    nodes[0] = test_open(configs[0]);
+    run_into_debt(nodes[0]);
+    weir_free(nodes[0]);
+    nodes[0] = NULL;
+    taken = 0;
+    ck_assert_int_eq(weir_takeover(nodes[1], &take), 0);
+    for (int i = 0; i < 100 && !taken; i++)
+        weir_poll(nodes[1], 1000000);
+    plug.put_status = 0;
+    test_drive(nodes[1], &taken);
+    ck_assert_int_eq(take_status, 0);
+    ck_assert_uint_eq(take.streams, 1);
+    ck_assert_uint_eq(test_append(test_stream(nodes[1], "s", 0), "goes on"),
+                      DEBTS + 1);
+    close_nodes();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = test_case("engine owners");
@@ -352,5 +413,6 @@ int main(void)
     tcase_add_test(tc, a_flush_uploads_what_is_behind_what_was_handed_over);
     tcase_add_test(tc,
                    a_node_that_closes_uploads_all_parts_of_a_volatile_stream);
+    tcase_add_test(tc, a_takeover_of_a_stream_deep_in_debt_frees_it);
     return test_run();
 }
