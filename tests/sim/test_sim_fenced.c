@@ -352,6 +352,7 @@ END_TEST
 /** A flush that is not waited for. */
 struct waiting {
     struct weir_flush req;
+    struct weir_error err;
     int over;
     int status;
 };
@@ -371,7 +372,11 @@ static void flush_twice_program(void *ctx)
     struct machine *m = ctx;
 
     first = (struct waiting){.req.req = {.done = flush_done, .ctx = &first}};
-    second = (struct waiting){.req.req = {.done = flush_done, .ctx = &second}};
+    second = (struct waiting){.req.req = {
+                                  .done = flush_done,
+                                  .ctx = &second,
+                                  .err = &second.err,
+                              }};
     ck_assert_int_eq(weir_flush(m->node, &first.req), 0);
     ck_assert_int_eq(weir_flush(m->node, &second.req), 0);
 }
@@ -407,11 +412,15 @@ static struct machine *fenced_in_memory(void (*before)(void *ctx))
 
 START_TEST(it_tells_a_flush_that_waits_behind_another)
 {
-    (void)fenced_in_memory(flush_twice_program);
+    struct machine *m = fenced_in_memory(flush_twice_program);
+
     ck_assert_int_eq(first.over, 1);
     ck_assert_int_eq(first.status, WEIR_EFENCED);
     ck_assert_int_eq(second.over, 1);
     ck_assert_int_eq(second.status, WEIR_EFENCED);
+    ck_assert_ptr_nonnull(strstr(second.err.text, "has opened node 1"));
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
     weir_sim_free(world.sim);
     world.wal = NULL;
 }
