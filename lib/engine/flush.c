@@ -41,20 +41,6 @@ void weir__flushes_end(struct weir__list *list, int status,
         flush_end(at, status, error);
 }
 
-/* What a fenced node had may be gone with its log. */
-static int fenced(const struct weir *node, struct weir_error *err)
-{
-    return weir__fail(err, WEIR_EFENCED,
-                      "flush: another process has opened node %u", node->id);
-}
-
-void weir__flushes_fence(struct weir *node, struct weir__list *list)
-{
-    struct weir_error error = {0};
-
-    weir__flushes_end(list, fenced(node, &error), &error);
-}
-
 /* But for the flush of a node that closes. */
 static void end_late(struct weir__list *list, const struct weir_error *error)
 {
@@ -109,8 +95,6 @@ void weir__flushes_requeue(struct weir *node, struct weir__list *list)
 {
     struct weir__list *at;
 
-    if (node->fenced)
-        weir__flushes_fence(node, list);
     while ((at = weir__list_pop(list)) != NULL) {
         if (weir__node_is_open(node) || flush_of(at)->closing)
             weir__list_push(&node->uploads.flushes, at);
@@ -140,10 +124,12 @@ static void flush_run(struct weir_task *task)
         weir__req_end(weir__req_of(task), WEIR_ECLOSED);
         return;
     }
-    if (node->fenced) {
+    if (node->fenced) { /* What it had may be gone with its log. */
         struct weir_req *req = weir__req_of(task);
 
-        weir__req_end(req, fenced(node, req->err));
+        weir__fail(req->err, WEIR_EFENCED,
+                   "flush: another process has opened node %u", node->id);
+        weir__req_end(req, WEIR_EFENCED);
         return;
     }
     weir__list_push(&node->uploads.flushes, &flush->link);

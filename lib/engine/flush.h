@@ -10,11 +10,8 @@
 /** End the flushes of a list; `error` (may be NULL) tells them why. */
 void weir__flushes_end(struct weir__list *list, int status,
                        const struct weir_error *error);
-/** End the flushes of a list: a later epoch has the node. */
-void weir__flushes_fence(struct weir *node, struct weir__list *list);
 /** Put the flushes of an upload that failed in front of the next one.  The
- * host's do not wait for it if the node closes: they end.  So do all of a node
- * that is fenced. */
+ * host's do not wait for it if the node closes: they end. */
 void weir__flushes_requeue(struct weir *node, struct weir__list *list);
 /** 1 if the list has the flush of a node that closes. */
 int weir__flushes_have_last(const struct weir__list *list);

@@ -12,7 +12,6 @@
 #include "base/sometimes.h"
 #include "base/uri.h"
 #include "engine/fetch.h"
-#include "engine/flush.h"
 #include "engine/group.h"
 #include "engine/handover.h"
 #include "engine/lease.h"
@@ -310,7 +309,6 @@ static void fence(struct weir *node)
               "node %u: fenced: another process has opened it", node->id);
     while ((s = weir__map_next(&node->streams, &at)) != NULL)
         weir__stream_fence(s);
-    weir__flushes_fence(node, &node->uploads.flushes);
     weir__group_release(node);
     weir__handover_look(node);
 }
