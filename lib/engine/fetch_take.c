@@ -71,7 +71,6 @@ static int add_tail(struct weir__fetch *f, struct weir__tail_slot *slot,
                     const struct weir__tail_batch *b)
 {
     struct weir_batch batch = {.base_offset = b->base,
-                               .data = slot->buf->data + b->at,
                                .len = b->len,
                                .max_timestamp = b->max_timestamp,
                                .count = b->count,
@@ -85,6 +84,7 @@ static int add_tail(struct weir__fetch *f, struct weir__tail_slot *slot,
                           f->stream->name, (unsigned long long)b->base,
                           (unsigned long long)b->base + b->count - 1,
                           slot->node_id);
+    batch.data = slot->buf->data + b->at;
     rc = weir__result_hold_buf(f->result, slot->buf);
     return rc == 0 ? add(f, &batch) : rc;
 }

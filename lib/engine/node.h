@@ -91,7 +91,7 @@ struct weir__lease {
 /** Reading of other nodes' logs: tail.h. */
 struct weir__tail {
     struct weir__map logs;    /* By node id. */
-    struct weir__list loaded; /* Slots with bytes, by last use. */
+    struct weir__list loaded; /* Slots that are here, by last use. */
     size_t bytes;             /* Of them all. */
     size_t ranges;            /* Of all streams. */
     uint64_t round;           /* Looks begun. */

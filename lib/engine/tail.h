@@ -34,14 +34,14 @@ struct weir__tail_batch {
 
 /** A slot that holds something of a stream that is read here. */
 struct weir__tail_slot {
-    struct weir__list link; /* In the node's slots with bytes, by last use. */
+    struct weir__list link; /* In the node's slots that are here, by use. */
     struct weir *node;
     uint32_t node_id;
     struct weir_wal_mark at;
     size_t ranges;                    /* That name it. */
-    struct weir_buf *buf;             /* Its bytes, or NULL: */
-    struct weir__tail_batch *batches; /* and what is in them. */
-    size_t count;
+    struct weir_buf *buf;             /* Its bytes; NULL: none is whole. */
+    struct weir__tail_batch *batches; /* What is in it, */
+    size_t count;                     /* 0: it is not here now. */
     size_t room;
     int loading;
     struct weir__slot_get get;

@@ -13,17 +13,17 @@
 
 static size_t memory_of(const struct weir__tail_slot *slot)
 {
-    return slot->buf->capacity + slot->room * sizeof(*slot->batches);
+    size_t bytes = slot->buf != NULL ? slot->buf->capacity : 0;
+
+    return bytes + slot->room * sizeof(*slot->batches);
 }
 
 /* Only that it holds something is kept. */
 static void unload(struct weir__tail_slot *slot)
 {
-    if (slot->buf != NULL) {
-        if (slot->link.next != &slot->link)
-            slot->node->tail.bytes -= memory_of(slot);
-        weir_buf_unref(slot->buf);
-    }
+    if (slot->link.next != &slot->link)
+        slot->node->tail.bytes -= memory_of(slot);
+    weir_buf_unref(slot->buf);
     weir__list_remove(&slot->link);
     weir__free(slot->node->alloc, slot->batches);
     slot->buf = NULL;
@@ -99,7 +99,7 @@ void weir__tail_keep(struct weir__tail_slot *slot)
     struct weir__tail *tail = &slot->node->tail;
     size_t limit = (size_t)slot->node->config->number[WEIR__P_TAIL_CACHE];
 
-    if (slot->buf == NULL)
+    if (slot->count == 0)
         return;
     tail->bytes += memory_of(slot);
     weir__list_push(&tail->loaded, &slot->link);
@@ -292,7 +292,7 @@ const struct weir__tail_range *weir__tail_find(struct weir_stream *s,
     if (i == t->count || t->ranges[i].base > offset)
         return NULL;
     slot = t->ranges[i].slot;
-    if (slot->buf == NULL || slot->loading) {
+    if (slot->count == 0 || slot->loading) {
         if (!slot->loading && s->node->tail.loads < LOADS_MAX)
             load(slot);
         return NULL;
