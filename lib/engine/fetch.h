@@ -9,6 +9,8 @@
 
 /** New data, a new start, or the end of the stream: look at who waits. */
 void weir__fetch_wake(struct weir_stream *stream);
+/** The same for the streams of a node. */
+void weir__fetch_wake_all(struct weir *node);
 /** End every fetch with WEIR_ECLOSED, except those that a store still owes
  * an answer. */
 void weir__fetch_close(struct weir *node);

@@ -33,6 +33,7 @@ struct weir__fetch {
     int asked;        /* So is a look at other nodes' logs, */
     int looked;       /* and that has ended: */
     uint64_t look;    /* it is later than this one; then, which it was. */
+    uint64_t missed;  /* An object that was not there, or 0. */
 };
 
 /** Go on with what there is now. */
@@ -48,6 +49,9 @@ int weir__fetch_tail(struct weir__fetch *f, int *rc);
 /** Ask for the block that holds `next`: 0, or why there is none. */
 int weir__fetch_object(struct weir__fetch *f);
 
+/** 1 if other nodes may append to the stream, or may do so since this one was
+ * taken over. */
+int weir__fetch_shared(const struct weir_stream *s);
 /** 1 if what comes next is in another node's WAL alone. */
 int weir__fetch_elsewhere(const struct weir__fetch *f);
 /** At the end of a shared stream the logs that hold its tail are read once,

@@ -138,12 +138,19 @@ static int take_block(struct weir__fetch *f, struct weir__block *block)
     return rc;
 }
 
-/* The object is gone.  If the stream is another node's, that one may have
- * trimmed it in the meantime: read the manifest, then look again. */
-static int may_be_trimmed(const struct weir__fetch *f)
+/* The object is gone.  If the stream is another node's, or may be by now, that
+ * one may have trimmed it in the meantime: 1 until the manifest was read since
+ * then, and names it still. */
+static int may_be_trimmed(struct weir__fetch *f)
 {
-    return weir__fetch_foreign(f->stream) && !f->refreshed &&
-           weir__node_is_open(f->stream->node);
+    if (!weir__fetch_shared(f->stream) || !weir__node_is_open(f->stream->node))
+        return 0;
+    if (f->missed == f->get.object_id)
+        return !f->refreshed;
+    f->missed = f->get.object_id;
+    f->told = 0; /* What was read before tells nothing of it. */
+    f->refreshed = 0;
+    return 1;
 }
 
 static void block_done(struct weir__block_get *get, int status)

@@ -19,9 +19,7 @@ int weir__fetch_foreign(const struct weir_stream *s)
            s->view.owner != s->node->id;
 }
 
-/* 1 if other nodes may append to the stream, or may do so since this one was
- * taken over. */
-static int is_shared(const struct weir_stream *s)
+int weir__fetch_shared(const struct weir_stream *s)
 {
     return weir__fetch_foreign(s) || !weir__lease_runs(s->node);
 }
@@ -84,7 +82,7 @@ static void told(struct weir__fetch *f, int status)
     f->asked = 0;
 }
 
-static void wake_all(struct weir *node)
+void weir__fetch_wake_all(struct weir *node)
 {
     struct weir_stream *s;
     size_t i = 0;
@@ -109,7 +107,7 @@ static void refresh_done(struct weir__refresh *req, int status)
         if (f->told && f->refresh < node->refreshes)
             told(f, status);
     }
-    wake_all(node);
+    weir__fetch_wake_all(node);
     if (node->refresh_again)
         weir__fetch_refresh(node);
     weir__close_step(node);
@@ -136,7 +134,7 @@ static void refresh_due(struct weir_timer *timer)
     struct weir *node = WEIR__CONTAINER(timer, struct weir, refresh_due);
 
     if (weir__manifest_hears(node->manifest))
-        wake_all(node); /* Who still waits comes back here. */
+        weir__fetch_wake_all(node); /* Who still waits comes back here. */
     else
         weir__fetch_refresh(node);
 }
@@ -193,7 +191,7 @@ void weir__fetch_park(struct weir__fetch *f)
         f->timer.deadline = env->ops->now(env) + patience(f);
         env->ops->timer_start(env, &f->timer);
     }
-    if (!is_shared(s) && !is_owed(f))
+    if (!weir__fetch_shared(s) && !is_owed(f))
         return;
     tail = weir__tail_can(s);
     if (was_told(f))
@@ -207,7 +205,7 @@ int weir__fetch_wants_refresh(const struct weir__fetch *f)
     const struct weir_stream *s = f->stream;
 
     return !f->hurry && f->next >= s->durable && s->failed != WEIR_ENOENT &&
-           is_shared(s) && f->result->count == 0 &&
+           weir__fetch_shared(s) && f->result->count == 0 &&
            weir__node_is_open(s->node) && !was_told(f);
 }
 
@@ -215,7 +213,7 @@ int weir__fetch_unknown(const struct weir__fetch *f)
 {
     struct weir_error error;
 
-    return is_shared(f->stream) &&
+    return weir__fetch_shared(f->stream) &&
            (!was_told(f) || f->unclear != 0 ||
             (f->looked && weir__tail_status(f->stream, &error) != 0));
 }
@@ -243,7 +241,7 @@ int weir__fetch_doubt(struct weir__fetch *f)
     int rc;
 
     if (f->result->count != 0 || f->next < f->stream->durable ||
-        !is_shared(f->stream))
+        !weir__fetch_shared(f->stream))
         return 0;
     rc = f->looked ? weir__tail_status(f->stream, &f->error) : 0;
     if (rc == WEIR_ECORRUPT)

@@ -313,11 +313,14 @@ static void fence(struct weir *node)
     weir__handover_look(node);
 }
 
-/* A commit of another node may have changed any stream. */
+/* A commit of another node may have changed any stream.  Who waits for a
+ * successor is woken when that is taken over: else it would look for what the
+ * successor has trimmed. */
 static void applied(void *ctx)
 {
     struct weir *node = ctx;
     uint64_t commits, conflicts, foreign;
+    int fenced = node->fenced;
 
     if (node->manifest == NULL || !weir__node_is_open(node))
         return;
@@ -333,6 +336,8 @@ static void applied(void *ctx)
         node->foreign = foreign;
         weir__stream_sync_all(node);
     }
+    if (node->fenced && !fenced)
+        weir__fetch_wake_all(node);
 }
 
 static int manifest_start(struct weir__open *open)

@@ -319,7 +319,6 @@ void weir__stream_fence(struct weir_stream *s)
         note_loss(s);
         drop_behind(s, s->uploaded);
     }
-    weir__fetch_wake(s); /* From now on they wait for the successor. */
 }
 
 /* The damage is below the start now: it is forgotten. */
