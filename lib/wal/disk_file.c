@@ -161,7 +161,10 @@ static int sync_all(struct disk_file *d, struct weir__disk_req *req)
 
     if ((first ? fsync(d->place.fd) : fdatasync(d->place.fd)) != 0)
         return fail_io(d, req, errno, "sync");
-    return first ? weir__disk_name(&d->place, d->path, req->err) : 0;
+    if (first)
+        return weir__disk_name(&d->place, d->path, req->err);
+    return d->place.unsettled ? weir__disk_settle(&d->place, d->path, req->err)
+                              : 0;
 }
 
 /* After a failed write or sync the system may have forgotten what it could

@@ -15,10 +15,11 @@ struct weir__disk_place {
     int fd;        /* -1: none. */
     uint64_t size; /* Bytes. */
     uint32_t align;
-    bool fresh;    /* To be formatted. */
-    bool nameless; /* A new file, which gets its name by its first sync. */
-    char *draft;   /* Name of a nameless file where the file system cannot do
-                      without one. */
+    bool fresh;     /* To be formatted. */
+    bool nameless;  /* A new file, which gets its name by its first sync. */
+    bool unsettled; /* An old one, whose name may not be on the disk yet. */
+    char *draft;    /* Name of a nameless file where the file system cannot do
+                       without one. */
 };
 
 /** What to open. */
@@ -37,6 +38,9 @@ int weir__disk_enter(struct weir__disk_place *place,
  * by now), or an error of the file system. */
 int weir__disk_name(struct weir__disk_place *place, const char *path,
                     struct weir_error *err);
+/** Make the name of a file that was there durable. */
+int weir__disk_settle(struct weir__disk_place *place, const char *path,
+                      struct weir_error *err);
 /** Unlock and close; a file that is still nameless goes. */
 void weir__disk_leave(struct weir__disk_place *place);
 

@@ -3,7 +3,9 @@
  * Finds, makes and locks the file or block device of a log.  A new file has
  * no name until it is a log: it gets one, by a link that fails if there is
  * one, after its header blocks are durable.  So no crash leaves half a log,
- * and of two processes that make the same one, one is told.
+ * and of two processes that make the same one, one is told.  Who made a file
+ * that is there may have been killed before the name was durable; so whoever
+ * opens it sees to that before anything else counts as durable.
  */
 #include "wal/disk_file.h"
 
@@ -113,21 +115,26 @@ static int link_name(const struct weir__disk_place *place, const char *path)
     return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
-static int sync_folder(const struct weir__disk_place *place, const char *path,
-                       struct weir_error *err)
+/* 0 or an errno. */
+static int sync_folder(const struct weir__disk_place *place, const char *path)
 {
     char *folder = folder_of(place->alloc, path);
-    int fd, rc = 0;
+    int fd, number = 0;
 
     if (folder == NULL)
-        return weir__fail(err, WEIR_ENOMEM, "make %s", path);
+        return ENOMEM;
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
-        rc = weir__fail_errno(err, errno, "sync folder %s", folder);
+        number = errno;
     if (fd >= 0)
         close(fd);
     weir__free(place->alloc, folder);
-    return rc;
+    return number;
+}
+
+static int not_synced(const char *path, int number, struct weir_error *err)
+{
+    return weir__fail_errno(err, number, "sync the folder of %s", path);
 }
 
 static void drop_draft(struct weir__disk_place *place)
@@ -141,6 +148,8 @@ static void drop_draft(struct weir__disk_place *place)
 int weir__disk_name(struct weir__disk_place *place, const char *path,
                     struct weir_error *err)
 {
+    int number;
+
     if (link_name(place, path) != 0) {
         if (errno == EEXIST)
             return weir__fail(err, WEIR_EBUSY,
@@ -149,7 +158,21 @@ int weir__disk_name(struct weir__disk_place *place, const char *path,
     }
     place->nameless = false;
     drop_draft(place);
-    return sync_folder(place, path, err);
+    number = sync_folder(place, path);
+    return number == 0 ? 0 : not_synced(path, number, err);
+}
+
+int weir__disk_settle(struct weir__disk_place *place, const char *path,
+                      struct weir_error *err)
+{
+    int number = sync_folder(place, path);
+
+    /* A folder that may be entered but not read was made by others; and there
+     * are file systems whose folders have no sync. */
+    if (number != 0 && number != EACCES && number != EINVAL)
+        return not_synced(path, number, err);
+    place->unsettled = false;
+    return 0;
 }
 
 /* ---- A file or device that is there -------------------------------------*/
@@ -237,6 +260,7 @@ static int enter_file(struct weir__disk_place *place, const struct stat *st,
                           wish->path);
     place->size = (uint64_t)st->st_size;
     place->align = FILE_ALIGN;
+    place->unsettled = !wish->read_only;
     return 0;
 }
 
