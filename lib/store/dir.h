@@ -14,6 +14,10 @@
  * that died, and is removed by the next open.  Folders are never removed: a
  * PUT into one could be under way in another process.
  *
+ * A PUT that fails behind the rename is of unknown outcome, and who asked for
+ * it looks whether the object is there.  So no GET or HEAD finds anything
+ * then before all is synced.
+ *
  * Two keys that S3 would take are errors here: one of which another is a
  * folder ("a" and "a/b"), and one with a part of over 255 bytes.
  */
@@ -34,6 +38,7 @@ struct weir__dir {
     bool sync;     /* Make everything durable. */
     int settled;   /* Its own entry is on the disk; atomic. */
     uint64_t next; /* Number for the next temporary name; atomic. */
+    uint64_t owed; /* PUTs that may have left what is not durable; atomic. */
     uint64_t known[WEIR__DIR_KNOWN]; /* Atomic; 0: free. */
 };
 
@@ -63,5 +68,9 @@ void weir__dir_list_free(struct weir__dir_list *list);
 
 /** Sync the folder that holds `key`.  0, or -1 with errno. */
 int weir__dir_sync_folder(const struct weir__dir *dir, const char *key);
+/** Make durable what PUTs of unknown outcome have left, before somebody sees
+ * it: 0 or a status, with `req->err` set. */
+int weir__dir_sync_owed(struct weir__dir *dir,
+                        const struct weir_store_req *req);
 
 #endif

@@ -159,7 +159,9 @@ int weir__dir_get(struct weir__dir *dir, struct weir_store_req *req)
     if (fd < 0)
         return weir__fail_errno(req->err, errno, "open %s/%s", dir->path,
                                 req->key);
-    rc = read_object(dir, req, fd);
+    rc = weir__dir_sync_owed(dir, req);
+    if (rc == 0)
+        rc = read_object(dir, req, fd);
     close(fd);
     return rc;
 }
@@ -177,7 +179,7 @@ int weir__dir_head(struct weir__dir *dir, struct weir_store_req *req)
     if (!S_ISREG(st.st_mode))
         return fail_absent(dir, req);
     req->size = (uint64_t)st.st_size;
-    return 0;
+    return weir__dir_sync_owed(dir, req);
 }
 
 int weir__dir_delete(struct weir__dir *dir, struct weir_store_req *req)

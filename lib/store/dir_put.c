@@ -247,9 +247,27 @@ static int move(const struct weir__dir *dir, struct temporary *tmp,
     return rc;
 }
 
-static int fail_unknown(const struct weir__dir *dir,
-                        const struct weir_store_req *req, const char *what)
+int weir__dir_sync_owed(struct weir__dir *dir, const struct weir_store_req *req)
 {
+    uint64_t owed = __atomic_load_n(&dir->owed, __ATOMIC_ACQUIRE);
+
+    if (!dir->sync || owed == 0)
+        return 0;
+    /* Their folders are not kept in mind: it happens hardly ever. */
+    if (syncfs(dir->root) != 0)
+        return weir__fail_errno(req->err, errno,
+                                "sync %s, where a write is unknown, for %s",
+                                dir->path, req->key);
+    /* Unless there is one more by now. */
+    (void)__atomic_compare_exchange_n(&dir->owed, &owed, 0, false,
+                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int fail_unknown(struct weir__dir *dir, const struct weir_store_req *req,
+                        const char *what)
+{
+    __atomic_add_fetch(&dir->owed, 1, __ATOMIC_RELEASE);
     weir__fail_errno(req->err, errno, "%s %s/%s", what, dir->path, req->key);
     if (req->err != NULL)
         req->err->code = WEIR_EUNKNOWN;
@@ -257,7 +275,7 @@ static int fail_unknown(const struct weir__dir *dir,
 }
 
 /* The name is there from here on, so a failure leaves the outcome open. */
-static int settle(const struct weir__dir *dir, const struct weir_store_req *req)
+static int settle(struct weir__dir *dir, const struct weir_store_req *req)
 {
     if (weir__dir_sync_folder(dir, req->key) == 0)
         return 0;

@@ -163,6 +163,11 @@ int fsync(int fd)
     return (int)CALL(CALL_SYNC, syscall(SYS_fsync, fd));
 }
 
+int syncfs(int fd)
+{
+    return (int)CALL(CALL_SYNC, syscall(SYS_syncfs, fd));
+}
+
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
     return (int)CALL(CALL_RENAME,
@@ -472,6 +477,19 @@ static int attempt_put(void)
     return store_put(&rig, key, bodies[1], SIZE, put_flags);
 }
 
+/* What a PUT of unknown outcome has left is read back, and counts if it is
+ * there: so it is there to stay by then. */
+static void check_unknown(int found)
+{
+    if (found == 1)
+        ck_assert_msg(atomic_load(&calls[CALL_SYNC]) > 0,
+                      "%s: unknown, and then shown without a sync", point);
+    heal();
+    ck_assert_int_eq(what_is_there(key), found);
+    ck_assert_msg(atomic_load(&calls[CALL_SYNC]) == 0,
+                  "%s: synced again and again", point);
+}
+
 static void check_put(int rc, enum call call)
 {
     int found;
@@ -479,6 +497,8 @@ static void check_put(int rc, enum call call)
     if (rc != 0 && rc != WEIR_ECONFLICT)
         check_status(rc);
     found = what_is_there(key);
+    if (rc == WEIR_EUNKNOWN)
+        check_unknown(found);
     if (rc == 0 || rc == WEIR_ECONFLICT)
         ck_assert_msg(found == 1, "%s: %s, and it is not there", point,
                       weir_error_name(rc));
@@ -554,6 +574,31 @@ START_TEST(put_if_absent_never_replaces)
     sweep(&(struct sweep){before_put, attempt_conflict, check_conflict});
     teardown();
     printf("%d points\n", points);
+}
+END_TEST
+
+/* Nor is it told to be there before that could be synced. */
+START_TEST(what_cannot_be_synced_is_not_shown)
+{
+    static const struct failure failure = {CALL_SYNC, WAY_UNDONE, {EIO}};
+    struct weir_buf *body = NULL;
+    uint64_t size;
+
+    setup();
+    ck_assert_int_eq(open_store(), 0);
+    ck_assert_int_eq(store_put(&rig, "f/a", bodies[1], SIZE, 0), 0);
+    hurt(&failure, EIO, 2, 100000); /* The first one is the file's. */
+    ck_assert_int_eq(
+        store_put(&rig, "f/b", bodies[1], SIZE, WEIR_STORE_IF_ABSENT),
+        WEIR_EUNKNOWN);
+    ck_assert_int_eq(store_get(&rig, "f/b", 0, UINT64_MAX, 0, &body, NULL),
+                     WEIR_EIO);
+    ck_assert_int_eq(store_head(&rig, "f/b", &size), WEIR_EIO);
+    ck_assert_int_eq(store_head(&rig, "f/c", &size), WEIR_ENOENT);
+    heal();
+    ck_assert_int_eq(store_head(&rig, "f/b", &size), 0);
+    ck_assert_uint_eq(size, SIZE);
+    teardown();
 }
 END_TEST
 
@@ -722,6 +767,7 @@ int main(void)
     tcase_add_test(tc, put_if_absent_is_done_or_not_or_unknown);
     tcase_add_test(tc, put_by_a_link_is_done_or_not_or_unknown);
     tcase_add_test(tc, put_if_absent_never_replaces);
+    tcase_add_test(tc, what_cannot_be_synced_is_not_shown);
     tcase_add_test(tc, failed_read_is_no_absence_and_never_short);
     tcase_add_test(tc, failed_list_is_no_shorter_list);
     tcase_add_test(tc, failed_delete_can_be_repeated);
