@@ -24,6 +24,7 @@ static void advance(struct weir__slot_get *get, const struct weir__slot *slot,
         get->next = slot->position + slot->len;
 }
 
+/* Nothing is handed out of what comes damaged for the first time. */
 static int got(struct weir__slot_get *get, struct weir_buf *body, uint64_t size)
 {
     struct weir__slot_expect expect = {.cluster = get->cluster,
@@ -34,8 +35,14 @@ static int got(struct weir__slot_get *get, struct weir_buf *body, uint64_t size)
                                        .next = get->next};
     struct weir__slot slot;
     uint32_t crc = 0;
-    int rc =
-        weir__slot_check(&expect, get->key, body, size, &slot, &crc, get->err);
+    int rc;
+
+    if (get->again)
+        rc = weir__slot_check(&expect, get->key, body, size, &slot, &crc,
+                              get->err);
+    else
+        rc = weir__slot_check_all(&expect, get->key, body, size, &slot, &crc,
+                                  get->err);
 
     if (rc == 0 && slot.kind == WEIR__SLOT_DATA)
         rc = weir__slot_records(&slot, get->key, body, get->record, get->ctx,
@@ -47,6 +54,8 @@ static int got(struct weir__slot_get *get, struct weir_buf *body, uint64_t size)
     return 0;
 }
 
+static void submit(struct weir__slot_get *get);
+
 static void get_done(struct weir_store_req *req, int status)
 {
     struct weir__slot_get *get = req->ctx;
@@ -54,12 +63,18 @@ static void get_done(struct weir_store_req *req, int status)
 
     if (status == 0)
         status = got(get, body, req->size);
-    get->done(get, status);
+    if (body != NULL && status == WEIR_ECORRUPT && !get->again) {
+        get->again = 1; /* In case it was the transfer. */
+        submit(get);
+    } else {
+        get->done(get, status);
+    }
     weir_buf_unref(body);
 }
 
-void weir__slot_get(struct weir__slot_get *get)
+static void submit(struct weir__slot_get *get)
 {
+    get->err->code = 0;
     weir__slot_key(get->key, get->node_id, get->at.epoch, get->at.slot);
     get->req = (struct weir_store_req){.verb = WEIR_STORE_GET,
                                        .key = get->key,
@@ -68,4 +83,10 @@ void weir__slot_get(struct weir__slot_get *get)
                                        .ctx = get,
                                        .err = get->err};
     get->store->ops->submit(get->store, &get->req);
+}
+
+void weir__slot_get(struct weir__slot_get *get)
+{
+    get->again = 0;
+    submit(get);
 }

@@ -103,3 +103,23 @@ int weir__slot_records(const struct weir__slot *slot, const char *key,
     }
     return rc;
 }
+
+static int count_damaged(void *ctx, const struct weir_wal_record *record)
+{
+    *(int *)ctx += record->damaged != 0;
+    return 0;
+}
+
+int weir__slot_check_all(const struct weir__slot_expect *expect,
+                         const char *key, struct weir_buf *body, uint64_t size,
+                         struct weir__slot *out, uint32_t *crc,
+                         struct weir_error *err)
+{
+    int rc = weir__slot_check(expect, key, body, size, out, crc, err);
+    int count = 0;
+
+    if (rc == 0 && out->kind == WEIR__SLOT_DATA)
+        rc = weir__slot_records(out, key, body, count_damaged, &count, err);
+    return rc == 0 && count > 0 ? damaged(err, key, "a payload is damaged")
+                                : rc;
+}

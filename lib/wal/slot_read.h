@@ -39,6 +39,13 @@ int weir__slot_check(const struct weir__slot_expect *expect, const char *key,
                      struct weir__slot *out, uint32_t *crc,
                      struct weir_error *err);
 
+/** The same, and all its records: WEIR_ECORRUPT also if only a payload is
+ * damaged. */
+int weir__slot_check_all(const struct weir__slot_expect *expect,
+                         const char *key, struct weir_buf *body, uint64_t size,
+                         struct weir__slot *out, uint32_t *crc,
+                         struct weir_error *err);
+
 /** Be given a slot's records, in order: 0, what `fn` returned, or
  * WEIR_ECORRUPT. */
 int weir__slot_records(const struct weir__slot *slot, const char *key,

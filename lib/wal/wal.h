@@ -54,6 +54,7 @@ struct weir__slot_get {
     enum weir__slot_kind kind; /* Out: what it was. */
     uint32_t before;           /* Private: CRC of the slot before, */
     uint64_t next;             /* and the position behind it. */
+    int again;                 /* It came damaged once. */
     struct weir_store_req req;
     char key[WEIR__SLOT_KEY];
 };

@@ -102,6 +102,7 @@ struct wal_object {
     struct weir_store_req get;
     char key[WEIR__SLOT_KEY];
     unsigned tries;
+    int again;         /* It came damaged once. */
     uint64_t deadline; /* Of all tries. */
     struct weir_timer timer;
     struct weir_error error;

@@ -7,6 +7,7 @@
  * in its turn. */
 #include "base/error.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/sometimes.h"
 #include "wal/wal_object.h"
 
@@ -127,6 +128,18 @@ static void take(struct wal_object *w, const struct weir__slot *slot,
     end(w, rc, rc == 0);
 }
 
+static void read_now(struct wal_object *w);
+
+/* In case it was the transfer: nothing was handed out yet. */
+static void read_once_more(struct wal_object *w)
+{
+    weir__log(w->host->log, WEIR_LOG_WARN, "%s; reading it again",
+              w->error.text);
+    w->again = 1;
+    w->error.code = 0;
+    read_now(w);
+}
+
 static void got(struct wal_object *w, struct weir_buf *body, uint64_t size)
 {
     struct weir__slot_expect expect = {.cluster = w->owner.cluster,
@@ -137,10 +150,19 @@ static void got(struct wal_object *w, struct weir_buf *body, uint64_t size)
                                        .next = w->next};
     struct weir__slot slot;
     uint32_t crc = 0;
-    int rc =
-        weir__slot_check(&expect, w->key, body, size, &slot, &crc, &w->error);
+    int again = w->again;
+    int rc;
 
-    if (rc != 0)
+    if (again)
+        rc = weir__slot_check(&expect, w->key, body, size, &slot, &crc,
+                              &w->error);
+    else
+        rc = weir__slot_check_all(&expect, w->key, body, size, &slot, &crc,
+                                  &w->error);
+    w->again = 0;
+    if (rc == WEIR_ECORRUPT && !again)
+        read_once_more(w);
+    else if (rc != 0)
         end(w, rc, 0);
     else if (slot.kind == WEIR__SLOT_FENCE)
         epoch_sealed(w);
@@ -180,6 +202,7 @@ static void read_done(struct weir_store_req *req, int status)
         got(w, body, req->size);
     } else if (status == WEIR_ENOENT) {
         w->tries = 0;
+        w->again = 0;
         seal(w);
     } else {
         retry(w, status);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "format/wal_record.h"
+#include "format/wal_slot.h"
 #include "support/node.h"
 #include "support/plug.h"
 #include "support/test.h"
@@ -452,6 +454,64 @@ START_TEST(a_recovery_that_fails_waits_for_what_it_has_read_ahead)
 }
 END_TEST
 
+static unsigned damage_slot; /* Is read damaged once, */
+static size_t damage_at;     /* here. */
+static void (*damaged_done)(struct weir_store_req *req, int status);
+
+/* On the way: the store's own bytes are right. */
+static void damage_body(struct weir_store_req *req, int status)
+{
+    if (status == 0) {
+        ck_assert_uint_gt(req->body->len, damage_at);
+        req->body->data[damage_at] ^= 1;
+    }
+    damaged_done(req, status);
+}
+
+static int damage_once(struct plug *p, struct weir_store *store,
+                       struct weir_store_req *req)
+{
+    (void)store;
+    if (!is_slot(req, WEIR_STORE_GET, damage_slot))
+        return 0;
+    p->hook = NULL;
+    damaged_done = req->done;
+    req->done = damage_body;
+    return 0;
+}
+
+static void expect_whole(struct weir_stream *s)
+{
+    test_expect(s, 0, "one", "two", "three", "four", "five", "six", NULL);
+}
+
+/* In the header of the slot, that of a record, its payload: it is read once
+ * more, in case it was the transfer, before anything is said to be damaged. */
+static const size_t damages[] = {20, WEIR__SLOT_HEADER + 20,
+                                 WEIR__SLOT_HEADER + WEIR__WAL_RECORD_HEADER};
+
+START_TEST(a_slot_that_comes_damaged_is_read_once_more)
+{
+    static const char *const texts[] = {"one",  "two",  "three",
+                                        "four", "five", "six"};
+    struct weir_stream *s = test_stream(nodes[1], "s", WEIR_STREAM_CREATE);
+    struct weir_takeover take = {.node_id = 1, .flags = WEIR_TAKEOVER_FORCE};
+
+    configure(2, "object:");
+    for (int i = 0; i < 6; i++)
+        test_append(s, texts[i]);
+    damage_slot = (unsigned)_i / 3 + 1;
+    damage_at = damages[_i % 3];
+    plug.hook = damage_once;
+    expect_whole(test_stream(nodes[2], "s", WEIR_STREAM_READ));
+    ck_assert(plug.hook == NULL);
+    plug.hook = damage_once;
+    ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), 0);
+    ck_assert(plug.hook == NULL);
+    expect_whole(test_stream(nodes[2], "s", 0));
+}
+END_TEST
+
 static unsigned sums; /* Slots whose checksum was known when they were put. */
 
 static int check_sum(struct plug *p, struct weir_store *store,
@@ -529,5 +589,7 @@ int main(void)
     tcase_add_test(tc, a_recovery_that_fails_waits_for_what_it_has_read_ahead);
     tcase_add_test(tc,
                    the_checksum_of_a_slot_is_joined_from_those_of_its_records);
+    tcase_add_loop_test(tc, a_slot_that_comes_damaged_is_read_once_more, 0,
+                        6 * 3);
     return test_run();
 }
