@@ -97,6 +97,8 @@ START_TEST(who_has_a_stream_again_shows_what_was_written_meanwhile)
     ck_assert_uint_eq(fetch(m, 2, 0), 0);
     ck_assert_int_eq(machine_open_stream(m, 0), 0);
     ck_assert_uint_eq(machine_append_now(m, 0, 4)->req.base_offset, 2);
+    /* It is told once what it has lost. */
+    ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
     ck_assert_int_eq(machine_flush(m), 0);
     ck_assert_uint_eq(fetch(m, 2, 4), 1);
     world.arg = 0;
