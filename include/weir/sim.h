@@ -516,7 +516,8 @@ WEIR_API void weir_sim_heal_link(struct weir_sim_node *from,
  *
  * Writes that no sync has covered are not in it.  What is changed here is
  * read from the next opening on: a node that has the disk open reads what it
- * remembers.
+ * remembers.  One that begins with a block of zeros is a new one then, on which
+ * a log is made.
  *
  * @param node  Node.
  * @param size  Number of bytes.

@@ -382,6 +382,16 @@ static void read_anew(struct sim_disk *disk)
     }
 }
 
+/* As of a device: whoever may change it has wiped it. */
+static bool is_blank(const struct sim_disk *disk)
+{
+    size_t i = 0;
+
+    while (i < SIM_DISK_ALIGN && disk->stable[i] == 0)
+        i++;
+    return i == SIM_DISK_ALIGN;
+}
+
 int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
                         struct weir_sim_node *user, struct weir_error *err)
 {
@@ -395,7 +405,7 @@ int weir__sim_disk_open(struct weir__disk **out, struct weir_sim_node *node,
     disk->open = 1;
     disk->user = user;
     read_anew(disk);
-    disk->base.fresh = !disk->exists;
+    disk->base.fresh = !disk->exists || (disk->shown && is_blank(disk));
     *out = &disk->base;
     return 0;
 }
@@ -405,6 +415,7 @@ unsigned char *weir_sim_disk_data(struct weir_sim_node *node, size_t *size)
     struct sim_disk *disk = &node->disk;
 
     disk->shown = 1;
+    disk->exists = 1; /* What is put there is found. */
     memset(disk->touched, 1, pages(disk));
     *size = (size_t)disk->base.size;
     return disk->stable;

@@ -16,6 +16,11 @@ static struct machine *owner_of(struct cluster *c, int stream)
     return NULL;
 }
 
+int cluster_is_free(struct cluster *c, int stream)
+{
+    return owner_of(c, stream) == NULL;
+}
+
 void cluster_give_away(struct machine *m, int stream)
 {
     int rc = cluster_call(m, cluster_handover_program, stream, "hand over");
@@ -154,6 +159,10 @@ static void act_awake(struct machine *m)
         cluster_start_add(m);
     if (cluster_below(c, 60) == 0) {
         cluster_make_anew(m);
+        return;
+    }
+    if (m->disks[1] != NULL && cluster_below(c, 30) == 0) {
+        cluster_change_disk(m);
         return;
     }
     if (m->streams[stream] != NULL && cluster_below(c, 50) == 0) {
@@ -451,6 +460,22 @@ static void choose_soft(struct cluster *c)
         c->machines[i].soft = c->softness && cluster_below(c, 2) == 0;
 }
 
+/* Spare disks are none of the nodes': their ids are free. */
+static void choose_disks(struct cluster *c)
+{
+    int spare = c->wal == NULL && cluster_below(c, 2) == 0;
+
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct machine *m = &c->machines[i];
+        uint32_t id = SPARE + m->id;
+
+        m->disks[0] = m->sim;
+        snprintf(m->spare_uri, sizeof(m->spare_uri), "sim:%u", (unsigned)id);
+        if (spare && weir_sim_node_new(&m->disks[1], c->sim, id, DISK) != 0)
+            abort();
+    }
+}
+
 static void hash_line(void *ctx, const char *line)
 {
     struct cluster *c = ctx;
@@ -518,6 +543,7 @@ int cluster_run(const struct run_options *options, struct run_result *result)
     steps = cluster_below(c, 4) == 0 ? STEPS : STEPS / 2;
     choose_sizes(c);
     choose_soft(c);
+    choose_disks(c);
     choose_faults(c);
     choose_grace(c);
     for (; !is_long_enough(c, steps) && !cluster_broken(c); result->steps++)

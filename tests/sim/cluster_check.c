@@ -82,6 +82,9 @@ static void note_hard(struct cluster *c, int stream, uint32_t number,
     if (!c->soft[number] ||
         (c->reader != NULL && cluster_life(c->reader) != c->giver[number]))
         c->tracks[stream].hard[at] = 1;
+    /* No other reads what is in a log on a disk. */
+    if (c->reader != NULL && c->reader->number != c->giver[number] >> 32)
+        c->tracks[stream].sure[at] = 1;
 }
 
 /* It went with a log in memory, for ever. */
@@ -135,6 +138,21 @@ void cluster_check_end(struct cluster *c, int stream, uint64_t end,
         t->end = end;
 }
 
+/* What a node has flushed needs no log any more. */
+static void note_sure(const struct machine *m, const uint64_t ends[STREAMS])
+{
+    struct cluster *c = m->cluster;
+
+    for (int s = 0; s < STREAMS; s++) {
+        struct track *t = &c->tracks[s];
+
+        for (uint64_t at = 0; at < ends[s] && at < MOST; at++)
+            if (t->acked[at] != 0 && t->hard[at] &&
+                c->giver[t->acked[at]] >> 32 == m->number)
+                t->sure[at] = 1;
+    }
+}
+
 void cluster_check_flushed(struct machine *m, uint64_t ends[STREAMS])
 {
     struct cluster *c = m->cluster;
@@ -150,6 +168,7 @@ void cluster_check_flushed(struct machine *m, uint64_t ends[STREAMS])
                 c->giver[c->tracks[s].acked[at]] == cluster_life(m) &&
                 c->tracks[s].life == cluster_life(m))
                 c->tracks[s].hard[at] = 1;
+    note_sure(m, ends);
 }
 
 /* A number has one place: acknowledged, or shown to whomever. */

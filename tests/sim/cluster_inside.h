@@ -2,7 +2,8 @@
 /** @file
  * Inside of the cluster's scenario: its nodes and what they are asked for
  * (cluster_nodes.c), what happens to them (cluster.c, cluster_double.c,
- * cluster_lull.c, cluster_brief.c), and what must hold (cluster_check.c).
+ * cluster_lull.c, cluster_brief.c, cluster_disk.c), and what must hold
+ * (cluster_check.c).
  */
 #ifndef TESTS_SIM_CLUSTER_INSIDE_H
 #define TESTS_SIM_CLUSTER_INSIDE_H
@@ -17,6 +18,7 @@ enum {
     OPERATIONS_MIN = 200,
     PAYLOAD_MAX = 900,
     TRIES = 40,
+    SPARE = 100, /* Added to a node's id: the disk beside its own. */
     SUM_MAX = 1000,
     MEMORY_MAX = 24 << 20
 };
@@ -35,6 +37,14 @@ struct machine {
     uint32_t id; /* As which the library is opened. */
     int soft;    /* Its log is in memory. */
     int lost;    /* Of what it acknowledged something went with that log. */
+    struct weir_sim_node *disks[2]; /* Its own, and a spare one or NULL. */
+    char spare_uri[16];
+    int disk;          /* Which of them it is opened with, */
+    int log_disk;      /* and where it has its log; -1: not known. */
+    unsigned wiped;    /* Bits: no log has been made there since. */
+    int half_made;     /* Making one there has failed. */
+    int abandon;       /* 1: it gives up another log than that. */
+    unsigned refusals; /* Of what is attached, one after the other. */
     struct weir_config *config;
     struct weir *node;
     struct weir_stream *streams[STREAMS]; /* Its own. */
@@ -74,6 +84,7 @@ struct track {
     uint32_t shown[MOST];     /* To a reader; 0: not yet. */
     uint64_t epoch[MOST];     /* Under which it was acknowledged. */
     unsigned char hard[MOST]; /* 1: no end of a log in memory takes it. */
+    unsigned char sure[MOST]; /* 1: nor that of any other. */
     uint64_t opened;          /* Latest epoch that an opening got, */
     uint64_t life;            /* and who got it. */
     uint64_t end;             /* Behind the last that was acknowledged. */
@@ -109,7 +120,8 @@ struct cluster {
     uint32_t place[STREAMS * MOST * 2];     /* By number, offset plus one. */
     uint32_t numbers;
     const struct machine *reader; /* Of what is checked now, or NULL. */
-    int softness;                 /* 1: some have their log in memory. */
+    int softness;                 /* 1: some have their log in memory, or have
+                                   * given up one. */
     struct counter counter;
     struct brief brief;
     struct pending *pending;
@@ -219,8 +231,8 @@ void cluster_cut(struct machine *m);
 /** Whoever is open under an id is so no more. */
 void cluster_fence(struct cluster *c, uint32_t id);
 
-/* What happens (cluster.c, cluster_double.c, cluster_lull.c,
- * cluster_brief.c). */
+/* What happens (cluster.c, cluster_double.c, cluster_lull.c, cluster_brief.c,
+ * cluster_disk.c). */
 /** 1 if a kind of fault may happen. */
 int cluster_allows(const struct cluster *c, enum run_fault kind);
 /** One that is open under another id, awake and well; NULL if there is none. */
@@ -241,5 +253,16 @@ void cluster_forget_waiting(struct machine *m);
 /** A stream is deleted, and made anew while another deletion is under way. */
 void cluster_make_anew(struct machine *m);
 void cluster_forget_deletion(struct machine *m);
+/** 1 if nobody has a stream open. */
+int cluster_is_free(struct cluster *c, int stream);
+/** A node gets another disk, or its log is moved, or goes. */
+void cluster_change_disk(struct machine *m);
+/** The log that a machine is opened with; NULL: that of its own disk. */
+const char *cluster_disk_uri(struct machine *m);
+/** Around its opening: 1 if what is attached must be its log. */
+int cluster_disk_begin(struct machine *m);
+void cluster_disk_end(struct machine *m, int is_own);
+/** After its end: a disk on which making a log has failed is wiped again. */
+void cluster_disk_crashed(struct machine *m);
 
 #endif

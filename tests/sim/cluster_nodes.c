@@ -46,10 +46,14 @@ void cluster_start_program(void *ctx)
     struct machine *m = ctx;
     struct cluster *c = m->cluster;
     char id[16];
+    int is_own = cluster_disk_begin(m);
     const char *const pairs[][2] = {
         {"node_id", id},
         {"lease", c->lease},
-        {"wal", m->soft ? "mem:" : c->wal},
+        {"wal", m->soft          ? "mem:"
+                : c->wal != NULL ? c->wal
+                                 : cluster_disk_uri(m)},
+        {"wal_abandon", m->abandon ? "true" : NULL},
         {"log_cache", "4MiB"},
         {"segment", "64KiB"},
         {"max_batch", "64KiB"},
@@ -73,6 +77,7 @@ void cluster_start_program(void *ctx)
                 weir_config_set(m->config, pairs[i][0], pairs[i][1], NULL);
     if (m->status == 0)
         m->status = weir_open(&m->node, m->config, NULL);
+    cluster_disk_end(m, is_own);
 }
 
 static void stop_program(void *ctx)
@@ -427,6 +432,7 @@ void cluster_crash(struct machine *m)
     memset(m->streams, 0, sizeof(m->streams));
     cluster_forget_requests(m);
     cluster_collect(m->cluster, m);
+    cluster_disk_crashed(m);
 }
 
 void cluster_stop(struct machine *m)

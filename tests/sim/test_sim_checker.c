@@ -203,6 +203,43 @@ START_TEST(what_goes_with_a_log_in_memory_may_go_and_not_come_back)
 }
 END_TEST
 
+/* Machine 0 acknowledges number 1 in a log that it gives up then. */
+static struct machine *give_up(int flushed)
+{
+    struct machine *m;
+
+    begin();
+    m = &c->machines[0];
+    m->cluster = c;
+    c->giver[1] = cluster_life(m);
+    cluster_check_acked(c, 0, 1, 0, 2);
+    if (flushed)
+        cluster_check_flushed(m, (uint64_t[STREAMS]){1});
+    m->abandon = 1;
+    (void)cluster_disk_begin(m);
+    return m;
+}
+
+START_TEST(what_goes_with_a_log_that_was_given_up_does_not_come_back)
+{
+    struct machine *m = give_up(0);
+
+    cluster_check_end(c, 0, 0, m);
+    ck_assert_str_eq(result.failure, "");
+    read_one(0, batch(1, 0));
+    ends_with("which was told as failed");
+    m = give_up(1);
+    cluster_check_end(c, 0, 0, m);
+    ends_with("stream 0 ends at 0, and 0 was acknowledged");
+    begin();
+    m = &c->machines[0];
+    m->cluster = c;
+    m->status = WEIR_EFOREIGN;
+    cluster_disk_end(m, 1);
+    ends_with("node 0 is refused the log that it had");
+}
+END_TEST
+
 START_TEST(what_was_made_and_not_deleted_is_there)
 {
     begin();
@@ -261,6 +298,8 @@ int main(void)
     tcase_add_test(
         tc, one_number_is_acknowledged_at_an_offset_and_under_the_right_epoch);
     tcase_add_test(tc, what_goes_with_a_log_in_memory_may_go_and_not_come_back);
+    tcase_add_test(tc,
+                   what_goes_with_a_log_that_was_given_up_does_not_come_back);
     tcase_add_test(tc, what_was_made_and_not_deleted_is_there);
     tcase_add_test(tc, statuses_and_sums_are_compared_with_what_may_be);
     return test_run();

@@ -120,6 +120,40 @@ START_TEST(damage_to_a_disk_is_found_by_the_next_opening)
 }
 END_TEST
 
+/* Its log goes to the disk of the other one, which has had none. */
+START_TEST(a_disk_may_be_copied_and_wiped)
+{
+    struct program p = {.on = NULL, .stream = "moved", .appends = 20};
+    unsigned char *from, *to;
+    size_t size;
+
+    open_world(test_seed());
+    p.on = nodes[0];
+    ck_assert_int_eq(weir_sim_call(nodes[0], open_program, &p), 0);
+    ck_assert_int_eq(weir_sim_call(nodes[0], append_program, &p), 0);
+    weir_sim_crash(nodes[0]);
+    weir_sim_crash(nodes[1]);
+    from = weir_sim_disk_data(nodes[0], &size);
+    to = weir_sim_disk_data(nodes[1], &size);
+    memcpy(to, from, size);
+    memset(from, 0, size);
+    weir_sim_start(nodes[0]);
+    ck_assert_int_eq(weir_sim_call(nodes[0], open_program, &p), 0);
+    ck_assert_int_eq(p.status, WEIR_EFOREIGN); /* One was made. */
+    weir_sim_crash(nodes[0]);
+    p.on = nodes[1];
+    weir_sim_start(nodes[1]);
+    ck_assert_int_eq(weir_sim_call(nodes[1], open_program, &p), 0);
+    ck_assert_int_eq(p.status, WEIR_EFOREIGN); /* It is that of node 1. */
+    memcpy(from, to, size);
+    p.on = nodes[0];
+    weir_sim_start(nodes[0]);
+    ck_assert_int_eq(weir_sim_call(nodes[0], open_program, &p), 0);
+    ck_assert_int_eq(p.status, 0);
+    weir_sim_free(sim);
+}
+END_TEST
+
 static size_t object_count(void)
 {
     size_t n;
@@ -328,6 +362,7 @@ int main(void)
     TCase *tc = test_case("sim library");
 
     tcase_add_test(tc, damage_to_a_disk_is_found_by_the_next_opening);
+    tcase_add_test(tc, a_disk_may_be_copied_and_wiped);
     tcase_add_test(tc, a_node_cut_from_the_store_uploads_when_it_is_healed);
     tcase_add_test(
         tc, a_node_that_is_refused_by_the_store_does_not_open_and_others_do);
