@@ -3,6 +3,7 @@
  * node's next epoch.  What was read counts only if nothing has changed until
  * that was granted. */
 #include "base/error.h"
+#include "base/sometimes.h"
 #include "engine/group.h"
 #include "engine/open.h"
 
@@ -85,6 +86,7 @@ static int check_beat(struct weir__open *open)
 
     if (seen == 0 || seen == open->op.u.node_open.beat)
         return 0;
+    WEIR__SOMETIMES("a node that is taken over has renewed its lease");
     open->again = 1;
     return weir__fail(&open->error, WEIR_EAGAIN,
                       "node %u: it has renewed its lease while its write-ahead "

@@ -161,6 +161,11 @@ static void act_awake(struct machine *m)
         cluster_make_anew(m);
         return;
     }
+    if (c->wal != NULL && m->streams[stream] != NULL &&
+        cluster_allows(c, FAULT_CUT) && cluster_below(c, 60) == 0) {
+        cluster_part(m, stream);
+        return;
+    }
     if (m->disks[1] != NULL && cluster_below(c, 30) == 0) {
         cluster_change_disk(m);
         return;
@@ -440,7 +445,6 @@ static void choose_grace(struct cluster *c)
 
 static void choose_sizes(struct cluster *c)
 {
-    c->lease = cluster_below(c, 2) == 0 ? "10s" : "3s";
     c->wal = cluster_below(c, 2) == 0 ? "object:" : NULL;
     snprintf(c->upload_bytes, sizeof(c->upload_bytes), "%uKiB",
              8u << cluster_below(c, 8));
@@ -450,6 +454,17 @@ static void choose_sizes(struct cluster *c)
     snprintf(c->snapshot, sizeof(c->snapshot), "%u",
              3u + (unsigned)cluster_below(c, 60));
     snprintf(c->block, sizeof(c->block), "%uKiB", 4u << cluster_below(c, 5));
+}
+
+/* The same for all, or each its own. */
+static void choose_leases(struct cluster *c)
+{
+    unsigned seconds = cluster_below(c, 3) == 0   ? 0
+                       : cluster_below(c, 2) == 0 ? 10
+                                                  : 3;
+
+    for (uint32_t i = 0; i < c->count; i++)
+        cluster_choose_lease(&c->machines[i], seconds);
 }
 
 /* A node that knows of nothing but objects when it is opened again. */
@@ -542,6 +557,7 @@ int cluster_run(const struct run_options *options, struct run_result *result)
     make_nodes(c);
     steps = cluster_below(c, 4) == 0 ? STEPS : STEPS / 2;
     choose_sizes(c);
+    choose_leases(c);
     choose_soft(c);
     choose_disks(c);
     choose_faults(c);

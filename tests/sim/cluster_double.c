@@ -86,13 +86,14 @@ void cluster_open_elsewhere(struct machine *m)
             cluster_append_some(m, s);
     cluster_pass(c, cluster_below(c, 20 * SECOND));
     d->id = m->id;
+    cluster_choose_lease(d, m->lease_s);
     d->soft = m->soft;
     cluster_start(d);
     if (d->node != NULL) {
         m->fenced = 1;
         go_on(d, m);
         /* Nobody has waited for its lease, which vouches for what it reads. */
-        cluster_pass(c, 12 * SECOND);
+        cluster_pass(c, (m->lease_s + 2) * SECOND);
     }
     if (cut)
         weir_sim_heal(m->sim);

@@ -2,8 +2,8 @@
 /** @file
  * Inside of the cluster's scenario: its nodes and what they are asked for
  * (cluster_nodes.c), what happens to them (cluster.c, cluster_double.c,
- * cluster_lull.c, cluster_brief.c, cluster_disk.c), and what must hold
- * (cluster_check.c).
+ * cluster_lull.c, cluster_brief.c, cluster_disk.c, cluster_lease.c), and what
+ * must hold (cluster_check.c).
  */
 #ifndef TESTS_SIM_CLUSTER_INSIDE_H
 #define TESTS_SIM_CLUSTER_INSIDE_H
@@ -37,6 +37,8 @@ struct machine {
     uint32_t id; /* As which the library is opened. */
     int soft;    /* Its log is in memory. */
     int lost;    /* Of what it acknowledged something went with that log. */
+    unsigned lease_s;
+    char lease[16];
     struct weir_sim_node *disks[2]; /* Its own, and a spare one or NULL. */
     char spare_uri[16];
     int disk;          /* Which of them it is opened with, */
@@ -128,7 +130,6 @@ struct cluster {
     int calm; /* No more faults: things must go well. */
     struct weir_log log;
     /* Of this seed. */
-    const char *lease;
     const char *wal; /* NULL: the node's disk. */
     uint64_t grace;  /* Seconds that a dead object stays. */
     char delete_grace[32];
@@ -257,6 +258,10 @@ void cluster_forget_deletion(struct machine *m);
 int cluster_is_free(struct cluster *c, int stream);
 /** A node gets another disk, or its log is moved, or goes. */
 void cluster_change_disk(struct machine *m);
+/** Its lease, of so many seconds, or one that is drawn. */
+void cluster_choose_lease(struct machine *m, unsigned seconds);
+/** A node is cut off, and taken over once its lease has run out. */
+void cluster_part(struct machine *m, int stream);
 /** The log that a machine is opened with; NULL: that of its own disk. */
 const char *cluster_disk_uri(struct machine *m);
 /** Around its opening: 1 if what is attached must be its log. */

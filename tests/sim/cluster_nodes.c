@@ -49,7 +49,7 @@ void cluster_start_program(void *ctx)
     int is_own = cluster_disk_begin(m);
     const char *const pairs[][2] = {
         {"node_id", id},
-        {"lease", c->lease},
+        {"lease", m->lease},
         {"wal", m->soft          ? "mem:"
                 : c->wal != NULL ? c->wal
                                  : cluster_disk_uri(m)},
