@@ -149,6 +149,28 @@ static void do_with_stream(struct machine *m, int stream, uint64_t dice)
     }
 }
 
+/* 1 if one of the longer things that happen did. */
+static int act_seldom(struct machine *m, int stream)
+{
+    struct cluster *c = m->cluster;
+    int has = m->streams[stream] != NULL;
+
+    if (cluster_below(c, 60) == 0)
+        cluster_make_anew(m);
+    else if (has && cluster_below(c, 40) == 0)
+        cluster_chain(m, stream);
+    else if (has && c->wal != NULL && cluster_allows(c, FAULT_CUT) &&
+             cluster_below(c, 60) == 0)
+        cluster_part(m, stream);
+    else if (m->disks[1] != NULL && cluster_below(c, 30) == 0)
+        cluster_change_disk(m);
+    else if (has && cluster_below(c, 50) == 0)
+        cluster_lull(m, stream);
+    else
+        return 0;
+    return 1;
+}
+
 static void act_awake(struct machine *m)
 {
     struct cluster *c = m->cluster;
@@ -157,23 +179,8 @@ static void act_awake(struct machine *m)
 
     if (cluster_below(c, 8) == 0)
         cluster_start_add(m);
-    if (cluster_below(c, 60) == 0) {
-        cluster_make_anew(m);
+    if (act_seldom(m, stream))
         return;
-    }
-    if (c->wal != NULL && m->streams[stream] != NULL &&
-        cluster_allows(c, FAULT_CUT) && cluster_below(c, 60) == 0) {
-        cluster_part(m, stream);
-        return;
-    }
-    if (m->disks[1] != NULL && cluster_below(c, 30) == 0) {
-        cluster_change_disk(m);
-        return;
-    }
-    if (m->streams[stream] != NULL && cluster_below(c, 50) == 0) {
-        cluster_lull(m, stream);
-        return;
-    }
     if (m->streams[stream] != NULL && dice < 84) {
         do_with_stream(m, stream, dice);
     } else if (dice < 70) {

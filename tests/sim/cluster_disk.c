@@ -123,6 +123,15 @@ static void leave_log(struct machine *m)
         cluster_stop(m);
 }
 
+void cluster_lose_disk(struct machine *m)
+{
+    if (m->disks[1] == NULL)
+        return;
+    wipe(m, m->disk);
+    for (int i = 0; i < ROUNDS && m->node == NULL; i++)
+        cluster_start(m);
+}
+
 static void attach(struct machine *m)
 {
     uint64_t dice = cluster_below(m->cluster, 8);

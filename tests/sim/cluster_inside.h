@@ -2,8 +2,8 @@
 /** @file
  * Inside of the cluster's scenario: its nodes and what they are asked for
  * (cluster_nodes.c), what happens to them (cluster.c, cluster_double.c,
- * cluster_lull.c, cluster_brief.c, cluster_disk.c, cluster_lease.c), and what
- * must hold (cluster_check.c).
+ * cluster_lull.c, cluster_brief.c, cluster_disk.c, cluster_lease.c,
+ * cluster_chain.c), and what must hold (cluster_check.c).
  */
 #ifndef TESTS_SIM_CLUSTER_INSIDE_H
 #define TESTS_SIM_CLUSTER_INSIDE_H
@@ -64,6 +64,7 @@ struct machine {
     struct addition *adding;   /* cluster_keys.c */
     struct waiting *waiting;   /* cluster_lull.c */
     struct deletion *deleting; /* cluster_brief.c */
+    struct flushing *flushing; /* cluster_chain.c */
 };
 
 /** An append under way, in the test's memory. */
@@ -264,6 +265,11 @@ void cluster_choose_lease(struct machine *m, unsigned seconds);
 void cluster_part(struct machine *m, int stream);
 /** The log that a machine is opened with; NULL: that of its own disk. */
 const char *cluster_disk_uri(struct machine *m);
+/** A node that has crashed has lost what it had on disks. */
+void cluster_lose_disk(struct machine *m);
+/** A stream goes from node to node, and they owe parts of it. */
+void cluster_chain(struct machine *m, int s);
+void cluster_forget_flush(struct machine *m);
 /** Around its opening: 1 if what is attached must be its log. */
 int cluster_disk_begin(struct machine *m);
 void cluster_disk_end(struct machine *m, int is_own);

@@ -83,7 +83,14 @@ void cluster_start_program(void *ctx)
 static void stop_program(void *ctx)
 {
     struct machine *m = ctx;
+    uint64_t ends[STREAMS];
 
+    cluster_collect(m->cluster, NULL);
+    for (int s = 0; s < STREAMS; s++)
+        ends[s] = m->cluster->tracks[s].end;
+    /* What outlives nobody is uploaded first. */
+    if (weir_close(m->node, NULL) == 0 && m->soft)
+        cluster_check_flushed(m, ends);
     weir_free(m->node);
     weir_config_free(m->config);
     m->node = NULL;
@@ -369,6 +376,7 @@ void cluster_forget_requests(struct machine *m)
     m->taking = NULL;
     cluster_forget_addition(m);
     cluster_forget_waiting(m);
+    cluster_forget_flush(m);
     cluster_forget_deletion(m);
 }
 
