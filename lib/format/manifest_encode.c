@@ -42,10 +42,10 @@ static int check_name(const char *what, const char *name, size_t max,
     size_t len = name != NULL ? strnlen(name, max + 1) : 0;
 
     if (len == 0)
-        return weir__fail(err, WEIR_EINVAL, "commit: empty %s", what);
+        return weir__fail(err, WEIR_EINVAL, "empty %s", what);
     if (len > max)
-        return weir__fail(err, WEIR_ETOOBIG,
-                          "commit: %s of more than %zu bytes", what, max);
+        return weir__fail(err, WEIR_ETOOBIG, "%s of more than %zu bytes", what,
+                          max);
     return 0;
 }
 
@@ -59,36 +59,36 @@ static int check_op(const struct weir__op *op, struct weir_error *err)
         if (op->u.object_reserve.count == 0 ||
             op->u.object_reserve.count > WEIR__RESERVE_MAX)
             return weir__fail(err, WEIR_EINVAL,
-                              "commit: %u object ids reserved at once",
+                              "%u object ids reserved at once",
                               (unsigned)op->u.object_reserve.count);
         return 0;
     case WEIR__OP_OBJECT_ADD:
         if (op->u.object_add.kind != WEIR__OBJECT_SET &&
             op->u.object_add.kind != WEIR__OBJECT_STREAM)
-            return weir__fail(err, WEIR_EINVAL, "commit: object of kind %d",
+            return weir__fail(err, WEIR_EINVAL, "object of kind %d",
                               (int)op->u.object_add.kind);
         if (op->u.object_add.range_count > WEIR__RECORD_MAX / 48)
-            return weir__fail(err, WEIR_ETOOBIG, "commit: too many ranges");
+            return weir__fail(err, WEIR_ETOOBIG, "too many ranges");
         return 0;
     case WEIR__OP_OBJECT_REMOVED:
         if (op->u.object_removed.count > WEIR__RECORD_MAX / 8)
-            return weir__fail(err, WEIR_ETOOBIG, "commit: too many objects");
+            return weir__fail(err, WEIR_ETOOBIG, "too many objects");
         return 0;
     case WEIR__OP_KV_PUT:
         if (op->u.kv_put.value != NULL && op->u.kv_put.len > WEIR_KV_VALUE_MAX)
             return weir__fail(err, WEIR_ETOOBIG,
-                              "commit: value of %zu bytes, at most %d",
+                              "value of %zu bytes, at most %d",
                               op->u.kv_put.len, WEIR_KV_VALUE_MAX);
         return check_name("key", op->u.kv_put.key, WEIR_KV_KEY_MAX, err);
     case WEIR__OP_STREAM_HAND:
         if (op->u.stream_hand.count > WEIR__RECORD_MAX / 24)
-            return weir__fail(err, WEIR_ETOOBIG, "commit: too many streams");
+            return weir__fail(err, WEIR_ETOOBIG, "too many streams");
         return 0;
     case WEIR__OP_NODE_OPEN:
         if (op->u.node_open.wal != NULL &&
             strlen(op->u.node_open.wal) > WEIR__WAL_URI_MAX)
             return weir__fail(err, WEIR_ETOOBIG,
-                              "commit: the WAL's URI has more than %u bytes",
+                              "the WAL's URI has more than %u bytes",
                               WEIR__WAL_URI_MAX);
         return 0;
     case WEIR__OP_CLUSTER:
@@ -101,7 +101,7 @@ static int check_op(const struct weir__op *op, struct weir_error *err)
     case WEIR__OP_NODE_CLEAN:
         return 0;
     }
-    return weir__fail(err, WEIR_EINVAL, "commit: operation %d", (int)op->kind);
+    return weir__fail(err, WEIR_EINVAL, "operation %d", (int)op->kind);
 }
 
 static void write_object_add(struct weir__writer *w, const struct weir__op *op)
@@ -231,10 +231,9 @@ int weir__record_add(struct weir__writer *w, const struct weir__op *op,
     weir__write32(w, 0);
     write_body(w, op);
     if (w->bad) {
-        rc = weir__fail(err, WEIR_ENOMEM, "commit: out of memory");
+        rc = weir__fail(err, WEIR_ENOMEM, "out of memory");
     } else if (w->len > WEIR__RECORD_MAX) {
-        rc = weir__fail(err, WEIR_ETOOBIG,
-                        "commit: a record of more than %zu bytes",
+        rc = weir__fail(err, WEIR_ETOOBIG, "a record of more than %zu bytes",
                         WEIR__RECORD_MAX);
     } else {
         weir__put32(w->data + mark + 4, (uint32_t)(w->len - mark - 8));

@@ -199,7 +199,8 @@ uint16_t weir__op_format(const struct weir__op *op);
 void weir__record_begin(struct weir__writer *w);
 
 /**
- * Add an operation's inputs.
+ * Add an operation's inputs.  An error's text is of the operation alone: whose
+ * it is, the caller knows.
  *
  * @return 0, or nothing was added: WEIR_EINVAL (a name, key, kind or count
  *         that there cannot be), WEIR_ETOOBIG (a long name, key or value, or

@@ -168,6 +168,22 @@ START_TEST(a_bad_commit_does_not_stop_its_group)
 }
 END_TEST
 
+/* What it is about is said once. */
+START_TEST(a_commit_that_is_refused_says_why)
+{
+    struct rig_node *a = rig_join(&rig, 0);
+    struct weir__op op = op_create("");
+
+    ck_assert_int_eq(rig_commit(a, &op, 1), WEIR_EINVAL);
+    ck_assert_str_eq(a->err.text, "commit: empty stream name");
+    op = op_put("key", "", WEIR_KV_ANY);
+    op.u.kv_put.len = WEIR_KV_VALUE_MAX + 1;
+    ck_assert_int_eq(rig_commit(a, &op, 1), WEIR_ETOOBIG);
+    ck_assert_str_eq(a->err.text,
+                     "commit: value of 65537 bytes, at most 65536");
+}
+END_TEST
+
 /* A record holds 16 MiB: the rest goes into the next. */
 START_TEST(a_group_that_is_too_big_is_parted)
 {
@@ -391,6 +407,7 @@ int main(void)
     tcase_add_test(tc, commits_of_one_turn_share_one_write);
     tcase_add_test(tc, commits_that_wait_for_a_write_go_out_together);
     tcase_add_test(tc, a_bad_commit_does_not_stop_its_group);
+    tcase_add_test(tc, a_commit_that_is_refused_says_why);
     tcase_add_test(tc, a_group_that_is_too_big_is_parted);
     tcase_add_test(tc, a_lost_race_is_applied_and_tried_again);
     tcase_add_test(tc, a_commit_that_lost_its_race_takes_along_what_waits);
