@@ -53,10 +53,12 @@ struct weir__http_answer {
 
 /** Whether the other side speaks TLS, or does not, as the URL says. */
 enum weir__http_tls {
-    WEIR__HTTP_TLS_FITS,   /* Or nothing is known. */
-    WEIR__HTTP_TLS_NONE,   /* "https://", and none is spoken there. */
-    WEIR__HTTP_TLS_PERHAPS /* "http://", and what came is no HTTP, or nothing:
-                              so do those that want TLS. */
+    WEIR__HTTP_TLS_FITS,    /* Or nothing is known. */
+    WEIR__HTTP_TLS_NONE,    /* "https://", and none is spoken there. */
+    WEIR__HTTP_TLS_HUNG_UP, /* "https://", and nothing came: so do some that
+                              speak none. */
+    WEIR__HTTP_TLS_PERHAPS  /* "http://", and what came is no HTTP, or nothing:
+                               so do those that want TLS. */
 };
 
 /** One request.  The caller's, and unmodified by it, until `done`. */

@@ -478,16 +478,24 @@ static void settle(struct weir__transfer *t, int status)
     t->req = NULL;
 }
 
-/* As OpenSSL says of bytes that are no record of TLS. */
-static bool is_no_tls(const char *message)
+/* What OpenSSL and libcurl say of bytes that are no record of TLS, and of none
+ * at all. */
+static enum weir__http_tls read_tls(const char *message)
 {
-    static const char *const says[] = {
-        "wrong version number", "unknown protocol", "packet length too long"};
+    static const struct {
+        const char *says;
+        enum weir__http_tls tls;
+    } known[] = {{"wrong version number", WEIR__HTTP_TLS_NONE},
+                 {"unknown protocol", WEIR__HTTP_TLS_NONE},
+                 {"packet length too long", WEIR__HTTP_TLS_NONE},
+                 {"SSL_ERROR_SYSCALL", WEIR__HTTP_TLS_HUNG_UP},
+                 {"Connection reset by peer", WEIR__HTTP_TLS_HUNG_UP},
+                 {"unexpected eof", WEIR__HTTP_TLS_HUNG_UP}};
 
-    for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++)
-        if (strstr(message, says[i]) != NULL)
-            return true;
-    return false;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strstr(message, known[i].says) != NULL)
+            return known[i].tls;
+    return WEIR__HTTP_TLS_FITS;
 }
 
 static enum weir__http_tls tls_of(const struct weir__transfer *t, CURLcode code)
@@ -496,8 +504,7 @@ static enum weir__http_tls tls_of(const struct weir__transfer *t, CURLcode code)
 
     switch (code) {
     case CURLE_SSL_CONNECT_ERROR:
-        return is_no_tls(t->message) ? WEIR__HTTP_TLS_NONE
-                                     : WEIR__HTTP_TLS_FITS;
+        return read_tls(t->message);
     case CURLE_UNSUPPORTED_PROTOCOL: /* An alert, taken for HTTP/0.9. */
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_GOT_NOTHING:

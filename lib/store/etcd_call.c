@@ -355,6 +355,25 @@ static void read_answer(struct weir__etcd_call *call,
     weir__json_free(root);
 }
 
+/* Where a member has answered once, they speak what the URI says. */
+static const char *tls_advice(const struct weir__etcd_call *call)
+{
+    if (call->line->met)
+        return "";
+    switch (call->http.tls) {
+    case WEIR__HTTP_TLS_NONE:
+        return "no TLS is spoken there: leave tls=true out, or name the port "
+               "of TLS: ";
+    case WEIR__HTTP_TLS_HUNG_UP:
+        return "if that port is none of TLS, leave tls=true out: ";
+    case WEIR__HTTP_TLS_PERHAPS:
+        return "if that port is one of TLS, say tls=true: ";
+    case WEIR__HTTP_TLS_FITS:
+        break;
+    }
+    return "";
+}
+
 static void answered(struct weir__http_req *http, int status)
 {
     struct weir__etcd_call *call = http->ctx;
@@ -363,6 +382,7 @@ static void answered(struct weir__http_req *http, int status)
 
     http->body = NULL;
     if (status == 0) {
+        call->line->met = true;
         read_answer(call, body);
         weir_buf_unref(body);
         return;
@@ -370,8 +390,8 @@ static void answered(struct weir__http_req *http, int status)
     snprintf(cause, sizeof(cause), "%s", call->error.text);
     if (call->changes && !call->logging_in && http->sent)
         status = WEIR_EUNKNOWN;
-    weir__fail(&call->error, status, "%s: %s: %.120s", call->what,
-               call->line->endpoints[call->endpoint], cause);
+    weir__fail(&call->error, status, "%s: %s: %s%.120s", call->what,
+               call->line->endpoints[call->endpoint], tls_advice(call), cause);
     failed(call, status);
 }
 

@@ -32,6 +32,7 @@ struct weir__etcd_line {
     char *endpoints[WEIR__ETCD_ENDPOINTS]; /* "https://host:port" */
     size_t endpoint_count;
     size_t present; /* The one that is asked. */
+    bool met;       /* One has answered. */
     uint64_t attempt_timeout;
     char *user; /* NULL: no one logs in. */
     char *password;

@@ -512,6 +512,8 @@ static const char *tls_advice(const struct weir__s3_line *line,
     case WEIR__HTTP_TLS_NONE:
         return "no TLS is spoken there: say endpoint=http://..., or the port "
                "of TLS: ";
+    case WEIR__HTTP_TLS_HUNG_UP:
+        return "if that port is none of TLS, say endpoint=http://...: ";
     case WEIR__HTTP_TLS_PERHAPS:
         return "if that port is one of TLS, say endpoint=https://...: ";
     case WEIR__HTTP_TLS_FITS:

@@ -3,6 +3,7 @@
  * asks: against scripted members. */
 #include "store/store.h"
 #include "support/http_script.h"
+#include "support/s3_server.h"
 #include "support/store_rig.h"
 #include "support/test.h"
 
@@ -33,16 +34,17 @@ int mlock(const void *addr, size_t len)
     return (int)syscall(SYS_mlock, addr, len);
 }
 
-static void open_on(const char *hosts, const char *user)
+static void open_uri(const char *hosts, const char *query, const char *user)
 {
     struct weir_config *config = NULL;
     char uri[300];
 
     store_rig_init(&rig);
-    snprintf(uri, sizeof(uri), "etcd://%s/p", hosts);
+    snprintf(uri, sizeof(uri), "etcd://%s/p%s", hosts, query);
     ck_assert_int_eq(weir_config_new(&config, NULL), 0);
     ck_assert_int_eq(
         weir_config_set(config, "etcd_attempt_timeout", "1s", NULL), 0);
+    ck_assert_int_eq(weir_config_set(config, "etcd_timeout", "1min", NULL), 0);
     if (user != NULL) {
         ck_assert_int_eq(weir_config_set(config, "etcd_user", user, NULL), 0);
         ck_assert_int_eq(
@@ -51,6 +53,11 @@ static void open_on(const char *hosts, const char *user)
     ck_assert_int_eq(store_rig_open(&rig, weir__store_etcd_open, uri, config),
                      0);
     weir_config_free(config);
+}
+
+static void open_on(const char *hosts, const char *user)
+{
+    open_uri(hosts, "", user);
 }
 
 static const char *host(const struct http_script *script)
@@ -233,6 +240,85 @@ START_TEST(nobody_there_is_told_within_the_deadline)
 }
 END_TEST
 
+/* ---- TLS, where none is spoken, and the other way round ------------------ */
+
+static struct store_call asking;
+static const char *awaited;
+static int told;
+static char attempt[WEIR_ERROR_TEXT + 20]; /* The one that told it. */
+
+static void look_for_awaited(void *ctx, enum weir_log_level level,
+                             const char *text)
+{
+    (void)ctx;
+    (void)level;
+    if (told || strstr(text, awaited) == NULL)
+        return;
+    snprintf(attempt, sizeof(attempt), "%s", text);
+    told = 1;
+}
+
+/* Until an attempt comes to what has this word in it. */
+static void await(const char *word)
+{
+    told = 0;
+    awaited = word;
+    test_host_run(&rig.host, &told);
+}
+
+/* Begin a request that is tried again and again. */
+static void ask(const char *hosts, const char *query)
+{
+    open_uri(hosts, query, NULL);
+    rig.host.log.write = look_for_awaited;
+    asking = (struct store_call){.req = {.verb = WEIR_STORE_HEAD, .key = "a"}};
+    store_rig_start(&rig, &asking);
+}
+
+START_TEST(members_without_tls_are_told_to_who_wants_it)
+{
+    struct s3_server *plain = s3_server_start();
+
+    ask(s3_server_endpoint(plain) + strlen("http://"), "?tls=true");
+    await("no TLS is spoken there: leave tls=true out");
+    store_rig_close(&rig); /* Ends the request. */
+    s3_server_stop(plain);
+}
+END_TEST
+
+/* As etcd does. */
+START_TEST(members_that_hang_up_on_tls_may_speak_none)
+{
+    struct http_line lines[] = {{0}};
+    struct http_script *etcd = http_script_start(lines);
+
+    ask(host(etcd), "?tls=true");
+    await("if that port is none of TLS, leave tls=true out");
+    store_rig_close(&rig);
+    http_script_stop(etcd);
+}
+END_TEST
+
+/* Who has answered, whatever it was, is not one. */
+START_TEST(a_port_that_hangs_up_may_be_one_of_tls)
+{
+    static const struct s3_fault hangs_up = {.kind = S3_CLOSE_EARLY,
+                                             .count = 1000};
+    struct s3_server *server = s3_server_start();
+
+    s3_server_fault(server, &hangs_up);
+    ask(s3_server_endpoint(server) + strlen("http://"), "");
+    await("if that port is one of TLS, say tls=true");
+    s3_server_fault(server, NULL);
+    await("HTTP status");
+    s3_server_fault(server, &hangs_up);
+    await("the connection was lost");
+    ck_assert_ptr_null(strstr(attempt, "TLS"));
+    store_rig_close(&rig);
+    s3_server_stop(server);
+}
+END_TEST
+
 START_TEST(uris_that_cannot_be_meant_are_refused)
 {
     static const struct {
@@ -281,6 +367,9 @@ int main(void)
     tcase_add_test(tc, requests_that_wait_outlive_their_token);
     tcase_add_test(tc, a_wrong_password_is_told_and_not_shown);
     tcase_add_test(tc, nobody_there_is_told_within_the_deadline);
+    tcase_add_test(tc, members_without_tls_are_told_to_who_wants_it);
+    tcase_add_test(tc, members_that_hang_up_on_tls_may_speak_none);
+    tcase_add_test(tc, a_port_that_hangs_up_may_be_one_of_tls);
     tcase_add_test(tc, uris_that_cannot_be_meant_are_refused);
     return test_run();
 }

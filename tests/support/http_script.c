@@ -37,7 +37,8 @@ static int read_request(struct http_script *s, int fd)
         const char *length;
         size_t body = 0;
 
-        if (n <= 0)
+        /* TLS begins so: many hang up on it. */
+        if (n <= 0 || (unsigned char)s->request[0] == 0x16)
             return 0;
         len += (size_t)n;
         s->request[len] = '\0';

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * A web server on loopback that answers from a list: for what is no S3
- * server.  One connection at a time, one request on each; and streams beside
- * that, which the test writes.
+ * server.  It speaks no TLS, and hangs up on who does.  One connection at a
+ * time, one request on each; and streams beside that, which the test writes.
  */
 #ifndef TESTS_SUPPORT_HTTP_SCRIPT_H
 #define TESTS_SUPPORT_HTTP_SCRIPT_H
