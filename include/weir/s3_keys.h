@@ -23,7 +23,8 @@ struct weir_s3_keys;
  * Called when a store needs keys for the first time; again from five minutes
  * before they expire, at most every ten seconds, while the old ones still
  * serve; and at once when the store does not take them.  If it fails and no
- * old ones serve, it is called again with the next request to the store.
+ * old ones serve, it is called again with the first request to the store a
+ * second later; those before end as the one that has called it.
  *
  * Threads: on one of the node's workers, never on two at a time for one store,
  * though several stores (nodes, `weir_probe`) may call at the same time.  It

@@ -230,7 +230,12 @@ static void begin(struct weir__s3_call *call)
         return;
     }
     call->keys_wait.ready = keys_ready;
-    if (weir__s3_keys_get(&line->keys, &call->keys_wait) != 0) {
+    rc = weir__s3_keys_get(&line->keys, &call->keys_wait);
+    if (rc < 0) {
+        fail(call, rc, line->keys.error.text);
+        return;
+    }
+    if (rc > 0) {
         wait_for_keys(call);
         return;
     }

@@ -12,6 +12,9 @@
 /* Renewed so long before they expire; between two renewals is so much time, and
  * up to as much again, so that those who began together do not go on so. */
 enum { EARLY_MS = 5 * 60 * 1000, AGAIN_MS = 10 * 1000 };
+/* So long after a look that came to nothing there is no other one: requests
+ * that have no keys would each begin one. */
+enum { PAUSE_MS = 1000 };
 
 /* Words of the property, in the order of its list. */
 enum word { CONFIG, CHAIN, FIRST_PLACE };
@@ -117,6 +120,14 @@ static void wait_before_next(struct weir__s3_keys *keys)
     keys->try_after = wall(keys) + AGAIN_MS + (int64_t)(draw % AGAIN_MS);
 }
 
+/* A clock that was set back ends it, as it may be why they had expired. */
+static bool has_just_failed(const struct weir__s3_keys *keys)
+{
+    int64_t since = wall(keys) - keys->looked;
+
+    return keys->failed != 0 && since >= 0 && since < PAUSE_MS;
+}
+
 static void looked(void *ctx, int status, const struct weir__s3_found *found)
 {
     struct weir__s3_keys *keys = ctx;
@@ -130,6 +141,8 @@ static void looked(void *ctx, int status, const struct weir__s3_found *found)
                             "expired (or this machine's clock is wrong)");
     if (status == 0)
         status = copy(keys, found->access_key, found->secret_key, found->token);
+    keys->failed = status;
+    keys->looked = wall(keys);
     if (status == 0) {
         keys->expires = found->expires;
         keys->rejected = false;
@@ -175,6 +188,8 @@ int weir__s3_keys_get(struct weir__s3_keys *keys,
             renew(keys);
         return 0;
     }
+    if (!keys->renewing && has_just_failed(keys))
+        return keys->failed;
     weir__list_push(&keys->waiting, &wait->link);
     renew(keys);
     return 1;

@@ -32,7 +32,9 @@ struct weir__s3_keys {
     int64_t expires;  /* By the server's clock; 0: never. */
     int64_t skew;     /* Milliseconds that that is ahead of the wall clock. */
     int64_t
-        try_after; /* Wall clock: no renewal before, while these are good. */
+        try_after;  /* Wall clock: no renewal before, while these are good. */
+    int failed;     /* What the last look came to, if that is no keys; */
+    int64_t looked; /* by the wall clock. */
     struct weir_error error;
     /* Where others come from; neither: they are the configuration's. */
     struct weir__s3_source *source;
@@ -51,7 +53,9 @@ int weir__s3_keys_open(struct weir__s3_keys *keys, const struct weir_host *host,
                        struct weir_error *err);
 
 /** 0: `keys->now` can be used, before anything else is done with `keys`.
- * 1: `wait->ready` will run. */
+ * 1: `wait->ready` will run.  Negative: a look has just failed, as
+ * `keys->error` tells; another one begins with the first call a second later.
+ */
 int weir__s3_keys_get(struct weir__s3_keys *keys,
                       struct weir__s3_keys_wait *wait);
 

@@ -257,6 +257,58 @@ START_TEST(keys_that_come_again_are_not_asked_for_at_once)
 }
 END_TEST
 
+/* Neither one that fails, nor one whose keys are over already: not with each
+ * request, and yet without being told to. */
+START_TEST(a_source_without_good_keys_is_asked_once_a_second)
+{
+    static const char over[] =
+        "{" KEYS ", \"Expiration\": \"2001-01-01T00:00:00Z\"}";
+    struct http_line lines[] = {{"GET /keys", NULL, 200, over, 1},
+                                {"GET /keys", NULL, 403, "no", 1},
+                                {"GET /keys", NULL, 200, "{" KEYS "}", 0},
+                                {0}};
+    static const char *const says[] = {"have expired", "HTTP status 403"};
+    struct http_script *container = http_script_start(lines);
+
+    open_container(container);
+    keys_rig_stop_clock(&rig);
+    for (int look = 0; look < 2; look++) {
+        keys_rig_ahead(1000 * look);
+        for (int i = 0; i < 20; i++) {
+            ck_assert_int_eq(get(), WEIR_EAUTH);
+            keys_rig_check_err(&rig, says[look]);
+        }
+        ck_assert_int_eq(http_script_requests(container), look + 1);
+    }
+    keys_rig_ahead(1999);
+    ck_assert_int_eq(get(), WEIR_EAUTH);
+    keys_rig_ahead(2000);
+    ck_assert_int_eq(get(), WEIR_ENOENT);
+    ck_assert_int_eq(get(), WEIR_ENOENT);
+    ck_assert_int_eq(http_script_requests(container), 3);
+    keys_rig_close(&rig);
+    http_script_stop(container);
+}
+END_TEST
+
+START_TEST(a_clock_that_is_set_right_is_not_waited_for)
+{
+    char early[600];
+    struct http_line lines[] = {{"GET /keys", NULL, 200, early, 0}, {0}};
+    struct http_script *container = http_script_start(lines);
+
+    write_early(early, sizeof(early));
+    open_container(container);
+    keys_rig_ahead(3600000);
+    ck_assert_int_eq(get(), WEIR_EAUTH);
+    keys_rig_check_err(&rig, "this machine's clock is wrong");
+    keys_rig_ahead(0);
+    ck_assert_int_eq(get(), WEIR_ENOENT);
+    keys_rig_close(&rig);
+    http_script_stop(container);
+}
+END_TEST
+
 START_TEST(keys_that_the_store_calls_expired_are_replaced_once)
 {
     struct http_line lines[] = {{"GET /keys", NULL, 200, "{" KEYS "}", 0}, {0}};
@@ -340,6 +392,8 @@ int main(void)
     tcase_add_test(tc, an_instance_is_asked_with_a_token);
     tcase_add_test(tc, keys_are_renewed_and_old_ones_serve_while_that_fails);
     tcase_add_test(tc, keys_that_come_again_are_not_asked_for_at_once);
+    tcase_add_test(tc, a_source_without_good_keys_is_asked_once_a_second);
+    tcase_add_test(tc, a_clock_that_is_set_right_is_not_waited_for);
     tcase_add_test(tc, keys_that_the_store_calls_expired_are_replaced_once);
     tcase_add_test(tc, who_finds_no_keys_anywhere_says_so);
     tcase_add_test(tc, an_answer_that_is_too_long_is_overwritten);

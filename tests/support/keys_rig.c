@@ -8,11 +8,12 @@
 #include <string.h>
 
 static const struct weir_env_ops *real_ops;
-static int64_t ahead; /* Of the wall clock, milliseconds. */
+static int64_t ahead;   /* Of the wall clock, milliseconds. */
+static int64_t stopped; /* Where that stands still; 0: it goes. */
 
 static int64_t wall_ahead(struct weir_env *env)
 {
-    return real_ops->wall(env) + ahead;
+    return (stopped != 0 ? stopped : real_ops->wall(env)) + ahead;
 }
 
 static void set_wall_clock(struct weir_env *env)
@@ -59,6 +60,12 @@ void keys_rig_close(struct keys_rig *rig)
     store_rig_close(&rig->store);
     s3_server_stop(rig->server);
     ahead = 0;
+    stopped = 0;
+}
+
+void keys_rig_stop_clock(struct keys_rig *rig)
+{
+    stopped = real_ops->wall(rig->store.host.host.env);
 }
 
 void keys_rig_poll(struct keys_rig *rig)

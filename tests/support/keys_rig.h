@@ -26,6 +26,8 @@ void keys_rig_close(struct keys_rig *rig);
 
 /** Set the wall clock so many milliseconds ahead. */
 void keys_rig_ahead(int64_t ms);
+/** The wall clock stands still, but for what it is set ahead. */
+void keys_rig_stop_clock(struct keys_rig *rig);
 /** Run what is due; waits a millisecond at most. */
 void keys_rig_poll(struct keys_rig *rig);
 
