@@ -226,18 +226,38 @@ if [ -x "$build/weir" ]; then
     fact 'and all of them are there, once' thawed
 fi
 
-# Another node follows what is appended, and in no object yet.
-followed() {
-    local writer
-    (for i in 1 2 3; do echo "$i" && sleep 1; done | bucket 4 append tail) &
-    writer=$!
-    until bucket 5 ls | grep -q tail; do
-        kill -0 "$writer" || break
+# Another node follows what is appended, and in no object yet: each line is
+# written when the one before has been seen there.
+within_a_minute() { # COMMAND...
+    local i
+    for ((i = 0; i < 600; i++)); do
+        "$@" && return 0
         sleep 0.1
     done
-    bucket 5 cat --follow --count 3 tail >"$dir/followed"
-    wait "$writer"
-    cmp "$dir/followed" <(seq 1 3)
+    return 1
+}
+there_is() { bucket 5 ls | grep -qx "$1"; }
+has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; } # FILE COUNT
+follow_each() { # FD: what is written there is appended
+    local i
+    within_a_minute there_is tail || return 1
+    bucket 5 cat --follow --count 3 tail >"$dir/followed" {feed}>&- &
+    for i in 1 2 3; do
+        echo "$i" >&"$1"
+        within_a_minute has_lines "$dir/followed" "$i" || return 1
+    done
+}
+followed() {
+    local feed good
+    mkfifo "$dir/tail" || return 1
+    : >"$dir/followed"
+    bucket 4 append tail <"$dir/tail" &
+    exec {feed}>"$dir/tail"
+    follow_each "$feed"
+    good=$?
+    exec {feed}>&- # Its input ends, and so does the writer.
+    wait
+    [ "$good" = 0 ] && cmp "$dir/followed" <(seq 1 3)
 }
 if [ -x "$build/weir" ]; then
     fact 'another node follows the tail' followed
