@@ -163,30 +163,39 @@ END_TEST
 
 /* ---- A store ------------------------------------------------------------- */
 
+/* Give a property the secret. */
+static void set_secret(struct weir_config *config, const char *key)
+{
+    char text[65];
+
+    core_secret_tell(&secret, text);
+    ck_assert_int_eq(weir_config_set(config, key, text, NULL), 0);
+    explicit_bzero(text, sizeof(text));
+}
+
 /* The keys of the configuration, or where it says. */
 static struct weir_config *new_config(const char *credentials, int keys)
 {
     struct weir_config *config = store_s3_config("", "");
-    char text[65];
 
     ck_assert_int_eq(weir_config_set(config, "s3_retry_delay", "1ms", NULL), 0);
     ck_assert_int_eq(
         weir_config_set(config, "s3_credentials", credentials, NULL), 0);
     if (!keys)
         return config;
-    core_secret_tell(&secret, text);
     ck_assert_int_eq(
         weir_config_set(config, "s3_access_key", S3_SERVER_KEY, NULL), 0);
-    ck_assert_int_eq(weir_config_set(config, "s3_secret_key", text, NULL), 0);
-    explicit_bzero(text, sizeof(text));
+    set_secret(config, "s3_secret_key");
     return config;
 }
 
+/* Takes the configuration over. */
 static void open_store(struct weir_config *config)
 {
     store_rig_init(&rig);
     server = s3_server_start();
     ck_assert_msg(store_s3_open(&rig, server, config) == 0, "%s", rig.err.text);
+    weir_config_free(config);
 }
 
 /* They are signed with a secret that the server does not know. */
@@ -205,6 +214,15 @@ static void close_store(void)
     s3_server_stop(server);
 }
 
+/* Requests have used the secret, which goes with the store. */
+static void check_used_and_gone(void)
+{
+    make_requests();
+    check_kept();
+    close_store();
+    check_gone();
+}
+
 START_TEST(the_secret_key_of_a_configuration_is_in_no_core_dump)
 {
     struct weir_config *config;
@@ -215,12 +233,8 @@ START_TEST(the_secret_key_of_a_configuration_is_in_no_core_dump)
     check_kept();
     ck_assert_int_eq(weir__config_copy(&copy, config), 0);
     open_store(config);
-    weir_config_free(config);
     weir_config_free(copy);
-    make_requests();
-    check_kept();
-    close_store();
-    check_gone();
+    check_used_and_gone();
 }
 END_TEST
 
@@ -228,16 +242,11 @@ END_TEST
 START_TEST(a_session_token_is_in_no_core_dump_until_it_is_sent)
 {
     struct weir_config *config;
-    char text[65];
 
     core_secret_new(&secret);
     config = store_s3_config(S3_SERVER_KEY, S3_SERVER_SECRET);
-    core_secret_tell(&secret, text);
-    ck_assert_int_eq(weir_config_set(config, "s3_session_token", text, NULL),
-                     0);
-    explicit_bzero(text, sizeof(text));
+    set_secret(config, "s3_session_token");
     open_store(config);
-    weir_config_free(config);
     check_kept();
     close_store();
     check_gone();
@@ -248,7 +257,6 @@ START_TEST(the_secret_key_of_a_profile_is_in_no_core_dump)
 {
     static const char front[] = "[default]\naws_access_key_id=" S3_SERVER_KEY
                                 "\naws_secret_access_key=";
-    struct weir_config *config;
     char path[300];
     char text[65];
     int fd;
@@ -265,13 +273,8 @@ START_TEST(the_secret_key_of_a_profile_is_in_no_core_dump)
     setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
     unsetenv("AWS_PROFILE");
 
-    config = new_config("profile", 0);
-    open_store(config);
-    weir_config_free(config);
-    make_requests();
-    check_kept();
-    close_store();
-    check_gone();
+    open_store(new_config("profile", 0));
+    check_used_and_gone();
 }
 END_TEST
 
@@ -299,11 +302,7 @@ START_TEST(the_secret_key_of_a_function_is_in_no_core_dump)
     config = new_config("config", 0);
     weir_config_set_s3_keys(config, give, NULL);
     open_store(config);
-    weir_config_free(config);
-    make_requests();
-    check_kept();
-    close_store();
-    check_gone();
+    check_used_and_gone();
 }
 END_TEST
 
@@ -323,11 +322,8 @@ static void keep_warning(void *ctx, enum weir_log_level level, const char *text)
 
 static void open_warned(const char *credentials)
 {
-    struct weir_config *config = new_config(credentials, 0);
-
     warnings = 0;
-    open_store(config);
-    weir_config_free(config);
+    open_store(new_config(credentials, 0));
     rig.host.log.write = keep_warning;
 }
 
@@ -424,14 +420,11 @@ END_TEST
 START_TEST(the_password_of_etcd_is_in_no_core_dump)
 {
     struct weir_config *config = NULL;
-    char text[65];
 
     core_secret_new(&secret);
     ck_assert_int_eq(weir_config_new(&config, NULL), 0);
     ck_assert_int_eq(weir_config_set(config, "etcd_user", "somebody", NULL), 0);
-    core_secret_tell(&secret, text);
-    ck_assert_int_eq(weir_config_set(config, "etcd_password", text, NULL), 0);
-    explicit_bzero(text, sizeof(text));
+    set_secret(config, "etcd_password");
     store_rig_init(&rig);
     ck_assert_int_eq(store_rig_open(&rig, weir__store_etcd_open,
                                     "etcd://127.0.0.1:1/x", config),

@@ -8,10 +8,15 @@
 
 enum { DISK = 5 << 20, POOL = 8000 };
 
-struct world world = {.lease = "10s",
-                      .upload_interval = "10s",
-                      .log_cache = "4MiB",
-                      .follow = "0s"};
+#define SETTINGS                                                               \
+    {                                                                          \
+        .lease = "10s", .upload_interval = "10s", .log_cache = "4MiB",         \
+        .follow = "0s"                                                         \
+    }
+
+struct world world = SETTINGS;
+
+static const char *name_of_next; /* Its node id; NULL: its own. */
 
 /* One for each append of a life; none is used twice. */
 static struct appended pool[POOL];
@@ -32,6 +37,12 @@ void world_open(uint64_t number)
             0);
 }
 
+void world_close(void)
+{
+    weir_sim_free(world.sim);
+    world = (struct world)SETTINGS;
+}
+
 void world_run(uint64_t ns)
 {
     ck_assert_int_eq(weir_sim_run(world.sim, ns), 0);
@@ -39,27 +50,26 @@ void world_run(uint64_t ns)
 
 /* ---- Programs of a node -------------------------------------------------- */
 
+/* NULL: it stays as it is. */
+static void set(struct machine *m, const char *key, const char *value)
+{
+    if (m->status == 0 && value != NULL)
+        m->status = weir_config_set(m->config, key, value, NULL);
+}
+
 static void start_program(void *ctx)
 {
     struct machine *m = ctx;
 
     m->status = weir_sim_config(&m->config, m->sim);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "lease", world.lease, NULL);
-    if (m->status == 0 && world.wal != NULL)
-        m->status = weir_config_set(m->config, "wal", world.wal, NULL);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "upload_interval",
-                                    world.upload_interval, NULL);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "follow", world.follow, NULL);
-    if (m->status == 0)
-        m->status =
-            weir_config_set(m->config, "log_cache", world.log_cache, NULL);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "segment", "64KiB", NULL);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "max_batch", "64KiB", NULL);
+    set(m, "node_id", name_of_next);
+    set(m, "lease", world.lease);
+    set(m, "wal", world.wal);
+    set(m, "upload_interval", world.upload_interval);
+    set(m, "follow", world.follow);
+    set(m, "log_cache", world.log_cache);
+    set(m, "segment", "64KiB");
+    set(m, "max_batch", "64KiB");
     if (m->status == 0)
         m->status = weir_open(&m->node, m->config, NULL);
     if (m->status == 0) {
@@ -85,6 +95,16 @@ int machine_start(struct machine *m)
     weir_sim_start(node);
     ck_assert_int_eq(machine_call(m, start_program), 0);
     return m->status;
+}
+
+int machine_start_as(struct machine *m, const char *node_id)
+{
+    int status;
+
+    name_of_next = node_id;
+    status = machine_start(m);
+    name_of_next = NULL;
+    return status;
 }
 
 void machine_crash(struct machine *m)

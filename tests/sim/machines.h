@@ -53,12 +53,17 @@ struct appended {
 };
 
 void world_open(uint64_t number);
+/** Free it; the next one begins with the settings that a program begins with.
+ */
+void world_close(void);
 void world_run(uint64_t ns);
 
 /** Run a program on a node: 0, or why it did not run to its end. */
 int machine_call(struct machine *m, void (*program)(void *ctx));
 /** Start and open a node; its status. */
 int machine_start(struct machine *m);
+/** The same, under the id of another one. */
+int machine_start_as(struct machine *m, const char *node_id);
 void machine_crash(struct machine *m);
 /** Program: close the node in order. */
 void machine_stop(void *ctx);

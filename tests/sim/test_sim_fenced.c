@@ -7,6 +7,20 @@
 #include <stddef.h>
 #include <string.h>
 
+/* A node with a stream, and a log of this kind, of which it uploads nothing
+ * unasked. */
+static struct machine *owner_on(const char *wal, uint64_t seed)
+{
+    struct machine *m = &world.machines[0];
+
+    world_open(seed);
+    world.wal = wal;
+    world.upload_interval = "1h";
+    ck_assert_int_eq(machine_start(m), 0);
+    ck_assert_int_eq(machine_open_stream(m, 0), 0);
+    return m;
+}
+
 static void trim_program(void *ctx)
 {
     struct machine *m = ctx;
@@ -60,7 +74,7 @@ static void is_quiet(int dead, int pending)
     after = machine_stats(m);
     ck_assert_uint_eq(after.store_puts, before.store_puts);
     ck_assert_uint_eq(after.store_deletes, before.store_deletes);
-    weir_sim_free(world.sim);
+    world_close();
 }
 
 START_TEST(it_removes_no_objects)
@@ -80,7 +94,7 @@ START_TEST(it_tells_who_asks_for_a_flush)
     struct machine *m = fenced(0, 1);
 
     ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
-    weir_sim_free(world.sim);
+    world_close();
 }
 END_TEST
 
@@ -91,7 +105,7 @@ START_TEST(it_does_not_open_what_it_had)
 
     weir_sim_resume(m->sim);
     ck_assert_int_eq(machine_open_stream(m, 0), WEIR_EFENCED);
-    weir_sim_free(world.sim);
+    world_close();
 }
 END_TEST
 
@@ -106,6 +120,19 @@ static void fetch_program(void *ctx)
                                   .min_bytes = 1,
                                   .max_wait = (int64_t)(60 * SECOND)};
     m->status = weir_fetch_sync(m->streams[0], &fetched);
+}
+
+/* The number in the batch at offset 1. */
+static void check_second_batch(struct machine *m, uint64_t expected)
+{
+    uint64_t number = 0;
+
+    ck_assert_int_eq(machine_call(m, fetch_program), 0);
+    ck_assert_int_eq(m->status, 0);
+    ck_assert_uint_eq(fetched.count, 1);
+    memcpy(&number, fetched.batches[0].data, sizeof(number));
+    weir_fetch_release(&fetched);
+    ck_assert_uint_eq(number, expected);
 }
 
 /* It is cut off in the middle of an append, and owes what it had finished:
@@ -138,48 +165,18 @@ START_TEST(it_does_not_show_what_it_has_not_finished)
     struct machine *m = &world.machines[0];
 
     for (uint64_t i = 0; i < 50; i++) {
-        uint64_t number = 0;
-
         cut_off(test_seed() + i);
         weir_sim_heal(m->sim);
-        ck_assert_int_eq(machine_call(m, fetch_program), 0);
-        ck_assert_int_eq(m->status, 0);
-        ck_assert_uint_eq(fetched.count, 1);
-        memcpy(&number, fetched.batches[0].data, sizeof(number));
-        ck_assert_uint_eq(number, 3);
-        weir_fetch_release(&fetched);
-        weir_sim_free(world.sim);
+        check_second_batch(m, 3);
+        world_close();
     }
 }
 END_TEST
 
-static void start_again_program(void *ctx)
-{
-    struct machine *m = ctx;
-
-    m->status = weir_sim_config(&m->config, m->sim);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "node_id", "1", NULL);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "lease", world.lease, NULL);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "wal", world.wal, NULL);
-    if (m->status == 0)
-        m->status = weir_config_set(m->config, "upload_interval",
-                                    world.upload_interval, NULL);
-    if (m->status == 0)
-        m->status = weir_open(&m->node, m->config, NULL);
-}
-
 static void cut_off_in_an_append(uint64_t seed)
 {
-    struct machine *m = &world.machines[0];
+    struct machine *m = owner_on("object:", seed);
 
-    world_open(seed);
-    world.wal = "object:";
-    world.upload_interval = "1h";
-    ck_assert_int_eq(machine_start(m), 0);
-    ck_assert_int_eq(machine_open_stream(m, 0), 0);
     machine_append_now(m, 0, 1);
     weir_sim_cut(m->sim, WEIR_SIM_CUT_HANGS);
     machine_append(m, 0, 2);
@@ -191,9 +188,7 @@ static void open_elsewhere(void)
     struct machine *again = &world.machines[1];
 
     world_run(30 * SECOND);
-    weir_sim_start(again->sim);
-    ck_assert_int_eq(machine_call(again, start_again_program), 0);
-    ck_assert_int_eq(again->status, 0);
+    ck_assert_int_eq(machine_start_as(again, "1"), 0);
     ck_assert_int_eq(machine_open_stream(again, 0), 0);
     machine_append_now(again, 0, 3);
 }
@@ -207,8 +202,6 @@ static void show_what_a_successor_of_that_name_appends(enum flushed flushed)
     struct machine *m = &world.machines[0];
 
     for (uint64_t i = 0; i < 20; i++) {
-        uint64_t number = 0;
-
         cut_off_in_an_append(test_seed() + i);
         open_elsewhere();
         if (flushed == BEFORE_IT_LEARNS)
@@ -218,13 +211,8 @@ static void show_what_a_successor_of_that_name_appends(enum flushed flushed)
             world_run(60 * SECOND);
             ck_assert_int_eq(machine_flush(&world.machines[1]), 0);
         }
-        ck_assert_int_eq(machine_call(m, fetch_program), 0);
-        ck_assert_int_eq(m->status, 0);
-        ck_assert_uint_eq(fetched.count, 1);
-        memcpy(&number, fetched.batches[0].data, sizeof(number));
-        ck_assert_uint_eq(number, 3);
-        weir_fetch_release(&fetched);
-        weir_sim_free(world.sim);
+        check_second_batch(m, 3);
+        world_close();
     }
 }
 
@@ -245,7 +233,7 @@ START_TEST(it_does_not_open_what_its_successor_of_that_name_has)
     weir_sim_heal(m->sim);
     world_run(60 * SECOND);
     ck_assert_int_eq(machine_open_stream(m, 0), WEIR_EFENCED);
-    weir_sim_free(world.sim);
+    world_close();
 }
 END_TEST
 
@@ -272,7 +260,7 @@ START_TEST(who_waits_there_sees_what_a_successor_of_its_name_appends)
     world_run(60 * SECOND);
     ck_assert_int_eq(ended, 1);
     weir_fetch_release(&waiting);
-    weir_sim_free(world.sim);
+    world_close();
 }
 END_TEST
 
@@ -286,16 +274,9 @@ END_TEST
  * stream any more: its successor writes another batch in the place. */
 START_TEST(it_does_not_show_what_went_with_its_log)
 {
-    struct machine *m = &world.machines[0];
-
     for (uint64_t i = 0; i < 20; i++) {
-        uint64_t number = 0;
+        struct machine *m = owner_on("mem:", test_seed() + i);
 
-        world_open(test_seed() + i);
-        world.wal = "mem:";
-        world.upload_interval = "1h";
-        ck_assert_int_eq(machine_start(m), 0);
-        ck_assert_int_eq(machine_open_stream(m, 0), 0);
         machine_append_now(m, 0, 0);
         ck_assert_int_eq(machine_flush(m), 0);
         machine_append_now(m, 0, 1);
@@ -305,17 +286,11 @@ START_TEST(it_does_not_show_what_went_with_its_log)
         ck_assert_int_eq(machine_flush(&world.machines[1]), 0);
         weir_sim_heal(m->sim);
         world_run(60 * SECOND);
-        ck_assert_int_eq(machine_call(m, fetch_program), 0);
-        ck_assert_int_eq(m->status, 0);
-        ck_assert_uint_eq(fetched.count, 1);
-        memcpy(&number, fetched.batches[0].data, sizeof(number));
-        ck_assert_uint_eq(number, 3);
+        check_second_batch(m, 3);
         ck_assert_uint_eq(fetched.end, 2);
-        weir_fetch_release(&fetched);
         ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
-        weir_sim_free(world.sim);
+        world_close();
     }
-    world.wal = NULL;
 }
 END_TEST
 
@@ -323,18 +298,12 @@ END_TEST
  * nothing to upload: it has gone with the log. */
 START_TEST(it_tells_who_waits_for_a_flush_while_it_learns_of_it)
 {
-    struct machine *m = &world.machines[0];
-
     for (uint64_t i = 0; i < 20; i++) {
+        struct machine *m = owner_on("mem:", test_seed() + i);
         struct weir_flush first = {.req = {.done = over}};
         int ended = 0;
 
         first.req.ctx = &ended;
-        world_open(test_seed() + i);
-        world.wal = "mem:";
-        world.upload_interval = "1h";
-        ck_assert_int_eq(machine_start(m), 0);
-        ck_assert_int_eq(machine_open_stream(m, 0), 0);
         machine_append_now(m, 0, 1);
         weir_sim_cut(m->sim, WEIR_SIM_CUT_HANGS);
         ck_assert_int_eq(weir_flush(m->node, &first), 0);
@@ -343,9 +312,8 @@ START_TEST(it_tells_who_waits_for_a_flush_while_it_learns_of_it)
         weir_sim_heal(m->sim);
         ck_assert_int_eq(machine_flush(m), WEIR_EFENCED);
         ck_assert_int_ne(ended, 1);
-        weir_sim_free(world.sim);
+        world_close();
     }
-    world.wal = NULL;
 }
 END_TEST
 

@@ -12,6 +12,22 @@
 #include <weir.h>
 #include <weir/sim.h>
 
+/* So many nodes, with their logs in the store. */
+static void start_nodes(int count, uint64_t seed)
+{
+    world_open(seed);
+    world.wal = "object:";
+    for (int i = 0; i < count; i++)
+        ck_assert_int_eq(machine_start(&world.machines[i]), 0);
+}
+
+/* The same; what they append stays in their logs. */
+static void start_nodes_that_upload_nothing(int count, uint64_t seed)
+{
+    world.upload_interval = "1h";
+    start_nodes(count, seed);
+}
+
 static struct weir_fetch fetched;
 
 static void fetch_program(void *ctx)
@@ -61,16 +77,26 @@ static void fetch_done(struct weir_req *req, int status)
     *(int *)req->ctx = status == 0 ? 1 : status;
 }
 
+/* Begin to wait, for so long, for what comes at `offset`. */
+static void wait_for_more(struct weir_fetch *waiting,
+                          struct weir_stream *stream, uint64_t offset,
+                          int64_t wait, int *over)
+{
+    *over = 0;
+    *waiting = (struct weir_fetch){.req = {.done = fetch_done, .ctx = over},
+                                   .offset = offset,
+                                   .max_bytes = 100,
+                                   .min_bytes = 1,
+                                   .max_wait = wait};
+    ck_assert_int_eq(weir_fetch(stream, waiting), 0);
+}
+
 START_TEST(a_reader_on_another_node_sees_the_tail_of_an_object_log)
 {
     struct weir_fetch waiting;
-    int over = 0;
+    int over;
 
-    world_open(test_seed());
-    world.wal = "object:";
-    world.upload_interval = "1h";
-    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
-    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    start_nodes_that_upload_nothing(2, test_seed());
     ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
     for (uint64_t i = 0; i < 5; i++)
         machine_append(&world.machines[0], 0, i);
@@ -79,12 +105,8 @@ START_TEST(a_reader_on_another_node_sees_the_tail_of_an_object_log)
     ck_assert_uint_eq(fetch(&world.machines[1], 0, 3, 0), 2);
     ck_assert_uint_eq(fetch(&world.machines[1], 0, 5, 0), 0);
     ck_assert_int_eq(world.machines[1].status, 0);
-    waiting = (struct weir_fetch){.req = {.done = fetch_done, .ctx = &over},
-                                  .offset = 5,
-                                  .max_bytes = 100,
-                                  .min_bytes = 1,
-                                  .max_wait = (int64_t)(60 * SECOND)};
-    ck_assert_int_eq(weir_fetch(world.machines[1].readers[0], &waiting), 0);
+    wait_for_more(&waiting, world.machines[1].readers[0], 5,
+                  (int64_t)(60 * SECOND), &over);
     world_run(20 * SECOND);
     ck_assert_int_eq(over, 0);
     machine_append(&world.machines[0], 0, 5);
@@ -93,9 +115,7 @@ START_TEST(a_reader_on_another_node_sees_the_tail_of_an_object_log)
     ck_assert_uint_eq(waiting.count, 1);
     ck_assert_uint_eq(waiting.batches[0].base_offset, 5);
     weir_fetch_release(&waiting);
-    weir_sim_free(world.sim);
-    world.wal = NULL;
-    world.upload_interval = "10s";
+    world_close();
 }
 END_TEST
 
@@ -103,10 +123,7 @@ END_TEST
  * between the two is brought into objects. */
 START_TEST(who_has_handed_over_sees_what_its_successor_appends)
 {
-    world_open(test_seed());
-    world.wal = "object:";
-    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
-    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    start_nodes(2, test_seed());
     for (uint64_t i = 0; i < 200; i++) {
         int node = (int)(i % 2);
         struct appended *a;
@@ -121,8 +138,7 @@ START_TEST(who_has_handed_over_sees_what_its_successor_appends)
             fetch(&world.machines[node], 0, a->req.base_offset, 0), 1);
         ck_assert_int_eq(machine_hand_over(&world.machines[1 - node], 0), 0);
     }
-    weir_sim_free(world.sim);
-    world.wal = NULL;
+    world_close();
 }
 END_TEST
 
@@ -130,10 +146,7 @@ END_TEST
  * not be told that there is no more. */
 static void read_when_cut_off(int handed)
 {
-    world_open(test_seed());
-    world.wal = "object:";
-    ck_assert_int_eq(machine_start(&world.machines[0]), 0);
-    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    start_nodes(2, test_seed());
     ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
     machine_append_now(&world.machines[0], 0, 1);
     world_run(20 * SECOND); /* It is uploaded. */
@@ -153,8 +166,7 @@ static void read_when_cut_off(int handed)
     ck_assert_int_eq(world.machines[1].status, WEIR_ETIMEDOUT);
     ck_assert_uint_eq(fetch(&world.machines[1], 0, 2, SECOND), 0);
     ck_assert_int_eq(world.machines[1].status, 0);
-    weir_sim_free(world.sim);
-    world.wal = NULL;
+    world_close();
 }
 
 START_TEST(a_reader_that_is_cut_off_is_not_told_that_there_is_no_more)
@@ -173,10 +185,7 @@ START_TEST(a_log_that_is_not_read_in_time_does_not_end_a_stream)
     int met = 0;
 
     for (uint64_t i = 0; i < 10; i++) {
-        world_open(test_seed() + i);
-        world.wal = "object:";
-        ck_assert_int_eq(machine_start(owner), 0);
-        ck_assert_int_eq(machine_start(reader), 0);
+        start_nodes(2, test_seed() + i);
         ck_assert_int_eq(machine_open_stream(owner, 0), 0);
         machine_append_now(owner, 0, 1);
         ck_assert_int_eq(machine_flush(owner), 0);
@@ -193,10 +202,9 @@ START_TEST(a_log_that_is_not_read_in_time_does_not_end_a_stream)
             ck_assert_int_eq(reader->status, WEIR_ETIMEDOUT);
             met = 1;
         }
-        weir_sim_free(world.sim);
+        world_close();
     }
     ck_assert_int_eq(met, 1);
-    world.wal = NULL;
 }
 END_TEST
 
@@ -207,10 +215,7 @@ START_TEST(a_log_that_is_being_read_anew_does_not_end_a_stream)
     struct machine *owner = &world.machines[0];
     struct machine *reader = &world.machines[1];
 
-    world_open(test_seed());
-    world.wal = "object:";
-    ck_assert_int_eq(machine_start(owner), 0);
-    ck_assert_int_eq(machine_start(reader), 0);
+    start_nodes(2, test_seed());
     ck_assert_int_eq(machine_open_stream(owner, 0), 0);
     machine_append_now(owner, 0, 0);
     for (uint64_t i = 1; i < 200; i++) {
@@ -231,8 +236,7 @@ START_TEST(a_log_that_is_being_read_anew_does_not_end_a_stream)
             world_run(MS);
         weir_fetch_release(&beside);
     }
-    weir_sim_free(world.sim);
-    world.wal = NULL;
+    world_close();
 }
 END_TEST
 
@@ -243,10 +247,7 @@ START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
     struct machine *zombie = &world.machines[0];
 
     for (uint64_t i = 0; i < 20; i++) {
-        world_open(test_seed() + i);
-        world.wal = "object:";
-        ck_assert_int_eq(machine_start(zombie), 0);
-        ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+        start_nodes(2, test_seed() + i);
         ck_assert_int_eq(machine_open_stream(zombie, 0), 0);
         machine_append_now(&world.machines[0], 0, 1);
         ck_assert_uint_eq(fetch(zombie, 0, 0, 0), 1);
@@ -257,9 +258,8 @@ START_TEST(a_former_owner_that_wakes_up_does_not_say_that_there_is_no_more)
         machine_append_now(&world.machines[1], 0, 2);
         weir_sim_resume(zombie->sim);
         ck_assert_uint_eq(fetch(zombie, 0, 1, 0), 1);
-        weir_sim_free(world.sim);
+        world_close();
     }
-    world.wal = NULL;
 }
 END_TEST
 
@@ -302,11 +302,7 @@ START_TEST(who_renews_its_lease_while_it_is_taken_over_does_not_miss_the_next)
     for (uint64_t i = 0; i < 5; i++) {
         int status;
 
-        world_open(test_seed() + i);
-        world.wal = "object:";
-        world.upload_interval = "1h";
-        ck_assert_int_eq(machine_start(owner), 0);
-        ck_assert_int_eq(machine_start(taker), 0);
+        start_nodes_that_upload_nothing(2, test_seed() + i);
         ck_assert_int_eq(machine_open_stream(owner, 0), 0);
         for (uint64_t n = 0; n < 200; n++)
             machine_append_now(owner, 0, n);
@@ -324,11 +320,9 @@ START_TEST(who_renews_its_lease_while_it_is_taken_over_does_not_miss_the_next)
         ck_assert_int_eq(machine_open_stream(taker, 0), 0);
         machine_append_now(taker, 0, 200);
         ck_assert_uint_eq(fetch(owner, 0, 200, 0), 1);
-        weir_sim_free(world.sim);
+        world_close();
     }
     ck_assert_int_gt(refused, 0);
-    world.wal = NULL;
-    world.upload_interval = "10s";
 }
 END_TEST
 
@@ -337,21 +331,12 @@ static void wait_while_it_goes(int taken)
 {
     struct machine *owner = &world.machines[0];
     struct weir_fetch waiting;
-    int over = 0;
+    int over;
 
-    world_open(test_seed());
-    world.wal = "object:";
-    world.upload_interval = "1h";
-    ck_assert_int_eq(machine_start(owner), 0);
-    ck_assert_int_eq(machine_start(&world.machines[1]), 0);
+    start_nodes_that_upload_nothing(2, test_seed());
     ck_assert_int_eq(machine_open_stream(owner, 0), 0);
     machine_append_now(owner, 0, 1);
-    waiting = (struct weir_fetch){.req = {.done = fetch_done, .ctx = &over},
-                                  .offset = 1,
-                                  .max_bytes = 100,
-                                  .min_bytes = 1,
-                                  .max_wait = WEIR_FOREVER};
-    ck_assert_int_eq(weir_fetch(owner->streams[0], &waiting), 0);
+    wait_for_more(&waiting, owner->streams[0], 1, WEIR_FOREVER, &over);
     world_run(SECOND);
     if (taken) {
         weir_sim_pause(owner->sim);
@@ -369,9 +354,7 @@ static void wait_while_it_goes(int taken)
     ck_assert_int_eq(over, 1);
     ck_assert_uint_eq(waiting.count, 1);
     weir_fetch_release(&waiting);
-    weir_sim_free(world.sim);
-    world.wal = NULL;
-    world.upload_interval = "10s";
+    world_close();
 }
 
 START_TEST(who_waits_while_its_stream_goes_sees_what_its_successor_appends)
@@ -414,9 +397,7 @@ START_TEST(what_a_node_lost_behind_what_it_owes_is_not_shown)
     ck_assert_int_eq(machine_hand_over(other, 0), 0);
     ck_assert_int_eq(machine_open_stream(owner, 0), 0);
     ck_assert_uint_eq(machine_append_now(owner, 0, 5)->req.base_offset, 3);
-    weir_sim_free(world.sim);
-    world.wal = NULL;
-    world.upload_interval = "10s";
+    world_close();
 }
 END_TEST
 
@@ -427,11 +408,7 @@ START_TEST(a_reader_goes_on_across_a_takeover)
     for (uint64_t i = 0; i < 20; i++) {
         struct appended *late;
 
-        world_open(test_seed() + i);
-        world.wal = "object:";
-        world.upload_interval = "1h";
-        for (int n = 0; n < NODES; n++)
-            ck_assert_int_eq(machine_start(&world.machines[n]), 0);
+        start_nodes_that_upload_nothing(NODES, test_seed() + i);
         ck_assert_int_eq(machine_open_stream(&world.machines[0], 0), 0);
         machine_append(&world.machines[0], 0, 1);
         world_run(SECOND);
@@ -449,10 +426,8 @@ START_TEST(a_reader_goes_on_across_a_takeover)
         world_run(30 * SECOND);
         ck_assert_int_ne(late->status, 0);
         ck_assert_uint_eq(fetch(&world.machines[2], 0, 2, 0), 0);
-        weir_sim_free(world.sim);
+        world_close();
     }
-    world.wal = NULL;
-    world.upload_interval = "10s";
 }
 END_TEST
 
@@ -502,22 +477,14 @@ START_TEST(a_reader_that_follows_a_forgotten_fence_comes_back)
     struct machine *reader = &world.machines[1];
     struct weir_fetch waiting;
     struct weir__slot slot;
-    int over = 0;
+    int over;
 
-    world_open(test_seed());
-    world.wal = "object:";
-    world.upload_interval = "1h";
-    ck_assert_int_eq(machine_start(owner), 0);
-    ck_assert_int_eq(machine_start(reader), 0);
+    start_nodes_that_upload_nothing(2, test_seed());
     ck_assert_int_eq(machine_open_stream(owner, 0), 0);
     machine_append_now(owner, 0, 1);
     ck_assert_uint_eq(fetch(reader, 0, 0, 0), 1);
-    waiting = (struct weir_fetch){.req = {.done = fetch_done, .ctx = &over},
-                                  .offset = 1,
-                                  .max_bytes = 100,
-                                  .min_bytes = 1,
-                                  .max_wait = (int64_t)(3600 * SECOND)};
-    ck_assert_int_eq(weir_fetch(reader->readers[0], &waiting), 0);
+    wait_for_more(&waiting, reader->readers[0], 1, (int64_t)(3600 * SECOND),
+                  &over);
     world_run(5 * SECOND);
     weir_sim_pause(reader->sim);
     slot = newest_slot();
@@ -533,9 +500,7 @@ START_TEST(a_reader_that_follows_a_forgotten_fence_comes_back)
     ck_assert_int_eq(over, 1);
     weir_fetch_release(&waiting);
     ck_assert_uint_eq(fetch(reader, 0, 3, 0), 1);
-    weir_sim_free(world.sim);
-    world.wal = NULL;
-    world.upload_interval = "10s";
+    world_close();
 }
 END_TEST
 
@@ -546,11 +511,7 @@ START_TEST(who_has_read_on_another_node_closes_clean)
     struct machine *reader = &world.machines[0];
     struct machine *owner = &world.machines[1];
 
-    world_open(test_seed());
-    world.wal = "object:";
-    world.upload_interval = "1h";
-    for (int i = 0; i < NODES; i++)
-        ck_assert_int_eq(machine_start(&world.machines[i]), 0);
+    start_nodes_that_upload_nothing(NODES, test_seed());
     ck_assert_int_eq(machine_open_stream(reader, 0), 0);
     ck_assert_int_eq(machine_open_stream(owner, 1), 0);
     machine_append_now(reader, 0, 1);
@@ -559,9 +520,7 @@ START_TEST(who_has_read_on_another_node_closes_clean)
     ck_assert_uint_eq(fetch(reader, 1, 0, 0), 1);
     ck_assert_int_eq(machine_call(reader, machine_stop), 0);
     ck_assert_int_eq(machine_open_stream(&world.machines[2], 0), 0);
-    weir_sim_free(world.sim);
-    world.wal = NULL;
-    world.upload_interval = "10s";
+    world_close();
 }
 END_TEST
 
@@ -642,12 +601,8 @@ START_TEST(a_log_that_is_too_long_to_read_does_not_end_a_stream)
     struct machine *owner = &world.machines[0];
     struct machine *reader = &world.machines[1];
 
-    world_open(test_seed());
-    world.wal = "object:";
-    world.upload_interval = "1h";
     world.log_cache = "64MiB";
-    ck_assert_int_eq(machine_start(owner), 0);
-    ck_assert_int_eq(machine_start(reader), 0);
+    start_nodes_that_upload_nothing(2, test_seed());
     ck_assert_int_eq(machine_call(owner, open_many_program), 0);
     ck_assert_int_eq(owner->status, 0);
     for (int i = 0; i < ROUNDS; i++)
@@ -662,10 +617,7 @@ START_TEST(a_log_that_is_too_long_to_read_does_not_end_a_stream)
     ck_assert_int_eq(machine_call(reader, fetch_last_program), 0);
     ck_assert_int_eq(reader->status, 0);
     ck_assert_uint_eq(fetched.end, ROUNDS);
-    weir_sim_free(world.sim);
-    world.wal = NULL;
-    world.upload_interval = "10s";
-    world.log_cache = "4MiB";
+    world_close();
 }
 END_TEST
 
