@@ -33,7 +33,7 @@ struct weir_member {
     uint64_t streams; /* That it owns. */
     int wal_clean;    /* 1: its log has nothing that objects have not. */
     int reserved;
-    char wal[512]; /* Where its log is, as it was opened; or "". */
+    char wal[512]; /* Where its log is, or last was; or "". */
 };
 
 /** Lists the nodes by id. */

@@ -26,6 +26,8 @@ struct weir__open {
     struct weir_task begin;
     char *wal_uri;
     int wal_kept; /* It must be there: none is made. */
+    /* Where others are told that it is. */
+    char noted[WEIR__WAL_URI_MAX + 1];
     struct weir_error error;
     int status;
 };

@@ -162,13 +162,23 @@ static uint32_t lease_ms(const struct weir *node)
     return ms;
 }
 
-/* What others need to know of this node. */
-static void register_node(const struct weir *node, struct weir__op *op)
+/* Where others are told that its log is.  Who takes over a node that owes
+ * nothing, or gives its log up, makes none: that which it had stays named, so
+ * that what comes to it too late is looked for. */
+static const char *noted_wal(struct weir__open *open)
 {
+    const struct weir *node = open->node;
     const char *wal = weir__config_text(node->config, WEIR__P_WAL);
+    struct weir__member member;
 
-    op->u.node_open.lease_ms = lease_ms(node);
-    op->u.node_open.wal = strlen(wal) <= WEIR__WAL_URI_MAX ? wal : "";
+    if (node->beside && weir__open_wal_id(node) == 0 &&
+        weir__state_member(weir__manifest_state(node->manifest), node->id - 1,
+                           &member) &&
+        member.id == node->id)
+        wal = member.wal;
+    if (strlen(wal) >= sizeof(open->noted))
+        return "";
+    return strcpy(open->noted, wal);
 }
 
 /* Only now, with the WAL in our hands and readable, may a former process be
@@ -183,7 +193,8 @@ void weir__open_recovered(struct weir__open *open, int status)
     open->op.u.node_open.node_id = open->node->id;
     open->op.u.node_open.wal_id = weir__open_wal_id(open->node);
     open->op.u.node_open.next = open->node->epoch;
-    register_node(open->node, &open->op);
+    open->op.u.node_open.lease_ms = lease_ms(open->node);
+    open->op.u.node_open.wal = noted_wal(open);
     open->commit = (struct weir__commit){.ops = &open->op,
                                          .count = 1,
                                          .done = epoch_granted,

@@ -280,6 +280,54 @@ START_TEST(a_put_that_comes_behind_the_seal_goes_at_the_next_opening)
 }
 END_TEST
 
+static void put_ended(struct weir_store_req *req, int status)
+{
+    ck_assert_int_eq(status, 0);
+    *(int *)req->ctx = 1;
+}
+
+/* A PUT of a process that was stopped until now, into a slot of node 1. */
+static void put_slot(int by, uint64_t epoch, uint64_t slot)
+{
+    static const unsigned char bytes[WEIR__SLOT_HEADER + 64];
+    char key[WEIR__SLOT_KEY];
+    struct weir_iov iov = {bytes, sizeof(bytes)};
+    int over = 0;
+    struct weir_store_req req = {.verb = WEIR_STORE_PUT,
+                                 .flags = WEIR_STORE_IF_ABSENT,
+                                 .key = key,
+                                 .iov = &iov,
+                                 .iov_count = 1,
+                                 .done = put_ended,
+                                 .ctx = &over};
+
+    weir__slot_key(key, 1, epoch, slot);
+    nodes[by]->store->ops->submit(nodes[by]->store, &req);
+    test_drive(nodes[by], &over);
+}
+
+/* Who takes over a node that owes nothing makes no log: that it had one in the
+ * store is known after that too. */
+START_TEST(what_comes_behind_a_takeover_of_nothing_goes_with_any_opening)
+{
+    struct weir_takeover take = {.req.err = &test_error, .node_id = 1};
+
+    configure(2, "wal", "mem:");
+    start(1);
+    fill(1, "s", 3);
+    stop(1);
+    start(2);
+    ck_assert_int_eq(weir_takeover_sync(nodes[2], &take), 0);
+    put_slot(2, 1, 7);
+    ck_assert_int_eq(slots(1), 1);
+    stop(2);
+    start(2);
+    await_slots(2, 1, 0);
+    test_expect(test_stream(nodes[2], "s", 0), 0, "something", "something",
+                "something", "and more", NULL);
+}
+END_TEST
+
 /* ---- In virtual time ----------------------------------------------------- */
 
 static struct virtual_env env;
@@ -377,6 +425,8 @@ int main(void)
     tcase_add_test(tc, what_a_broken_off_takeover_leaves_goes_with_any_opening);
     tcase_add_test(tc,
                    a_put_that_comes_behind_the_seal_goes_at_the_next_opening);
+    tcase_add_test(
+        tc, what_comes_behind_a_takeover_of_nothing_goes_with_any_opening);
     tcase_add_test(timed,
                    puts_that_come_after_the_first_look_go_with_the_second);
     return test_run();
