@@ -140,6 +140,7 @@ struct weir__log_sweep {
     int more;          /* There is another page. */
     int late;          /* Another look is due when late PUTs have ended. */
     int asked;         /* Somebody has asked meanwhile. */
+    int had;           /* There were such logs before the node was opened. */
     int busy;
 };
 

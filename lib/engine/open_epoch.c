@@ -6,6 +6,7 @@
 #include "base/sometimes.h"
 #include "engine/group.h"
 #include "engine/open.h"
+#include "engine/upload.h"
 
 #include <string.h>
 
@@ -189,6 +190,7 @@ void weir__open_recovered(struct weir__open *open, int status)
         weir__open_fail(open, status);
         return;
     }
+    weir__log_sweep_before(open->node);
     open->op = (struct weir__op){.kind = WEIR__OP_NODE_OPEN};
     open->op.u.node_open.node_id = open->node->id;
     open->op.u.node_open.wal_id = weir__open_wal_id(open->node);

@@ -258,9 +258,14 @@ static void begin(struct weir *node)
     sweep->after[0] = '\0';
 }
 
+void weir__log_sweep_before(struct weir *node)
+{
+    node->log_sweep.had = has_object_logs(node);
+}
+
 void weir__log_sweep_open(struct weir *node)
 {
-    if (!has_object_logs(node))
+    if (!node->log_sweep.had && !has_object_logs(node))
         return;
     node->log_sweep.late = 1;
     begin(node);

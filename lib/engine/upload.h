@@ -27,6 +27,9 @@ void weir__sweep_look(struct weir *node);
 void weir__sweep_close(struct weir *node);
 
 void weir__log_sweep_init(struct weir *node);
+/** Before the commit that opens the node, which may give it another log: see
+ * whether there are object logs. */
+void weir__log_sweep_before(struct weir *node);
 /** Remove slots that crashes have left, of all nodes' object logs: at open;
  * and once more when late PUTs have ended. */
 void weir__log_sweep_open(struct weir *node);

@@ -280,6 +280,37 @@ START_TEST(a_put_that_comes_behind_the_seal_goes_at_the_next_opening)
 }
 END_TEST
 
+/* No node has its log in the store any more. */
+START_TEST(what_a_crash_leaves_goes_when_the_log_is_another)
+{
+    start(1);
+    plug.hook = refuse_removals;
+    fill(1, "s", 5);
+    stop(1);
+    ck_assert_int_eq(slots(1), 6);
+    plug.hook = NULL;
+    configure(1, "wal", "mem:");
+    start(1);
+    await_slots(1, 1, 0);
+}
+END_TEST
+
+/* Nobody will ask for it, whether it was uploaded or not. */
+START_TEST(what_a_log_has_goes_when_it_is_given_up)
+{
+    start(1);
+    test_append(test_stream(nodes[1], "s", WEIR_STREAM_CREATE), "lost");
+    plug.put_status = WEIR_EUNAVAILABLE;
+    stop(1);
+    plug.put_status = 0;
+    ck_assert_int_eq(slots(1), 1);
+    configure(1, "wal", "mem:");
+    configure(1, "wal_abandon", "true");
+    start(1);
+    await_slots(1, 1, 0);
+}
+END_TEST
+
 static void put_ended(struct weir_store_req *req, int status)
 {
     ck_assert_int_eq(status, 0);
@@ -425,6 +456,8 @@ int main(void)
     tcase_add_test(tc, what_a_broken_off_takeover_leaves_goes_with_any_opening);
     tcase_add_test(tc,
                    a_put_that_comes_behind_the_seal_goes_at_the_next_opening);
+    tcase_add_test(tc, what_a_crash_leaves_goes_when_the_log_is_another);
+    tcase_add_test(tc, what_a_log_has_goes_when_it_is_given_up);
     tcase_add_test(
         tc, what_comes_behind_a_takeover_of_nothing_goes_with_any_opening);
     tcase_add_test(timed,
