@@ -114,6 +114,10 @@ static int left_out(struct weir__upload *job)
     if (job->plan.damaged)
         return weir__fail(&job->error, WEIR_ECORRUPT,
                           "flush: damaged batches were left in the WAL");
+    if (job->plan.gone)
+        return weir__fail(&job->error, WEIR_EFENCED,
+                          "flush: a stream is another node's by now, and what "
+                          "this one had acknowledged of it is left out");
     if (!job->node->lost || weir__list_empty(&job->flushes))
         return 0;
     job->node->lost = 0; /* Somebody is told. */

@@ -63,6 +63,23 @@ static int has_more(const struct weir_stream *s, const struct turn *turn,
     return entry->base >= turn->end && entry->base < s->durable;
 }
 
+/* 1 if nothing of what waits can be uploaded, nor ever will be: the stream is
+ * another's by now, or a successor's of this node's name, even if this node,
+ * as it closes, has not learnt of that. */
+static int is_gone(const struct weir_stream *s, const struct turn *turn,
+                   size_t first, size_t end)
+{
+    const struct weir__entry *entry;
+
+    if (end > first || end == s->entries.count ||
+        (turn->end == 0 && s->owed != 0) ||
+        weir__state_stream(weir__manifest_state(s->node->manifest), s->id) ==
+            NULL)
+        return 0;
+    entry = weir__entries_at(&s->entries, end);
+    return entry->base < s->durable && entry->segment != NULL;
+}
+
 /* 1 if a stream is damaged in the WAL, also where that is all that waits. */
 static int is_damaged(const struct weir *node)
 {
@@ -97,6 +114,7 @@ static struct totals measure(struct weir__plan *plan, struct weir *node)
         plan->waits |= turn.end == 0 && s->owed != 0;
         end = uploadable(s, &turn, &first);
         plan->more |= has_more(s, &turn, end);
+        plan->gone |= is_gone(s, &turn, first, end);
         total.streams += end > first;
         total.batches += end - first;
     }

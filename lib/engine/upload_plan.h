@@ -36,6 +36,7 @@ struct weir__plan {
     int damaged; /* Something was left out because it is damaged. */
     int waits;   /* Something waits for a former owner's upload, or was not
                     taken as its stream was opened meanwhile. */
+    int gone;    /* Something was left out as its stream is another's. */
     int more;    /* Of a stream a part was left out that comes next. */
 };
 

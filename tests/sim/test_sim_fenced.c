@@ -418,6 +418,40 @@ START_TEST(a_flush_tells_what_was_lost_with_a_stream)
 }
 END_TEST
 
+/* An upload is under way as it closes, and comes too late: the node has not
+ * learnt why by then. */
+START_TEST(a_close_tells_of_what_its_upload_was_refused)
+{
+    struct machine *m = &world.machines[0];
+    struct machine *taker = &world.machines[1];
+    int lost = 0;
+
+    for (uint64_t i = 0; i < 20; i++) {
+        world_open(test_seed() + i);
+        world.wal = "mem:";
+        world.upload_interval = "1s";
+        ck_assert_int_eq(machine_start(m), 0);
+        ck_assert_int_eq(machine_start(taker), 0);
+        ck_assert_int_eq(machine_open_stream(m, 0), 0);
+        machine_append_now(m, 0, 1);
+        world_run(SECOND + weir_sim_below(world.sim, SECOND / 20));
+        weir_sim_pause(m->sim);
+        world_run(30 * SECOND);
+        ck_assert_int_eq(machine_take_over(taker, 0), 0);
+        ck_assert_int_eq(machine_open_stream(taker, 0), 0);
+        if (machine_append_now(taker, 0, 2)->req.base_offset == 0) {
+            lost++; /* What it had is in no object. */
+            weir_sim_resume(m->sim);
+            world_run(weir_sim_below(world.sim, SECOND / 10));
+            ck_assert_int_eq(machine_call(m, close_program), 0);
+            ck_assert_int_eq(m->status, WEIR_EFENCED);
+        }
+        world_close();
+    }
+    ck_assert_int_gt(lost, 0);
+}
+END_TEST
+
 /* It learns of that as it closes. */
 START_TEST(a_close_tells_what_was_lost_with_a_stream)
 {
@@ -470,5 +504,6 @@ int main(void)
     tcase_add_test(tc, its_close_tells_what_its_memory_has_lost);
     tcase_add_test(tc, a_flush_tells_what_was_lost_with_a_stream);
     tcase_add_test(tc, a_close_tells_what_was_lost_with_a_stream);
+    tcase_add_test(tc, a_close_tells_of_what_its_upload_was_refused);
     return test_run();
 }
