@@ -96,7 +96,7 @@ void cluster_disk_crashed(struct machine *m)
 /* To the other disk, with all that is on it. */
 static void move_log(struct machine *m)
 {
-    int to = m->disk ^ 1;
+    int to = m->disk == 0;
 
     memcpy(bytes_of(m->disks[to]), bytes_of(m->disks[m->disk]), DISK);
     if (m->log_disk == m->disk)
